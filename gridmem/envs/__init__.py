@@ -1,0 +1,1 @@
+"""The environments: pure JAX core and its faces for other libraries."""

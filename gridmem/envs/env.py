@@ -1,0 +1,166 @@
+"""The environment: level -> rules -> task -> view. The only place where they meet."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int32, Key
+
+from gridmem.envs.maps import Map, NoiseMap, place
+from gridmem.envs.rules import act
+from gridmem.envs.tasks import Return, Task, next_spawn
+from gridmem.envs.types import Level, Observation, State, TimeStep, World
+from gridmem.envs.views import views
+
+NUM_ACTIONS = 4
+NUM_SPAWNS = 256
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """Everything that defines an environment. Checks itself; hashable, hence static under jit.
+
+    Attributes:
+        map: the distribution of caves.
+        task: what pays.
+        num_agents: agents that share a cave.
+        view_size: side in cells of the square that an agent sees, odd; "full" shows the whole
+            map wherever the agent stands.
+        max_steps: actions after which an episode is truncated.
+        dig_steps: actions that digging out one rock costs beyond the one that starts it; 0
+            makes rock permanent.
+    """
+
+    map: Map = field(default_factory=NoiseMap)
+    task: Task = field(default_factory=Return)
+    num_agents: int = 1
+    view_size: int | Literal["full"] = 5
+    max_steps: int = 512
+    dig_steps: int = 0
+
+    def __post_init__(self) -> None:
+        _check_count("num_agents", self.num_agents, 1)
+        _check_count("max_steps", self.max_steps, 1)
+        _check_count("dig_steps", self.dig_steps, 0)
+        size = self.view_size
+        if size != "full" and (not isinstance(size, int) or size < 3 or size % 2 == 0):
+            raise ValueError(
+                f"view_size is {size!r}; it must be an odd number of cells, 3 or more, so that "
+                "the agent is at the centre, or 'full'"
+            )
+        if self.map.goals and len(self.map.goals) != self.task.num_goals:
+            raise ValueError(
+                f"the map marks {len(self.map.goals)} goals and the task has "
+                f"{self.task.num_goals}; make them equal"
+            )
+        needed = self.task.num_goals + self.num_agents
+        if self.map.min_free_cells < needed:
+            raise ValueError(
+                f"the map may have no more than {self.map.min_free_cells} free cells, too few for "
+                f"{self.task.num_goals} goals and {self.num_agents} agents; use a larger map"
+            )
+
+
+def _check_count(name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number, {least} or more")
+
+
+@dataclass(frozen=True)
+class Env:
+    """A GridMem environment: pure functions of arrays, for jit, vmap and scan.
+
+    `step` neither resets nor draws anything: all randomness of an episode is in its `Level`.
+
+    Attributes:
+        config: what the environment is made of.
+    """
+
+    config: EnvConfig = field(default_factory=EnvConfig)
+
+    @property
+    def num_agents(self) -> int:
+        """Agents in one environment: the length A of every leaf of a `TimeStep`."""
+        return self.config.num_agents
+
+    @property
+    def num_actions(self) -> int:
+        """Number of actions, 4; the id `num_actions` in an observation means "none yet"."""
+        return NUM_ACTIONS
+
+    @property
+    def max_steps(self) -> int:
+        """Actions in an episode."""
+        return self.config.max_steps
+
+    @property
+    def view_size(self) -> int:
+        """Side of the view in cells."""
+        if self.config.view_size == "full":
+            return 2 * max(self.config.map.height, self.config.map.width) - 1
+        return self.config.view_size
+
+    def generate(self, key: Key[Array, ""]) -> Level:
+        """Draws a level: the same bits whether single or batched, on any device."""
+        map_key, place_key = jax.random.split(key)
+        map_ = self.config.map
+        tiles = map_.generate(map_key)
+        return place(
+            place_key, tiles, self.config.task.num_goals, NUM_SPAWNS, map_.goals, map_.spawns
+        )
+
+    def start(self, level: Level) -> tuple[State, TimeStep]:
+        """Begins an episode on a given level."""
+        num_agents = self.num_agents
+        visits = jnp.zeros(num_agents, jnp.int32)
+        world = World(
+            tiles=level.tiles,
+            position=next_spawn(level.spawns, visits),
+            busy=jnp.zeros(num_agents, jnp.int32),
+        )
+        state = State(
+            world=world,
+            goals=level.goals,
+            spawns=level.spawns,
+            task=self.config.task.init(level, num_agents),
+            visits=visits,
+            last_action=jnp.full(num_agents, NUM_ACTIONS, jnp.int32),
+            last_reward=jnp.zeros(num_agents, jnp.float32),
+            time=jnp.int32(0),
+        )
+        return state, self._timestep(state, jnp.bool_(False))
+
+    def reset(self, key: Key[Array, ""]) -> tuple[State, TimeStep]:
+        """Begins an episode on a level drawn from the key."""
+        return self.start(self.generate(key))
+
+    def step(self, state: State, action: Int32[Array, " A"]) -> tuple[State, TimeStep]:
+        """Advances all agents by one action each.
+
+        An action outside 0..3 leaves its agent where it is. Stepping past the end of an episode
+        goes on in the same cave and is reported as truncated every time.
+        """
+        world, event = act(state.world, action, self.config.dig_steps)
+        outcome = self.config.task.step(state, world, event)
+        known = (action >= 0) & (action < NUM_ACTIONS)
+        state = state._replace(
+            world=outcome.world,
+            task=outcome.task,
+            visits=outcome.visits,
+            last_action=jnp.where(known, action, NUM_ACTIONS),
+            last_reward=outcome.reward,
+            time=state.time + 1,
+        )
+        return state, self._timestep(state, outcome.terminated)
+
+    def _timestep(self, state: State, terminated: Array) -> TimeStep:
+        each = (self.num_agents,)
+        view = views(state.world.tiles, state.world.position, self.view_size)
+        return TimeStep(
+            obs=Observation(view, state.last_action, state.last_reward),
+            reward=state.last_reward,
+            terminated=jnp.broadcast_to(terminated, each),
+            truncated=jnp.broadcast_to(state.time >= self.max_steps, each),
+            time=jnp.broadcast_to(state.time, each),
+        )

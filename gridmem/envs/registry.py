@@ -1,0 +1,85 @@
+"""The table of environment ids, and `make`.
+
+The table is plain data and this file loads neither jax nor numpy, so that importing gridmem and
+registering with Gymnasium costs nothing.
+"""
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gridmem.envs.env import Env
+
+_DIG_OCTAVES = (20, 10, 8, 5, 4)
+
+
+def _classic(side: int, max_steps: int) -> dict[str, Any]:
+    return {"map": {"height": side, "width": side}, "max_steps": max_steps}
+
+
+def _dig(side: int, scale: int, view_size: int) -> dict[str, Any]:
+    return {
+        "map": {
+            "height": side,
+            "width": side,
+            "wavelengths": [scale * wavelength for wavelength in _DIG_OCTAVES],
+            "dirichlet": True,
+            "threshold": 0.05,
+            "solid": "rock",
+        },
+        "view_size": view_size,
+        "dig_steps": 5,
+    }
+
+
+CONFIGS: dict[str, dict[str, Any]] = {
+    "GridMem-9x9-v0": _classic(9, 64),
+    "GridMem-13x13-v0": _classic(13, 128),
+    "GridMem-20x20-v0": _classic(20, 256),
+    "GridMem-v0": _classic(40, 512),
+    "GridMem-Dig-v0": _dig(40, 1, 5),
+    "GridMem-DigLarge-v0": _dig(80, 2, 11),
+}
+"""Every id and how its `EnvConfig` differs from the default one. An id's rules never change."""
+
+
+def make(id: str, **overrides: Any) -> "Env":
+    """The JAX environment of an id.
+
+    Args:
+        id: one of the ids in the README, for example "GridMem-v0".
+        **overrides: any field of `EnvConfig`, as a value or as JSON-able data. A dict for `map`
+            or `task` changes the fields that it names and keeps the others; with a key "type" it
+            chooses another class.
+
+    Raises:
+        ValueError: for an unknown id or option, or a value that cannot be.
+    """
+    from gridmem.envs.env import Env
+    from gridmem.envs.spec import config_from_dict
+
+    if id not in CONFIGS:
+        raise ValueError(
+            f"there is no environment {id!r}{nearest(id, CONFIGS)}; "
+            f"the ids are {', '.join(CONFIGS)}"
+        )
+    return Env(config_from_dict(overrides, base=config_from_dict(CONFIGS[id])))
+
+
+def nearest(name: str, known: Any) -> str:
+    """A question that suggests the known name most like a mistyped one, or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def register_with_gymnasium() -> None:
+    """Makes every id known to `gymnasium.make`."""
+    import gymnasium
+
+    for id in CONFIGS:
+        if id not in gymnasium.registry:
+            gymnasium.register(
+                id=id,
+                entry_point="gridmem.envs.gymnasium_env:GridMemEnv",
+                kwargs={"id": id},
+            )
