@@ -18,8 +18,9 @@ def act(world: World, action: Int32[Array, " A"], dig_steps: int) -> tuple[World
     down = _sign(action == Action.DOWN, action == Action.UP)
     right = _sign(action == Action.RIGHT, action == Action.LEFT)
     target = world.position + jnp.where(able[:, None], jnp.stack([down, right], axis=-1), 0)
-    row, column = target[:, 0], target[:, 1]
-    tile = world.tiles.at[row, column].get(mode="promise_in_bounds")
+    # One flat index per cell: half the index arithmetic of a (row, column) pair.
+    cell = target[:, 0] * world.tiles.shape[1] + target[:, 1]
+    tile = world.tiles.reshape(-1).at[cell].get(mode="promise_in_bounds")
     open_ = (tile == Tile.FLOOR) | (tile == Tile.GOAL)
     moving = able & ((down != 0) | (right != 0))
     position = jnp.where(open_[:, None], target, world.position)
@@ -28,7 +29,8 @@ def act(world: World, action: Int32[Array, " A"], dig_steps: int) -> tuple[World
         dug = tile == Tile.ROCK
         # Agents that share a target read the same tile, so they write the same one too.
         after = jnp.where(dug, jnp.uint8(Tile.FLOOR), tile)
-        tiles = tiles.at[row, column].set(after, mode="promise_in_bounds")
+        flat = tiles.reshape(-1).at[cell].set(after, mode="promise_in_bounds")
+        tiles = flat.reshape(tiles.shape)
         busy = jnp.where(dug, dig_steps, jnp.maximum(busy - 1, 0))
     return World(tiles, position, busy), Event(tile, moving & open_, dug)
 

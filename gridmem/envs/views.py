@@ -1,7 +1,9 @@
 """What each agent sees: a square crop of the map around it."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Int32, UInt8
 
 from gridmem.envs.types import Tile
@@ -12,22 +14,18 @@ def views(
 ) -> UInt8[Array, "A size size"]:
     """The `size` x `size` crop around every agent, agents drawn over goals.
 
-    Cells outside the map show as wall: indices are clipped to the ring, which is wall.
+    Cells outside the map show as wall.
     """
-    height, width = tiles.shape
     half = size // 2
-    offset = np.arange(-half, half + 1, dtype=np.int32)[None, :]
-    rows = jnp.clip(position[:, :1] + offset, 0, height - 1)
-    columns = jnp.clip(position[:, 1:] + offset, 0, width - 1)
-    cells = rows[:, :, None] * width + columns[:, None, :]
-    view = tiles.reshape(-1).at[cells].get(mode="promise_in_bounds")
+    margin = half - 1  # the map's own ring is the first row beyond where an agent can stand
+    tiles = jnp.pad(tiles, margin, constant_values=Tile.WALL)
+    if len(position) > 1:
+        at = position + margin
+        tiles = tiles.at[at[:, 0], at[:, 1]].set(jnp.uint8(Tile.AGENT), mode="promise_in_bounds")
+    # Whole slices, not one gather index per cell: several times faster on a CPU.
+    view = jax.vmap(lambda corner: lax.dynamic_slice(tiles, corner, (size, size)))(position - 1)
     if len(position) == 1:
-        seen = np.zeros((size, size), bool)
-        seen[half, half] = True
-    else:
-        # Compared pairwise rather than drawn into a copy of the map: no scatter.
-        away = position[None, :, :] - position[:, None, :]
-        row = away[:, :, 0, None] == offset[None]
-        column = away[:, :, 1, None] == offset[None]
-        seen = jnp.any(row[:, :, :, None] & column[:, :, None, :], axis=1)
-    return jnp.where(seen, jnp.uint8(Tile.AGENT), view)
+        centre = np.zeros((1, size, size), bool)
+        centre[:, half, half] = True
+        view = jnp.where(centre, jnp.uint8(Tile.AGENT), view)
+    return view
