@@ -12,7 +12,7 @@ from gridmem.envs.registry import CONFIGS, make, register_with_gymnasium
 if TYPE_CHECKING:
     from gridmem.envs.env import Env, EnvConfig
     from gridmem.envs.maps import NoiseMap, TextMap
-    from gridmem.envs.pettingzoo_env import parallel_env
+    from gridmem.envs.pettingzoo_env import env, parallel_env
     from gridmem.envs.tasks import Return
     from gridmem.envs.types import Action, Level, Observation, State, Tile, TimeStep
 
@@ -30,6 +30,7 @@ __all__ = [
     "TextMap",
     "Tile",
     "TimeStep",
+    "env",
     "make",
     "parallel_env",
 ]
@@ -39,6 +40,7 @@ _HOMES = {
     "EnvConfig": "env",
     "NoiseMap": "maps",
     "TextMap": "maps",
+    "env": "pettingzoo_env",
     "parallel_env": "pettingzoo_env",
     "Return": "tasks",
     "Action": "types",

@@ -61,13 +61,14 @@ def _atlas(px: int) -> UInt8[np.ndarray, "rows row_bytes"]:
     across = np.abs((np.arange(px) + 0.5) / px - 0.5)
     y, x = across[:, None], across[None, :]
     disc = np.hypot(y, x)
+    edge = 0.08 if px >= 8 else 0.0  # on a smaller tile it would hide what it surrounds
     stripes = (np.arange(px)[:, None] + np.arange(px)[None, :]) % max(px // 2, 2) < max(px // 8, 1)
     pictures = {
         Tile.FLOOR: [],
         Tile.WALL: [(np.ones((px, px), bool), WALL)],
         Tile.ROCK: [(np.ones((px, px), bool), ROCK), (stripes, CRACK)],
-        Tile.GOAL: [(y + x <= 0.5, EDGE), (y + x <= 0.4, GOAL)],
-        Tile.AGENT: [(disc <= 0.46, EDGE), (disc <= 0.38, AGENT)],
+        Tile.GOAL: [(y + x <= 0.5, EDGE), (y + x <= 0.5 - 1.25 * edge, GOAL)],
+        Tile.AGENT: [(disc <= 0.46, EDGE), (disc <= 0.46 - edge, AGENT)],
     }
     lit = np.stack([_paint(px, pictures[tile]) for tile in Tile])
     shaded = np.round(lit * (1 - SHADE_SHARE) + np.array(SHADE) * SHADE_SHARE).astype(np.uint8)

@@ -1,0 +1,209 @@
+"""What a training run is made of: frozen dataclasses, presets, JSON."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from typing import Any, Literal
+
+from gridmem.envs.registry import make, nearest
+
+
+def _check_positive(config: Any, *names: str) -> None:
+    for name in names:
+        if not getattr(config, name) > 0:
+            raise ValueError(f"{name} is {getattr(config, name)}; it must be above 0")
+
+
+@dataclass(frozen=True)
+class EnvSettings:
+    """Where the agent lives."""
+
+    env_id: str = "GridMem-9x9-v0"
+    """Environment id; the README lists them."""
+    view_size: int | None = None
+    """Side of the view in cells; the id's own if not given."""
+    num_agents: int | None = None
+    """Agents that share a cave; the id's own if not given."""
+    max_steps: int | None = None
+    """Actions per episode; the id's own if not given."""
+
+    def overrides(self) -> dict[str, Any]:
+        """The options for `gridmem.make` that were given."""
+        options = {name: getattr(self, name) for name in ("view_size", "num_agents", "max_steps")}
+        return {name: value for name, value in options.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The shape of the network."""
+
+    mixer: Literal["attention", "none"] = "attention"
+    """How a token sees the past; "none" is the memoryless control."""
+    num_layers: int = 2
+    """Blocks of mixer and feed-forward."""
+    width: int = 64
+    """Features per token."""
+    ff_width: int = 128
+    """Hidden features of the gated feed-forward."""
+    num_heads: int = 4
+    """Query heads."""
+    num_kv_heads: int = 1
+    """Key and value heads, shared by groups of query heads."""
+    head_dim: int = 16
+    """Features per head; even, for the rotary embedding."""
+    value_width: int = 128
+    """Hidden features of the value head."""
+    rope_base: float = 10_000.0
+    """Base of the rotary embedding's wavelengths."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Number format of the matrix products; parameters, norms and losses are float32."""
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "num_layers", "width", "ff_width", "num_heads", "num_kv_heads")
+        _check_positive(self, "head_dim", "value_width")
+        if self.num_heads % self.num_kv_heads:
+            raise ValueError(
+                f"num_heads is {self.num_heads} and num_kv_heads {self.num_kv_heads}; "
+                "the first must be a multiple of the second"
+            )
+        if self.head_dim % 2:
+            raise ValueError(f"head_dim is {self.head_dim}; it must be even")
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """Rollouts and the loss."""
+
+    num_envs: int = 256
+    """Environments stepped side by side; each update plays one whole episode in each."""
+    num_epochs: int = 1
+    """Passes over the data of an update."""
+    num_minibatches: int = 8
+    """Gradient steps per pass; each takes whole episodes of some of the streams."""
+    gamma: float = 0.97
+    """Discount per step."""
+    td_lambda: float = 0.95
+    """Weight of longer returns in the value target."""
+    policy_clip: float = 0.2
+    """How far the probability ratio may move before its gradient stops."""
+    value_coef: float = 0.5
+    """Weight of the value loss."""
+    entropy_coef: float = 0.003
+    """Weight of the entropy bonus."""
+    normalize_advantage: bool = True
+    """Scale the advantages of an update to mean 0 and deviation 1."""
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "num_envs", "num_epochs", "num_minibatches")
+        for name in ("gamma", "td_lambda"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW with a linear warm-up and a linear decay to zero."""
+
+    learning_rate: float = 1e-3
+    """Peak learning rate."""
+    warmup: float = 0.02
+    """Share of the run over which the learning rate rises."""
+    weight_decay: float = 1e-4
+    """Decay of matrices, in units of the learning rate."""
+    b1: float = 0.9
+    """Decay of the first moment."""
+    b2: float = 0.95
+    """Decay of the second moment."""
+    eps: float = 1e-8
+    """Added to the root of the second moment."""
+    max_grad_norm: float = 1.0
+    """Gradients longer than this are shortened to it, before the optimiser sees them."""
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "learning_rate", "max_grad_norm")
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"warmup is {self.warmup}; it must be at least 0 and less than 1")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole training run."""
+
+    env: EnvSettings = field(default_factory=EnvSettings)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    ppo: PPOConfig = field(default_factory=PPOConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    total_steps: int = 5_000_000
+    """Agent steps to train for; rounded up to whole updates."""
+    seed: int = 0
+    """Source of everything random in the run, evaluation levels apart."""
+    eval_levels: int = 512
+    """Held-out levels on which the agent is evaluated at the end."""
+    run_dir: str | None = None
+    """Folder for the run's results; must not exist. A new one under runs/ if not given."""
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "total_steps", "eval_levels")
+        num_streams = self.ppo.num_envs * self.make_env().num_agents
+        if num_streams % self.ppo.num_minibatches:
+            raise ValueError(
+                f"num_minibatches is {self.ppo.num_minibatches}; it must divide the "
+                f"{num_streams} streams (num_envs x agents)"
+            )
+
+    def make_env(self) -> Any:
+        """The `Env` that the run is about."""
+        return make(self.env.env_id, **self.env.overrides())
+
+    @property
+    def steps_per_update(self) -> int:
+        """Agent steps that one update plays."""
+        env = self.make_env()
+        return self.ppo.num_envs * env.num_agents * env.max_steps
+
+    @property
+    def num_updates(self) -> int:
+        """Updates in the run."""
+        return -(-self.total_steps // self.steps_per_update)
+
+
+PRESETS: dict[str, tuple[str, TrainConfig]] = {
+    "quickstart": (
+        "learns to remember small caves within five minutes on two CPU cores",
+        TrainConfig(),
+    ),
+}
+"""Name -> (what it is for, config)."""
+
+
+def preset(name: str) -> TrainConfig:
+    """The config of that name; ValueError with the nearest one if there is none."""
+    if name not in PRESETS:
+        raise ValueError(
+            f"there is no preset {name!r}{nearest(name, PRESETS)}; "
+            f"the presets are {', '.join(PRESETS)}"
+        )
+    return PRESETS[name][1]
+
+
+def to_dict(config: TrainConfig) -> dict[str, Any]:
+    """A config as JSON-able data."""
+    return asdict(config)
+
+
+def from_dict(data: Mapping[str, Any]) -> TrainConfig:
+    """The config that `to_dict` gave; unknown names are refused, missing ones get defaults."""
+    return _changed(TrainConfig(), data)
+
+
+def _changed(config: Any, data: Mapping[str, Any]) -> Any:
+    known = [f.name for f in fields(config)]
+    changes = {}
+    for name, value in data.items():
+        if name not in known:
+            raise ValueError(
+                f"there is no setting {name!r}{nearest(name, known)} in "
+                f"{type(config).__name__}; it has {', '.join(known)}"
+            )
+        old = getattr(config, name)
+        changes[name] = _changed(old, value) if is_dataclass(old) else value
+    return replace(config, **changes)

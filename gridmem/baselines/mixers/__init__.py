@@ -1,0 +1,48 @@
+"""How a token sees the past: one protocol, one file per mixer."""
+
+from typing import Any, Protocol
+
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from gridmem.baselines.config import ModelConfig
+from gridmem.baselines.mixers.attention import Attention
+from gridmem.baselines.mixers.none import NoMixer
+
+Cache = Any
+
+
+class Mixer(Protocol):
+    """What a block asks of its mixer. `step` and `sequence` agree at every position.
+
+    B streams, T tokens of D features. A segment is an episode's number within its stream: tokens
+    see only their own segment. None stands for a single one.
+    """
+
+    def init_cache(self, batch: int, length: int, segmented: bool = False) -> Cache:
+        """The memory of streams that have seen nothing, with room for `length` tokens."""
+        ...
+
+    def grow(self, cache: Cache, length: int) -> Cache:
+        """The same memory with room for `length` tokens in all."""
+        ...
+
+    def step(
+        self, x: Float[Array, "B D"], cache: Cache, segment: Int[Array, " B"] | None = None
+    ) -> tuple[Float[Array, "B D"], Cache]:
+        """Takes in one token per stream."""
+        ...
+
+    def sequence(
+        self, x: Float[Array, "B T D"], cache: Cache, segments: Int[Array, "B T"] | None = None
+    ) -> Float[Array, "B T D"]:
+        """Takes in T tokens per stream at once, after those that the cache has seen."""
+        ...
+
+
+MIXERS = {"attention": Attention, "none": NoMixer}
+
+
+def make_mixer(config: ModelConfig, rngs: nnx.Rngs) -> Mixer:
+    """The mixer that the config names."""
+    return MIXERS[config.mixer](config, rngs)

@@ -1,0 +1,102 @@
+"""GridMem for Gymnasium."""
+
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+
+from gridmem.envs.registry import make, nearest
+from gridmem.envs.simulator import RENDER_FPS, RENDER_MODES, Simulator, checked_action, infos
+from gridmem.envs.types import Level
+
+
+class GridMemEnv(gymnasium.Env[np.ndarray, int]):
+    """One agent in one cave, as a Gymnasium environment; usually through `gymnasium.make`.
+
+    The observation is the view, u8[V,V] tile ids (see `Tile`), the agent at its centre. The action
+    is an `Action` id. The reward is 1.0 on entering a goal, else 0.0. An episode is truncated
+    after `max_steps` actions; a `max_episode_steps` given to `gymnasium.make` can cut it shorter,
+    not prolong it.
+
+    `info` has, from `reset` as from `step`: `last_action` (int, 4 before the first action),
+    `last_reward` (float), `visits` (int, goals found in this episode), `steps` (int, actions
+    taken in this episode).
+
+    Args:
+        id: one of the ids in the README.
+        render_mode: "rgb_array", "ansi" or None.
+        **overrides: options of `gridmem.make`.
+
+    Raises:
+        ValueError: for an unknown id or option, a value that cannot be, or more than one agent.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": RENDER_MODES, "render_fps": RENDER_FPS}
+
+    def __init__(self, id: str, render_mode: str | None = None, **overrides: Any) -> None:
+        env = make(id, **overrides)
+        if env.num_agents != 1:
+            raise ValueError(
+                f"num_agents is {env.num_agents}, and a Gymnasium environment has one agent; "
+                f"use gridmem.parallel_env({id!r}, num_agents={env.num_agents})"
+            )
+        self._simulator = Simulator(env, render_mode)
+        self.render_mode = render_mode
+        self.observation_space = self._simulator.observation_space
+        self.action_space = self._simulator.action_space
+
+    @property
+    def level(self) -> Level:
+        """The level of this episode; `reset(options={"level": level})` plays it again."""
+        return self._simulator.level
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begins an episode on a level that has not been played before.
+
+        Args:
+            seed: begins a new stream of levels; without it the stream goes on.
+            options: {"level": Level} plays that level and leaves the stream where it is.
+
+        Raises:
+            gymnasium.error.Error: for a seed that is not a Python int, 0 or more.
+            ValueError: for an unknown option or a level of another kind of environment.
+        """
+        super().reset(seed=seed)
+        options = dict(options or {})
+        level = options.pop("level", None)
+        for name in options:
+            raise ValueError(
+                f"there is no reset option {name!r}{nearest(name, ['level'])}; "
+                "the only one is 'level'"
+            )
+        if seed is not None or not self._simulator.seeded:
+            self._simulator.seed(self._seed_of_np_random())
+        answer = self._simulator.reset(level)
+        return answer["view"][0], infos(answer)[0]
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Takes one action; see the class for what comes back.
+
+        Raises:
+            ValueError: if the action is none of the four.
+            gymnasium.error.ResetNeeded: before the first reset and after an episode's end.
+        """
+        answer = self._simulator.step([checked_action(action)])
+        return (
+            answer["view"][0],
+            answer["reward"].item(),
+            answer["terminated"].item(),
+            answer["truncated"].item(),
+            infos(answer)[0],
+        )
+
+    def render(self) -> Any:
+        """The whole map: u8[h,w,3] for "rgb_array", text for "ansi", else None."""
+        return self._simulator.render()
+
+    def _seed_of_np_random(self) -> int:
+        if self.np_random_seed >= 0:
+            return self.np_random_seed
+        return int(self.np_random.integers(2**63))  # a generator was put there; it has no seed

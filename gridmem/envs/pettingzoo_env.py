@@ -1,0 +1,155 @@
+"""GridMem for PettingZoo."""
+
+import secrets
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium import spaces
+from pettingzoo import AECEnv, ParallelEnv
+from pettingzoo.utils import parallel_to_aec
+
+from gridmem.envs.registry import make
+from gridmem.envs.simulator import RENDER_FPS, RENDER_MODES, Simulator, checked_action, infos
+from gridmem.envs.types import Level, Tile
+
+
+def parallel_env(id: str, **options: Any) -> "GridMemParallelEnv":
+    """Agents that share a cave and act at once; see `GridMemParallelEnv`."""
+    return GridMemParallelEnv(id, **options)
+
+
+def env(id: str, **options: Any) -> AECEnv:
+    """The same as `parallel_env`, its agents taking turns, as PettingZoo's AEC interface."""
+    return parallel_to_aec(parallel_env(id, **options))
+
+
+class GridMemParallelEnv(ParallelEnv[str, np.ndarray, int]):
+    """Agents that share a cave and act at once, as a PettingZoo parallel environment.
+
+    Agents are named agent_0, agent_1, ...; all of them act from the first step to the last. Each
+    one's observation is its view, u8[V,V] tile ids (see `Tile`), itself at the centre; its action
+    an `Action` id; its reward 1.0 on entering a goal, else 0.0.
+
+    Each agent's info has, from `reset` as from `step`: `last_action` (int, 4 before the first
+    action), `last_reward` (float), `visits` (int, goals it found in this episode), `steps` (int,
+    actions taken in this episode).
+
+    Args:
+        id: one of the ids in the README.
+        render_mode: "rgb_array", "ansi" or None.
+        max_cycles: PettingZoo's name for the option `max_steps`.
+        **overrides: options of `gridmem.make`, foremost `num_agents`.
+
+    Raises:
+        ValueError: for an unknown id or option, or a value that cannot be.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {
+        "name": "gridmem_v0",
+        "render_modes": RENDER_MODES,
+        "render_fps": RENDER_FPS,
+        "is_parallelizable": True,
+    }
+
+    def __init__(
+        self,
+        id: str,
+        render_mode: str | None = None,
+        max_cycles: int | None = None,
+        **overrides: Any,
+    ) -> None:
+        if max_cycles is not None:
+            if "max_steps" in overrides:
+                raise ValueError(
+                    "max_cycles and max_steps are two names of one option; give only one of them"
+                )
+            overrides["max_steps"] = max_cycles
+        self._simulator = Simulator(make(id, **overrides), render_mode)
+        self.render_mode = render_mode
+        core = self._simulator.env
+        self.possible_agents = [f"agent_{i}" for i in range(core.num_agents)]
+        self.agents: list[str] = []
+        self.observation_spaces = {
+            agent: self._simulator.observation_space for agent in self.possible_agents
+        }
+        self.action_spaces = {agent: self._simulator.action_space for agent in self.possible_agents}
+        shape = core.config.map.height + 2, core.config.map.width + 2
+        self.state_space = spaces.Box(0, len(Tile) - 1, shape, np.uint8)
+
+    def observation_space(self, agent: str) -> spaces.Box:
+        """The space of an agent's view, the same object each time."""
+        return self.observation_spaces[agent]
+
+    def action_space(self, agent: str) -> spaces.Discrete:
+        """The space of an agent's actions, the same object each time."""
+        return self.action_spaces[agent]
+
+    @property
+    def level(self) -> Level:
+        """The level of this episode; `reset(options={"level": level})` plays it again."""
+        return self._simulator.level
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
+        """Begins an episode on a level that has not been played before.
+
+        Args:
+            seed: begins a new stream of levels; without it the stream goes on.
+            options: {"level": Level} plays that level and leaves the stream where it is; other
+                options are ignored, as PettingZoo wants it.
+
+        Raises:
+            gymnasium.error.Error: for a seed that is not a Python int, 0 or more.
+            ValueError: for a level of another kind of environment.
+        """
+        if seed is None and not self._simulator.seeded:
+            seed = secrets.randbits(128)
+        if seed is not None:
+            self._simulator.seed(seed)
+        answer = self._simulator.reset((options or {}).get("level"))
+        self.agents = self.possible_agents[:]
+        return self._views(answer), self._infos(answer)
+
+    def step(
+        self, actions: dict[str, int]
+    ) -> tuple[
+        dict[str, np.ndarray],
+        dict[str, float],
+        dict[str, bool],
+        dict[str, bool],
+        dict[str, dict[str, Any]],
+    ]:
+        """Takes one action of every agent; see the class for what comes back.
+
+        Raises:
+            ValueError: if an agent has no action or an action no agent, or one is none of the four.
+            gymnasium.error.ResetNeeded: before the first reset and after an episode's end.
+        """
+        if self.agents and actions.keys() != set(self.agents):
+            raise ValueError(
+                f"actions are for {', '.join(map(str, actions)) or 'no agent'}; "
+                f"there must be one for each of {', '.join(self.agents)}"
+            )
+        answer = self._simulator.step([checked_action(actions[a]) for a in self.agents])
+        if not self._simulator.running:
+            self.agents = []
+        rewards, terminations, truncations = (
+            dict(zip(self.possible_agents, answer[name].tolist(), strict=True))
+            for name in ("reward", "terminated", "truncated")
+        )
+        return self._views(answer), rewards, terminations, truncations, self._infos(answer)
+
+    def state(self) -> np.ndarray:
+        """The whole map as it is now, u8[H,W] tile ids, with the agents drawn in."""
+        return self._simulator.map
+
+    def render(self) -> Any:
+        """The whole map: u8[h,w,3] for "rgb_array", text for "ansi", else None."""
+        return self._simulator.render()
+
+    def _views(self, answer: np.void) -> dict[str, np.ndarray]:
+        return {agent: answer["view"][i].copy() for i, agent in enumerate(self.possible_agents)}
+
+    def _infos(self, answer: np.void) -> dict[str, dict[str, Any]]:
+        return dict(zip(self.possible_agents, infos(answer), strict=True))

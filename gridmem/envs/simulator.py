@@ -1,0 +1,264 @@
+"""An environment driven from Python, a call a step: what Gymnasium and PettingZoo faces share.
+
+Everything that a step answers comes back from the device as one buffer of bytes, which costs a
+quarter of fetching the arrays one by one; the state stays where it is.
+"""
+
+import operator
+import os
+from functools import cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import error, logger, spaces
+from jax import lax
+from jaxtyping import Array, Int32, UInt8, UInt32
+
+from gridmem.envs.env import NUM_ACTIONS, Env
+from gridmem.envs.levels import checked_level
+from gridmem.envs.types import Action, Level, State, Tile, TimeStep
+
+RENDER_MODES = ["rgb_array", "ansi"]
+RENDER_FPS = 8
+_FIELDS = {  # what a step answers; bytes last, so that the numbers lie aligned
+    "last_action": np.int32,
+    "last_reward": np.float32,
+    "reward": np.float32,
+    "visits": np.int32,
+    "time": np.int32,
+    "terminated": np.bool_,
+    "truncated": np.bool_,
+    "view": np.uint8,
+}
+
+
+class Simulator:
+    """Plays episodes of an `Env` on the CPU, also where there is a GPU: one env is faster there.
+
+    Levels come in a stream: the first `reset` after a seed plays its level 0, the next ones play
+    1, 2, and so on. It pickles and deep-copies, also in the middle of an episode.
+
+    Attributes:
+        env: what is played.
+        render_mode: "rgb_array", "ansi" or None.
+        running: whether an episode is under way.
+    """
+
+    def __init__(self, env: Env, render_mode: str | None = None) -> None:
+        if render_mode is not None and render_mode not in RENDER_MODES:
+            raise ValueError(
+                f"render_mode is {render_mode!r}; it must be None or one of {RENDER_MODES}"
+            )
+        self.env = env
+        self.render_mode = render_mode
+        self.running = False
+        self._layout = _layout(env)
+        self._key: np.ndarray | None = None
+        self._episode = 0
+        self._level: Level | None = None
+        self._state: State | None = None
+
+    @property
+    def observation_space(self) -> spaces.Box:
+        """Of one agent's view: u8[V,V] tile ids."""
+        side = self.env.view_size
+        return spaces.Box(0, len(Tile) - 1, (side, side), np.uint8)
+
+    @property
+    def action_space(self) -> spaces.Discrete:
+        """Of one agent: the ids of `Action`."""
+        return spaces.Discrete(self.env.num_actions)
+
+    @property
+    def seeded(self) -> bool:
+        """Whether there is a stream of levels."""
+        return self._key is not None
+
+    @property
+    def level(self) -> Level:
+        """The level of this episode, as numpy arrays; `reset` plays it again."""
+        self._started()
+        return jax.tree.map(np.array, self._level)
+
+    @property
+    def map(self) -> UInt8[np.ndarray, "H W"]:
+        """The whole map as it is now, with the agents drawn in."""
+        tiles, positions = self._tiles_and_positions()
+        tiles[positions[:, 0], positions[:, 1]] = Tile.AGENT
+        return tiles
+
+    def seed(self, seed: int) -> None:
+        """Begins the stream of levels of a seed."""
+        self._key, self._episode = seed_key(seed), 0
+
+    def reset(self, level: Level | None = None) -> np.void:
+        """Begins an episode on the given level, else on the next of the stream.
+
+        Returns:
+            What `step` returns, with zeros for rewards.
+
+        Raises:
+            ValueError: if the level is not one for this environment.
+            RuntimeError: in a process forked from one that had already played.
+        """
+        _refuse_forks()
+        if level is None:
+            assert self._key is not None, "seed comes before reset"
+            key = jax.device_put(self._key, _cpu())
+            self._level = _generate(self.env, key, np.uint32(self._episode))
+            self._episode += 1
+        else:
+            self._level = jax.device_put(checked_level(self.env, level), _cpu())
+        self._state, packed = _start(self.env, self._level)
+        self.running = True
+        return self._unpack(packed)
+
+    def step(self, actions: list[int]) -> np.void:
+        """Advances all agents by one action each, checked by `checked_action`.
+
+        Returns:
+            A record with the fields `last_action`, `last_reward`, `reward`, `visits`, `time`,
+            `terminated` and `truncated`, each [A], and `view` u8[A,V,V].
+
+        Raises:
+            gymnasium.error.ResetNeeded: if no episode is under way.
+        """
+        if not self.running:
+            when = "before the first reset" if self._state is None else "after the episode's end"
+            raise error.ResetNeeded(f"step was called {when}; call reset first")
+        self._state, packed = _step(self.env, self._state, np.array(actions, np.int32))
+        answer = self._unpack(packed)
+        self.running = not (answer["terminated"][0] or answer["truncated"][0])
+        return answer
+
+    def render(self) -> np.ndarray | str | None:
+        """The whole map in the render mode: u8[h,w,3], or text; None, and a warning, without."""
+        tiles, positions = self._tiles_and_positions()
+        if self.render_mode == "rgb_array":
+            from gridmem.render.draw import draw
+
+            return draw(tiles, positions)
+        if self.render_mode == "ansi":
+            from gridmem.render.text import text
+
+            return text(tiles, positions)
+        logger.warn(
+            f"render was called without a render mode; make the environment with a render_mode "
+            f"out of {RENDER_MODES}"
+        )
+        return None
+
+    def _tiles_and_positions(self) -> tuple[np.ndarray, np.ndarray]:
+        world = self._started().world
+        return np.array(world.tiles), np.array(world.position)
+
+    def _started(self) -> State:
+        if self._state is None:
+            raise error.ResetNeeded("there is no episode yet; call reset first")
+        return self._state
+
+    def _unpack(self, packed: Array) -> np.void:
+        return np.array(packed).view(self._layout)[0]
+
+    def __getstate__(self) -> dict[str, Any]:
+        on_host = jax.device_get((self._level, self._state))
+        return self.__dict__ | dict(zip(("_level", "_state"), on_host, strict=True))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._state is not None:
+            self._level, self._state = jax.device_put((self._level, self._state), _cpu())
+
+
+def seed_key(seed: int) -> UInt32[np.ndarray, "2"]:
+    """The threefry key data of a seed; all bits of the seed count, however large it is.
+
+    The level of episode e of a seed is drawn from
+    `jax.random.fold_in(jax.random.wrap_key_data(seed_key(seed), impl="threefry2x32"), e)`.
+
+    Raises:
+        gymnasium.error.Error: if the seed is not a whole number, 0 or more.
+    """
+    if not isinstance(seed, int) or seed < 0:
+        raise error.Error(f"the seed is {seed!r}; it must be a Python int, 0 or more")
+    return np.random.SeedSequence(seed).generate_state(2, np.uint32)
+
+
+def checked_action(action: Any) -> int:
+    """The id of an action given as a Python int, a numpy integer or a 0-d integer array.
+
+    Raises:
+        ValueError: for anything else, and for ids other than 0..3.
+    """
+    try:
+        index = operator.index(action)
+    except TypeError:
+        index = -1
+    if not 0 <= index < NUM_ACTIONS:
+        moves = ", ".join(f"{move.value} ({move.name.lower()})" for move in Action)
+        raise ValueError(f"action {action!r} is not a move; it must be one of {moves}")
+    return index
+
+
+def infos(answer: np.void) -> list[dict[str, Any]]:
+    """The info of each agent, from what `Simulator.reset` or `Simulator.step` answered."""
+    names = "last_action", "last_reward", "visits", "steps"
+    columns = [answer[field].tolist() for field in ("last_action", "last_reward", "visits", "time")]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _refuse_forks() -> None:
+    """JAX hangs in a fork of a process where it runs; better an error than silence."""
+    if _first_process() != os.getpid():
+        raise RuntimeError(
+            "this process was forked from one that had already used JAX, which would hang here; "
+            "start it with 'spawn', as in AsyncVectorEnv(..., context='spawn')"
+        )
+
+
+@cache
+def _first_process() -> int:
+    return os.getpid()
+
+
+@cache
+def _cpu() -> jax.Device:
+    return jax.local_devices(backend="cpu")[0]
+
+
+@cache
+def _layout(env: Env) -> np.dtype:
+    side = env.view_size
+    shapes = dict.fromkeys(_FIELDS, (env.num_agents,)) | {"view": (env.num_agents, side, side)}
+    return np.dtype([(name, kind, shapes[name]) for name, kind in _FIELDS.items()])
+
+
+@partial(jax.jit, static_argnums=0)
+def _generate(env: Env, key: UInt32[Array, "2"], episode: UInt32[Array, ""]) -> Level:
+    root = jax.random.wrap_key_data(key, impl="threefry2x32")
+    return env.generate(jax.random.fold_in(root, episode))
+
+
+@partial(jax.jit, static_argnums=0)
+def _start(env: Env, level: Level) -> tuple[State, UInt8[Array, " bytes"]]:
+    return _packed(*env.start(level))
+
+
+@partial(jax.jit, static_argnums=0)
+def _step(
+    env: Env, state: State, action: Int32[Array, " A"]
+) -> tuple[State, UInt8[Array, " bytes"]]:
+    return _packed(*env.step(state, action))
+
+
+def _packed(state: State, timestep: TimeStep) -> tuple[State, UInt8[Array, " bytes"]]:
+    values = {**timestep._asdict(), **timestep.obs._asdict(), "visits": state.visits}
+    return state, jnp.concatenate([_bytes(values[name]) for name in _FIELDS])
+
+
+def _bytes(values: Array) -> UInt8[Array, " bytes"]:
+    if values.dtype.itemsize == 1:
+        return values.astype(jnp.uint8).reshape(-1)
+    return lax.bitcast_convert_type(values, jnp.uint8).reshape(-1)
