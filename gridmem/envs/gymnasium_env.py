@@ -1,16 +1,17 @@
 """GridMem for Gymnasium."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
 
+from gridmem.envs.packing import infos
 from gridmem.envs.registry import make, nearest
-from gridmem.envs.simulator import RENDER_FPS, RENDER_MODES, Simulator, checked_action, infos
+from gridmem.envs.simulator import RENDER_FPS, RENDER_MODES, Simulator, checked_action
 from gridmem.envs.types import Level
 
 
-class GridMemEnv(gymnasium.Env[np.ndarray, int]):
+class GridMemEnv(gymnasium.Env[np.ndarray, np.int64]):
     """One agent in one cave, as a Gymnasium environment; usually through `gymnasium.make`.
 
     The observation is the view, u8[V,V] tile ids (see `Tile`), the agent at its centre. The action
@@ -23,7 +24,7 @@ class GridMemEnv(gymnasium.Env[np.ndarray, int]):
     taken in this episode).
 
     Args:
-        id: one of the ids in the README.
+        env_id: one of the ids in the README; not `id`, which `gymnasium.make_vec` has taken.
         render_mode: "rgb_array", "ansi" or None.
         **overrides: options of `gridmem.make`.
 
@@ -31,14 +32,17 @@ class GridMemEnv(gymnasium.Env[np.ndarray, int]):
         ValueError: for an unknown id or option, a value that cannot be, or more than one agent.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": RENDER_MODES, "render_fps": RENDER_FPS}
+    metadata: dict[str, Any] = {  # noqa: RUF012 (Gymnasium declares it so)
+        "render_modes": RENDER_MODES,
+        "render_fps": RENDER_FPS,
+    }
 
-    def __init__(self, id: str, render_mode: str | None = None, **overrides: Any) -> None:
-        env = make(id, **overrides)
+    def __init__(self, env_id: str, render_mode: str | None = None, **overrides: Any) -> None:
+        env = make(env_id, **overrides)
         if env.num_agents != 1:
             raise ValueError(
                 f"num_agents is {env.num_agents}, and a Gymnasium environment has one agent; "
-                f"use gridmem.parallel_env({id!r}, num_agents={env.num_agents})"
+                f"use gridmem.parallel_env({env_id!r}, num_agents={env.num_agents})"
             )
         self._simulator = Simulator(env, render_mode)
         self.render_mode = render_mode
@@ -76,7 +80,7 @@ class GridMemEnv(gymnasium.Env[np.ndarray, int]):
         answer = self._simulator.reset(level)
         return answer["view"][0], infos(answer)[0]
 
-    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.int64 | int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Takes one action; see the class for what comes back.
 
         Raises:

@@ -12,7 +12,7 @@ class EpisodeStats(NamedTuple):
     episode_return: Float32[Array, " B"]
     visits: Int32[Array, " B"]
     first_find_steps: Int32[Array, " B"]  # up to and including the first find; all if none
-    later_steps: Int32[Array, " B"]  # after the first find, the unfinished trip included
+    later_trip_steps: Float32[Array, " B"]  # mean of the trips from one find to the next; 0 if none
 
 
 def episode_stats(reward: Float32[Array, "T B"]) -> EpisodeStats:
@@ -20,21 +20,24 @@ def episode_stats(reward: Float32[Array, "T B"]) -> EpisodeStats:
     found = reward > 0
     num_steps = reward.shape[0]
     visits = jnp.sum(found, axis=0, dtype=jnp.int32)
-    first = jnp.argmax(found, axis=0).astype(jnp.int32) + 1
-    first = jnp.where(visits > 0, first, num_steps)
-    return EpisodeStats(jnp.sum(reward, axis=0), visits, first, num_steps - first)
+    time = jnp.arange(1, num_steps + 1, dtype=jnp.int32)[:, None]
+    first = jnp.min(jnp.where(found, time, num_steps), axis=0)
+    last = jnp.max(jnp.where(found, time, 0), axis=0)
+    trips = jnp.maximum(visits - 1, 1).astype(jnp.float32)
+    between = jnp.maximum(last - first, 0).astype(jnp.float32)
+    return EpisodeStats(jnp.sum(reward, axis=0), visits, first, between / trips)
 
 
 def memory_gain(stats: EpisodeStats) -> Float32[Array, ""]:
-    """How many times faster the goal is found again than it is found at first.
+    """How many times faster the goal is found again than it was found at first.
 
-    Steps per first find over steps per later find, pooled over streams, unfinished searches and
-    trips included. About 1 without memory. 0 while nothing was ever found a second time.
+    Over the episodes with two finds or more: mean steps to the first find, divided by the mean,
+    over episodes, of the steps of a later trip. Exactly 1 in expectation for whoever does not
+    remember, however unequal the caves: without memory all trips of an episode are equally
+    distributed, and "n trips were finished in time" treats them alike. 0 if there is no such
+    episode.
     """
-    first_finds = jnp.sum(stats.visits > 0).astype(jnp.float32)
-    later_finds = jnp.sum(jnp.maximum(stats.visits - 1, 0)).astype(jnp.float32)
-    first_steps = jnp.sum(stats.first_find_steps).astype(jnp.float32)
-    later_steps = jnp.sum(stats.later_steps).astype(jnp.float32)
-    per_first = first_steps / jnp.maximum(first_finds, 1)
-    return jnp.where(later_finds > 0, per_first * later_finds / jnp.maximum(later_steps, 1), 0)
-
+    counted = stats.visits > 1
+    first = jnp.sum(jnp.where(counted, stats.first_find_steps, 0)).astype(jnp.float32)
+    later = jnp.sum(jnp.where(counted, stats.later_trip_steps, 0.0))
+    return first / jnp.maximum(later, 1.0)

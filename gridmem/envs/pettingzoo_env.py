@@ -1,15 +1,17 @@
 """GridMem for PettingZoo."""
 
 import secrets
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils import parallel_to_aec
 
+from gridmem.envs.packing import infos
 from gridmem.envs.registry import make
-from gridmem.envs.simulator import RENDER_FPS, RENDER_MODES, Simulator, checked_action, infos
+from gridmem.envs.simulator import RENDER_FPS, RENDER_MODES, Simulator, checked_action
 from gridmem.envs.types import Level, Tile
 
 
@@ -23,7 +25,7 @@ def env(id: str, **options: Any) -> AECEnv:
     return parallel_to_aec(parallel_env(id, **options))
 
 
-class GridMemParallelEnv(ParallelEnv[str, np.ndarray, int]):
+class GridMemParallelEnv(ParallelEnv[str, np.ndarray, np.int64 | None]):
     """Agents that share a cave and act at once, as a PettingZoo parallel environment.
 
     Agents are named agent_0, agent_1, ...; all of them act from the first step to the last. Each
@@ -35,7 +37,7 @@ class GridMemParallelEnv(ParallelEnv[str, np.ndarray, int]):
     actions taken in this episode).
 
     Args:
-        id: one of the ids in the README.
+        env_id: one of the ids in the README.
         render_mode: "rgb_array", "ansi" or None.
         max_cycles: PettingZoo's name for the option `max_steps`.
         **overrides: options of `gridmem.make`, foremost `num_agents`.
@@ -44,7 +46,7 @@ class GridMemParallelEnv(ParallelEnv[str, np.ndarray, int]):
         ValueError: for an unknown id or option, or a value that cannot be.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {
+    metadata: dict[str, Any] = {  # noqa: RUF012 (PettingZoo declares it so)
         "name": "gridmem_v0",
         "render_modes": RENDER_MODES,
         "render_fps": RENDER_FPS,
@@ -53,7 +55,7 @@ class GridMemParallelEnv(ParallelEnv[str, np.ndarray, int]):
 
     def __init__(
         self,
-        id: str,
+        env_id: str,
         render_mode: str | None = None,
         max_cycles: int | None = None,
         **overrides: Any,
@@ -64,7 +66,7 @@ class GridMemParallelEnv(ParallelEnv[str, np.ndarray, int]):
                     "max_cycles and max_steps are two names of one option; give only one of them"
                 )
             overrides["max_steps"] = max_cycles
-        self._simulator = Simulator(make(id, **overrides), render_mode)
+        self._simulator = Simulator(make(env_id, **overrides), render_mode)
         self.render_mode = render_mode
         core = self._simulator.env
         self.possible_agents = [f"agent_{i}" for i in range(core.num_agents)]
@@ -76,11 +78,11 @@ class GridMemParallelEnv(ParallelEnv[str, np.ndarray, int]):
         shape = core.config.map.height + 2, core.config.map.width + 2
         self.state_space = spaces.Box(0, len(Tile) - 1, shape, np.uint8)
 
-    def observation_space(self, agent: str) -> spaces.Box:
+    def observation_space(self, agent: str) -> spaces.Space[np.ndarray]:
         """The space of an agent's view, the same object each time."""
         return self.observation_spaces[agent]
 
-    def action_space(self, agent: str) -> spaces.Discrete:
+    def action_space(self, agent: str) -> spaces.Space[np.int64 | None]:
         """The space of an agent's actions, the same object each time."""
         return self.action_spaces[agent]
 
@@ -112,7 +114,7 @@ class GridMemParallelEnv(ParallelEnv[str, np.ndarray, int]):
         return self._views(answer), self._infos(answer)
 
     def step(
-        self, actions: dict[str, int]
+        self, actions: Mapping[str, Any]
     ) -> tuple[
         dict[str, np.ndarray],
         dict[str, float],

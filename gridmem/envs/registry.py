@@ -81,5 +81,5 @@ def register_with_gymnasium() -> None:
             gymnasium.register(
                 id=id,
                 entry_point="gridmem.envs.gymnasium_env:GridMemEnv",
-                kwargs={"id": id},
+                kwargs={"env_id": id},  # `id` would clash with an argument of `make_vec`
             )

@@ -1,8 +1,4 @@
-"""An environment driven from Python, a call a step: what Gymnasium and PettingZoo faces share.
-
-Everything that a step answers comes back from the device as one buffer of bytes, which costs a
-quarter of fetching the arrays one by one; the state stays where it is.
-"""
+"""An environment driven from Python, a call a step: what Gymnasium and PettingZoo faces share."""
 
 import operator
 import os
@@ -10,35 +6,25 @@ from functools import cache, partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from gymnasium import error, logger, spaces
-from jax import lax
 from jaxtyping import Array, Int32, UInt8, UInt32
 
 from gridmem.envs.env import NUM_ACTIONS, Env
 from gridmem.envs.levels import checked_level
-from gridmem.envs.types import Action, Level, State, Tile, TimeStep
+from gridmem.envs.packing import layout, packed
+from gridmem.envs.seeding import level_key, seed_key
+from gridmem.envs.types import Action, Level, State, Tile
 
 RENDER_MODES = ["rgb_array", "ansi"]
 RENDER_FPS = 8
-_FIELDS = {  # what a step answers; bytes last, so that the numbers lie aligned
-    "last_action": np.int32,
-    "last_reward": np.float32,
-    "reward": np.float32,
-    "visits": np.int32,
-    "time": np.int32,
-    "terminated": np.bool_,
-    "truncated": np.bool_,
-    "view": np.uint8,
-}
 
 
 class Simulator:
     """Plays episodes of an `Env` on the CPU, also where there is a GPU: one env is faster there.
 
-    Levels come in a stream: the first `reset` after a seed plays its level 0, the next ones play
-    1, 2, and so on. It pickles and deep-copies, also in the middle of an episode.
+    Levels come in a stream: the first `reset` after `seed` plays level 0, the next ones play 1,
+    2, and so on. It pickles and deep-copies, also in the middle of an episode.
 
     Attributes:
         env: what is played.
@@ -54,7 +40,7 @@ class Simulator:
         self.env = env
         self.render_mode = render_mode
         self.running = False
-        self._layout = _layout(env)
+        self._layout = layout(env)
         self._key: np.ndarray | None = None
         self._episode = 0
         self._level: Level | None = None
@@ -111,9 +97,9 @@ class Simulator:
             self._episode += 1
         else:
             self._level = jax.device_put(checked_level(self.env, level), _cpu())
-        self._state, packed = _start(self.env, self._level)
+        self._state, answer = _start(self.env, self._level)
         self.running = True
-        return self._unpack(packed)
+        return self._unpack(answer)
 
     def step(self, actions: list[int]) -> np.void:
         """Advances all agents by one action each, checked by `checked_action`.
@@ -128,8 +114,9 @@ class Simulator:
         if not self.running:
             when = "before the first reset" if self._state is None else "after the episode's end"
             raise error.ResetNeeded(f"step was called {when}; call reset first")
-        self._state, packed = _step(self.env, self._state, np.array(actions, np.int32))
-        answer = self._unpack(packed)
+        _refuse_forks()
+        self._state, answer = _step(self.env, self._state, np.array(actions, np.int32))
+        answer = self._unpack(answer)
         self.running = not (answer["terminated"][0] or answer["truncated"][0])
         return answer
 
@@ -159,8 +146,8 @@ class Simulator:
             raise error.ResetNeeded("there is no episode yet; call reset first")
         return self._state
 
-    def _unpack(self, packed: Array) -> np.void:
-        return np.array(packed).view(self._layout)[0]
+    def _unpack(self, answer: Array) -> np.void:
+        return np.array(answer).view(self._layout)[0]
 
     def __getstate__(self) -> dict[str, Any]:
         on_host = jax.device_get((self._level, self._state))
@@ -170,20 +157,6 @@ class Simulator:
         self.__dict__.update(state)
         if self._state is not None:
             self._level, self._state = jax.device_put((self._level, self._state), _cpu())
-
-
-def seed_key(seed: int) -> UInt32[np.ndarray, "2"]:
-    """The threefry key data of a seed; all bits of the seed count, however large it is.
-
-    The level of episode e of a seed is drawn from
-    `jax.random.fold_in(jax.random.wrap_key_data(seed_key(seed), impl="threefry2x32"), e)`.
-
-    Raises:
-        gymnasium.error.Error: if the seed is not a whole number, 0 or more.
-    """
-    if not isinstance(seed, int) or seed < 0:
-        raise error.Error(f"the seed is {seed!r}; it must be a Python int, 0 or more")
-    return np.random.SeedSequence(seed).generate_state(2, np.uint32)
 
 
 def checked_action(action: Any) -> int:
@@ -202,13 +175,6 @@ def checked_action(action: Any) -> int:
     return index
 
 
-def infos(answer: np.void) -> list[dict[str, Any]]:
-    """The info of each agent, from what `Simulator.reset` or `Simulator.step` answered."""
-    names = "last_action", "last_reward", "visits", "steps"
-    columns = [answer[field].tolist() for field in ("last_action", "last_reward", "visits", "time")]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-
-
 def _refuse_forks() -> None:
     """JAX hangs in a fork of a process where it runs; better an error than silence."""
     if _first_process() != os.getpid():
@@ -225,40 +191,24 @@ def _first_process() -> int:
 
 @cache
 def _cpu() -> jax.Device:
-    return jax.local_devices(backend="cpu")[0]
-
-
-@cache
-def _layout(env: Env) -> np.dtype:
-    side = env.view_size
-    shapes = dict.fromkeys(_FIELDS, (env.num_agents,)) | {"view": (env.num_agents, side, side)}
-    return np.dtype([(name, kind, shapes[name]) for name, kind in _FIELDS.items()])
+    try:
+        return jax.local_devices(backend="cpu")[0]
+    except RuntimeError:  # JAX_PLATFORMS names other platforms only
+        return jax.local_devices()[0]
 
 
 @partial(jax.jit, static_argnums=0)
 def _generate(env: Env, key: UInt32[Array, "2"], episode: UInt32[Array, ""]) -> Level:
-    root = jax.random.wrap_key_data(key, impl="threefry2x32")
-    return env.generate(jax.random.fold_in(root, episode))
+    return env.generate(level_key(key, episode))
 
 
 @partial(jax.jit, static_argnums=0)
 def _start(env: Env, level: Level) -> tuple[State, UInt8[Array, " bytes"]]:
-    return _packed(*env.start(level))
+    return packed(*env.start(level))
 
 
 @partial(jax.jit, static_argnums=0)
 def _step(
     env: Env, state: State, action: Int32[Array, " A"]
 ) -> tuple[State, UInt8[Array, " bytes"]]:
-    return _packed(*env.step(state, action))
-
-
-def _packed(state: State, timestep: TimeStep) -> tuple[State, UInt8[Array, " bytes"]]:
-    values = {**timestep._asdict(), **timestep.obs._asdict(), "visits": state.visits}
-    return state, jnp.concatenate([_bytes(values[name]) for name in _FIELDS])
-
-
-def _bytes(values: Array) -> UInt8[Array, " bytes"]:
-    if values.dtype.itemsize == 1:
-        return values.astype(jnp.uint8).reshape(-1)
-    return lax.bitcast_convert_type(values, jnp.uint8).reshape(-1)
+    return packed(*env.step(state, action))

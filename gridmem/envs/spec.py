@@ -36,7 +36,7 @@ def config_from_dict(data: Mapping[str, Any], base: EnvConfig | None = None) -> 
 
 def _part_from_dict(part: str, data: Mapping[str, Any], base: Any, classes: dict[str, type]) -> Any:
     changes = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-    name = changes.pop("type", type(base).__name__)
+    name = str(changes.pop("type", type(base).__name__))
     if name not in classes:
         raise ValueError(
             f"there is no {part} type {name!r}{nearest(name, classes)}; "

@@ -16,12 +16,12 @@ from gridmem.baselines.config import ModelConfig
 
 
 class AttentionCache(NamedTuple):
-    """Keys (already rotated) and values of the tokens seen; S slots, of which `index` are used."""
+    """Keys (already rotated) and values of the tokens seen; S slots, `used` of them filled."""
 
     key: Float[Array, "B S K d"]
     value: Float[Array, "B S K d"]
     segment: Int[Array, "B S"] | None
-    index: Int[Array, ""]
+    used: Int[Array, ""]
 
 
 class Attention(nnx.Module):
@@ -63,15 +63,15 @@ class Attention(nnx.Module):
         segment: Int[Array, " B"] | None = None,
     ) -> tuple[Float[Array, "B D"], AttentionCache]:
         """See `Mixer`."""
-        query, key, value = self._project(x[:, None], cache.index[None])
-        at = cache.index
+        query, key, value = self._project(x[:, None], cache.used[None])
+        at = cache.used
         cache = AttentionCache(
             key=lax.dynamic_update_slice(cache.key, key, (0, at, 0, 0)),
             value=lax.dynamic_update_slice(cache.value, value, (0, at, 0, 0)),
             segment=None
             if cache.segment is None or segment is None
             else lax.dynamic_update_slice(cache.segment, segment[:, None], (0, at)),
-            index=at + 1,
+            used=at + 1,
         )
         visible = (jnp.arange(cache.key.shape[1]) <= at)[None, None, :]
         if cache.segment is not None and segment is not None:
@@ -86,7 +86,7 @@ class Attention(nnx.Module):
     ) -> Float[Array, "B T D"]:
         """See `Mixer`."""
         num_new, num_slots = x.shape[1], cache.key.shape[1]
-        query, key, value = self._project(x, cache.index + jnp.arange(num_new))
+        query, key, value = self._project(x, cache.used + jnp.arange(num_new))
         if num_slots == 0 and segments is None and self._has_cudnn():
             attended = jax.nn.dot_product_attention(
                 query, key, value, is_causal=True, implementation="cudnn"
@@ -96,12 +96,12 @@ class Attention(nnx.Module):
         if segments is not None:
             visible = visible & (segments[:, :, None] == segments[:, None, :])
         if num_slots:
-            used = (jnp.arange(num_slots) < cache.index)[None, None, :]
+            filled = (jnp.arange(num_slots) < cache.used)[None, None, :]
             if segments is not None and cache.segment is not None:
-                used = used & (cache.segment[:, None, :] == segments[:, :, None])
-            shape = (max(used.shape[0], visible.shape[0]), num_new)
+                filled = filled & (cache.segment[:, None, :] == segments[:, :, None])
+            shape = (max(filled.shape[0], visible.shape[0]), num_new)
             visible = jnp.concatenate(
-                [jnp.broadcast_to(m, (*shape, m.shape[2])) for m in (used, visible)], axis=2
+                [jnp.broadcast_to(m, (*shape, m.shape[2])) for m in (filled, visible)], axis=2
             )
             key = jnp.concatenate([cache.key, key], axis=1)
             value = jnp.concatenate([cache.value, value], axis=1)

@@ -1,0 +1,56 @@
+"""What a person sees while a run goes on."""
+
+import time
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+PLAIN_INTERVAL_SECONDS = 10.0
+
+
+class Display:
+    """A live line of progress; on what is no terminal, a plain line now and then."""
+
+    def __init__(self, total_steps: int) -> None:
+        self.console = Console(highlight=False, soft_wrap=True)
+        self._total_steps = total_steps
+        self._started, self._start_steps = time.monotonic(), 0  # set anew after compilation
+        self._printed = self._started
+        self._progress = Progress(
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[scores]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self._task = self._progress.add_task(
+            "train", total=total_steps, speed="compiling", scores=""
+        )
+
+    def __enter__(self) -> "Display":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+    def show(self, steps: int, metrics: Mapping[str, float]) -> None:
+        """Shows how far the run is."""
+        now = time.monotonic()
+        if not self._start_steps:  # the first update is compilation
+            self._started, self._start_steps = now, steps
+        speed = (steps - self._start_steps) / max(now - self._started, 1e-9)
+        speed_text = f"{speed:,.0f} steps/s" if speed else "compiled"
+        scores = f"return {metrics['episode_return']:.2f}  memory gain {metrics['memory_gain']:.2f}"
+        self._progress.update(self._task, completed=steps, speed=speed_text, scores=scores)
+        due = now - self._printed > PLAIN_INTERVAL_SECONDS or steps >= self._total_steps
+        if speed and due and not self.console.is_terminal:
+            self._printed = now
+            left = (self._total_steps - steps) / max(speed, 1e-9)
+            self.console.print(
+                f"{steps / self._total_steps:4.0%}  {steps:,} steps  {speed_text}  "
+                f"{left:.0f} s left  {scores}"
+            )

@@ -1,0 +1,72 @@
+"""Trains the reference agent: `python -m gridmem.baselines.train [PRESET] [FLAGS]`."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gridmem.baselines.config import TrainConfig
+
+PROGRAM = "python -m gridmem.baselines.train"
+NEEDED = ("flax", "matplotlib", "optax", "orbax", "rich", "tyro")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the program; returns its exit code: 0, 2 for bad input, 130 if interrupted."""
+    try:
+        missing = [name for name in NEEDED if find_spec(name) is None]
+        if missing:
+            raise ValueError(f"training needs {missing[0]}; install gridmem[train]")
+        name, config = parse(sys.argv[1:] if argv is None else argv)
+        from gridmem.baselines.training import run
+
+        return run(name, config, PROGRAM)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def parse(argv: Sequence[str]) -> tuple[str, "TrainConfig"]:
+    """The preset's name and the config that a command line asks for.
+
+    Raises:
+        ValueError: for an unknown preset or flag, or a value that cannot be.
+    """
+    import tyro
+
+    from gridmem.baselines.config import PRESETS, TrainConfig, preset
+    from gridmem.envs.registry import nearest
+
+    name, flags = "quickstart", list(argv)
+    if flags and not flags[0].startswith("-"):
+        name = flags.pop(0)
+    presets = "\n".join(f"  {key}: {what}" for key, (what, _) in PRESETS.items())
+    config, unknown = tyro.cli(
+        TrainConfig,
+        prog=f"{PROGRAM} [PRESET]",
+        description=f"Trains the reference agent. Presets:\n{presets}",
+        args=flags,
+        default=preset(name),
+        return_unknown_args=True,
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+    if unknown:
+        known = [f"--{flag.replace('_', '-')}" for flag in _flag_names(config)]
+        raise ValueError(
+            f"there is no flag {unknown[0]!r}{nearest(unknown[0], known)}; --help lists the flags"
+        )
+    return name, config
+
+
+def _flag_names(config: Any) -> list[str]:
+    names = []
+    for field in fields(config):
+        value = getattr(config, field.name)
+        names += _flag_names(value) if is_dataclass(value) else [field.name]
+    return names
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""The record of a run: rows of metrics, on the screen and in the run folder."""
+
+import math
+from typing import Any
+
+from gridmem.baselines.display import Display
+from gridmem.baselines.run_folder import RunFolder
+
+
+class TrainingLog:
+    """Takes in the metrics of each update.
+
+    Attributes:
+        rows: one per update, plain numbers by name, with the agent steps until then.
+        ending: why the run ended early; empty if it did not.
+        interrupted: whether it was a person or the system that ended it.
+    """
+
+    def __init__(self, total_steps: int, folder: RunFolder) -> None:
+        self.rows: list[dict[str, float]] = []
+        self.ending = ""
+        self.interrupted = False
+        self._folder = folder
+        self._display = Display(total_steps)
+
+    def __enter__(self) -> "TrainingLog":
+        self._display.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._display.__exit__(*exception)
+
+    def add(self, steps: int, metrics: Any) -> None:
+        """Records an update's metrics, a tree of named tuples; waits for the device."""
+        row = {"steps": float(steps), **_flat(metrics)}
+        self.rows.append(row)
+        self._folder.append_metrics(row)
+        self._display.show(steps, row)
+        broken = [name for name, value in row.items() if not math.isfinite(value)]
+        if broken and not self.ending:
+            self.ending = (
+                f"stopped: {broken[0]} is no longer a finite number after {steps:,} steps; the "
+                "last good checkpoint is kept; try a lower --learning-rate"
+            )
+
+    def interrupt(self, steps: int) -> None:
+        """Notes that the run was asked to end."""
+        self.interrupted = True
+        self.ending = f"interrupted after {steps:,} steps; the agent as it was then is saved"
+
+
+def _flat(metrics: Any) -> dict[str, float]:
+    row = {}
+    for name, value in metrics._asdict().items():
+        row.update(_flat(value) if hasattr(value, "_asdict") else {name: float(value)})
+    return row
