@@ -143,6 +143,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _check_positive(self, "total_steps", "eval_levels")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed is {self.seed}; it must be from 0 to 2**32 - 1")
         num_streams = self.ppo.num_envs * self.make_env().num_agents
         if num_streams % self.ppo.num_minibatches:
             raise ValueError(

@@ -38,6 +38,7 @@ class UpdateMetrics(NamedTuple):
     first_find_steps: Float32[Array, ""]
     explained_variance: Float32[Array, ""]
     grad_norm: Float32[Array, ""]  # before clipping
+    param_norm: Float32[Array, ""]  # after the update
     first_ratio_error: Float32[Array, ""]  # largest |ratio - 1| before the first gradient step
     loss: LossMetrics
 
@@ -75,6 +76,7 @@ def update(
         first_find_steps=jnp.mean(stats.first_find_steps.astype(jnp.float32)),
         explained_variance=explained_variance(batch.value, batch.target),
         grad_norm=jnp.mean(grad_norm),
+        param_norm=optax.global_norm(params),
         first_ratio_error=losses.max_ratio_error[0],
         loss=jax.tree.map(jnp.mean, losses),
     )

@@ -1,5 +1,8 @@
 """Trains the reference agent: `python -m gridmem.baselines.train [PRESET] [FLAGS]`."""
 
+import contextlib
+import io
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
@@ -43,21 +46,38 @@ def parse(argv: Sequence[str]) -> tuple[str, "TrainConfig"]:
     if flags and not flags[0].startswith("-"):
         name = flags.pop(0)
     presets = "\n".join(f"  {key}: {what}" for key, (what, _) in PRESETS.items())
-    config, unknown = tyro.cli(
-        TrainConfig,
-        prog=f"{PROGRAM} [PRESET]",
-        description=f"Trains the reference agent. Presets:\n{presets}",
-        args=flags,
-        default=preset(name),
-        return_unknown_args=True,
-        config=(tyro.conf.OmitArgPrefixes,),
-    )
+    try:
+        with contextlib.redirect_stderr(io.StringIO()) as stderr:
+            config, unknown = tyro.cli(
+                TrainConfig,
+                prog=f"{PROGRAM} [PRESET]",
+                description=f"Trains the reference agent. Presets:\n{presets}",
+                args=flags,
+                default=preset(name),
+                return_unknown_args=True,
+                config=(tyro.conf.OmitArgPrefixes,),
+            )
+    except SystemExit as end:
+        if end.code:
+            raise ValueError(_sentence(stderr.getvalue())) from None
+        raise
+    if unknown and not unknown[0].startswith("-"):
+        raise ValueError(f"{unknown[0]!r} is no flag; a preset's name comes before all flags")
     if unknown:
         known = [f"--{flag.replace('_', '-')}" for flag in _flag_names(config)]
         raise ValueError(
             f"there is no flag {unknown[0]!r}{nearest(unknown[0], known)}; --help lists the flags"
         )
     return name, config
+
+
+def _sentence(box: str) -> str:
+    """What tyro explains in the first paragraph of its box, on one line."""
+    box = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    inside = [line.strip(" │|") for line in box.splitlines() if line[:1] in ("│", "|")]
+    rules = [number for number, line in enumerate(inside) if not line.strip("─-")]
+    text = " ".join(inside[: rules[0] if rules else None]) or box
+    return re.sub(r"^Error parsing (?!-)\S+: ", "", text)
 
 
 def _flag_names(config: Any) -> list[str]:

@@ -76,7 +76,7 @@ def train(config: TrainConfig, log: TrainingLog, folder: RunFolder) -> tuple[Any
                 waiting, last_save = None, time.monotonic()
                 if not log.ending:
                     folder.keep("checkpoint", partial(save, learner=learner))
-            if interruption.came and number < config.num_updates:
+            if interruption.came and number < config.num_updates and not log.ending:
                 log.interrupt(number * steps)
             if log.ending:
                 break

@@ -54,11 +54,12 @@ class EnvConfig:
                 f"the map marks {len(self.map.goals)} goals and the task has "
                 f"{self.task.num_goals}; make them equal"
             )
-        needed = self.task.num_goals + self.num_agents
-        if self.map.min_free_cells < needed:
+        num_starts = max(self.num_agents, len(self.map.spawns))
+        if self.map.min_free_cells < self.task.num_goals + num_starts:
             raise ValueError(
                 f"the map may have no more than {self.map.min_free_cells} free cells, too few for "
-                f"{self.task.num_goals} goals and {self.num_agents} agents; use a larger map"
+                f"{self.task.num_goals} goals and {num_starts} agents or marked spawns; use a "
+                "larger map"
             )
 
 

@@ -210,6 +210,8 @@ def place(
     """Puts goals on distinct floor cells, and spawns on any floor cell that is not a goal."""
     goal_key, spawn_key = jax.random.split(key)
     free = pack(tiles == Tile.FLOOR)
+    for spawn in fixed_spawns:
+        free = _without(free, jnp.array(spawn, jnp.int32))
     if fixed_goals:
         goals = jnp.array(fixed_goals, jnp.int32)
         for goal in goals:

@@ -199,7 +199,7 @@ def test_a_level_played_again_does_not_move_the_stream(env):
 
 
 def test_a_level_of_the_jax_core_can_be_played(env):
-    level = gridmem.make(SMALL).generate(jax.random.key(1))
+    level = jax.jit(gridmem.make(SMALL).generate)(jax.random.key(1))
     env.reset(options={"level": level})
     assert same_level(env.level, level)
 

@@ -1,0 +1,45 @@
+"""Pins in pyproject.toml what a fresh `uv sync` would install now: `uv run .ci/refresh_constraints.py`.
+
+Resolves every group for all platforms, with the old pins left out, in a folder of its
+own; then rewrites the block `constraint-dependencies` and nothing else. Sync and test afterwards.
+"""
+
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+PROJECT = Path(__file__).parent.parent / "pyproject.toml"
+BLOCK = re.compile(r"^constraint-dependencies = \[\n.*?^\]\n", re.MULTILINE | re.DOTALL)
+
+
+def resolve(pyproject: str) -> list[str]:
+    """The requirements, with exact versions and markers, that satisfy a project file."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "pyproject.toml").write_text(pyproject)
+        shutil.copy(PROJECT.with_name(".python-version"), folder)
+        exported = subprocess.run(
+            "uv export --all-groups --no-hashes --no-emit-project --no-annotate "
+            "--no-header --quiet".split(),
+            cwd=folder,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    return exported.stdout.splitlines()
+
+
+def main() -> None:
+    """Rewrites the block."""
+    text = PROJECT.read_text()
+    if len(BLOCK.findall(text)) != 1:
+        raise SystemExit(f"{PROJECT} must have exactly one block `constraint-dependencies = [...]`")
+    pins = resolve(BLOCK.sub("", text))
+    lines = "".join(f'    "{pin.replace(" ; ", "; ")}",\n' for pin in pins)
+    PROJECT.write_text(BLOCK.sub(lambda _: f"constraint-dependencies = [\n{lines}]\n", text))
+    print(f"pinned {len(pins)} packages")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Speed of the environments: `uv run pytest tests/benchmarks --benchmark-only`.
+
+Compilation is timed apart, uncached, and stands in `extra_info` beside the size of a state; all
+outputs of every step are returned from the scan, so that none of them is optimised away.
+"""
+
+import platform
+import time
+
+import jax
+import pytest
+from jax import lax
+
+import gridmem
+
+NUM_ENVS, NUM_STEPS = 1024, 100
+
+
+@pytest.fixture(autouse=True)
+def uncached(monkeypatch):
+    with jax.enable_compilation_cache(False):
+        yield
+
+
+def keys():
+    return jax.random.split(jax.random.key(0), NUM_ENVS)
+
+
+def compiled(benchmark, function, *arguments):
+    """The function compiled for the arguments; the seconds that took are noted."""
+    lowered = jax.jit(function).lower(*arguments)
+    begin = time.perf_counter()
+    program = lowered.compile()
+    benchmark.extra_info["compile_seconds"] = round(time.perf_counter() - begin, 2)
+    return program
+
+
+def note(benchmark, state, num_steps):
+    """Records what the times refer to."""
+    num_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    seconds = benchmark.stats.stats.median
+    benchmark.extra_info |= {
+        "num_envs": NUM_ENVS,
+        "state_bytes_per_env": num_bytes // NUM_ENVS,
+        "env_per_second": round(num_steps * NUM_ENVS / seconds),
+        "device": f"{jax.devices()[0].device_kind} {platform.processor()}".strip(),
+        "jax": jax.__version__,
+    }
+
+
+@pytest.mark.parametrize("env_id", gridmem.CONFIGS)
+def test_reset_of_a_batch(benchmark, env_id):
+    env = gridmem.make(env_id)
+    reset = compiled(benchmark, jax.vmap(env.reset), keys())
+    state, _ = benchmark(lambda: jax.block_until_ready(reset(keys())))
+    note(benchmark, state, 1)
+
+
+@pytest.mark.parametrize("env_id", gridmem.CONFIGS)
+def test_steps_of_a_batch(benchmark, env_id):
+    env = gridmem.make(env_id)
+    state, _ = jax.jit(jax.vmap(env.reset))(keys())
+    shape = (NUM_STEPS, NUM_ENVS, env.num_agents)
+    actions = jax.random.randint(jax.random.key(1), shape, 0, env.num_actions)
+
+    def steps(state, actions):
+        return lax.scan(jax.vmap(env.step), state, actions)
+
+    run = compiled(benchmark, steps, state, actions)
+    benchmark(lambda: jax.block_until_ready(run(state, actions)))
+    note(benchmark, state, NUM_STEPS)

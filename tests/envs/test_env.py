@@ -1,0 +1,266 @@
+"""The contract that every registered environment keeps, and golden digests of its episodes.
+
+`uv run python tests/envs/test_env.py` prints the digests anew.
+"""
+
+import hashlib
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import playing
+import pytest
+from twin import guided_walk
+
+import gridmem
+from gridmem import Env, EnvConfig, NoiseMap, Tile
+
+IDS = list(gridmem.CONFIGS)
+SMALL, SMALL_DIG = "GridMem-9x9-v0", "GridMem-Dig-v0"
+
+GOLDEN = {
+    "GridMem-9x9-v0": "178d4d41c1444de4",
+    "GridMem-13x13-v0": "4655a1680d60c0a1",
+    "GridMem-20x20-v0": "1c66614237f103e3",
+    "GridMem-v0": "c3d094cafce969bc",
+    "GridMem-Dig-v0": "6afd4ecf4d78c667",
+    "GridMem-DigLarge-v0": "7026cd0c0f3fa058",
+}
+
+
+def episode(id, num_agents=1, number=0):
+    """A stored level of an id, a fixed list of actions for it, and what they lead to."""
+    env = gridmem.make(id, num_agents=num_agents)
+    level = playing.level_at(playing.batch(id, 0)[1], number)
+    actions = guided_walk(level, num_agents, env.config.dig_steps, env.max_steps)
+    return env, level, actions, playing.play(env, level, actions)
+
+
+def digest(id):
+    _, level, _, (_, (_, timesteps)) = episode(id)
+    stored = [leaf.astype(np.uint8) for leaf in level]
+    seen = [*timesteps.obs, timesteps.reward]
+    leaves = [np.asarray(leaf) for leaf in (*stored, *seen)]
+    return hashlib.sha256(b"".join(leaf.tobytes() for leaf in leaves)).hexdigest()[:16]
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_an_ids_levels_and_rules_have_not_changed(id):
+    assert digest(id) == GOLDEN[id], (
+        f"{id} plays otherwise than when it was released. If that is meant, it is a new id, -v1; "
+        "the digests come from: uv run python tests/envs/test_env.py"
+    )
+
+
+def test_every_id_has_a_golden_digest():
+    assert set(GOLDEN) == set(IDS)
+
+
+# ---- shapes, types, ranges
+
+
+@pytest.mark.parametrize("num_agents", [1, 3])
+@pytest.mark.parametrize("id", IDS)
+def test_shapes_and_types(id, num_agents):
+    env = gridmem.make(id, num_agents=num_agents)
+    key = jax.random.key(0)
+    state, first = jax.eval_shape(env.reset, key)
+    action = jax.ShapeDtypeStruct((num_agents,), jnp.int32)
+    after = jax.eval_shape(env.step, state, action)
+    assert (state, first) == after  # what a scan needs
+    side, size = gridmem.CONFIGS[id]["map"]["height"] + 2, env.view_size
+    assert [(leaf.dtype.name, leaf.shape) for leaf in jax.tree.leaves(first)] == [
+        ("uint8", (num_agents, size, size)),
+        ("int32", (num_agents,)),
+        ("float32", (num_agents,)),
+        ("float32", (num_agents,)),
+        ("bool", (num_agents,)),
+        ("bool", (num_agents,)),
+        ("int32", (num_agents,)),
+    ]
+    level = jax.eval_shape(env.generate, key)
+    assert [(leaf.dtype.name, leaf.shape) for leaf in level] == [
+        ("uint8", (side, side)),
+        ("int32", (1, 2)),
+        ("int32", (256, 2)),
+    ]
+    assert env.num_actions == 4
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_ranges_over_an_episode(id):
+    env, _, actions, (_, (states, timesteps)) = episode(id)
+    view = np.asarray(timesteps.obs.view)
+    middle = env.view_size // 2
+    assert (view[:, :, middle, middle] == Tile.AGENT).all()
+    assert (view == Tile.AGENT).sum() == len(view)  # a lone agent sees no other
+    assert view.max() == Tile.AGENT
+    assert (Tile.ROCK in view) == ("Dig" in id)
+    known = (actions >= 0) & (actions < 4)
+    np.testing.assert_array_equal(timesteps.obs.last_action, np.where(known, actions, 4))
+    assert set(np.unique(timesteps.reward).tolist()) == {0, 1}
+    np.testing.assert_array_equal(timesteps.obs.last_reward, timesteps.reward)
+    np.testing.assert_array_equal(states.visits, np.cumsum(timesteps.reward, axis=0))
+    assert not timesteps.terminated.any()
+    assert np.flatnonzero(timesteps.truncated).tolist() == [env.max_steps - 1]
+    assert timesteps.time[:, 0].tolist() == list(range(1, env.max_steps + 1))
+    assert (np.asarray(states.world.busy) <= env.config.dig_steps).all()
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_an_agent_never_stands_in_a_wall_or_on_the_goal(id):
+    _, _, _, (_, (states, _)) = episode(id)
+    tiles, position = np.asarray(states.world.tiles), np.asarray(states.world.position)[:, 0]
+    under = tiles[np.arange(len(tiles)), position[:, 0], position[:, 1]]
+    assert (under == Tile.FLOOR).all()
+
+
+# ---- all randomness is in the level
+
+
+def test_a_step_takes_no_key_and_a_level_is_all_that_start_needs():
+    assert list(inspect.signature(Env.step).parameters) == ["self", "state", "action"]
+    assert list(inspect.signature(Env.start).parameters) == ["self", "level"]
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_levels_are_the_same_bits_single_and_batched_whatever_the_number_of_agents(id):
+    keys, levels = playing.batch(id, 0)  # of one agent
+    env = gridmem.make(id, num_agents=16)
+    for i in range(3):
+        one, of_many = playing.generate_one(env, keys[i]), playing.level_at(levels, i)
+        playing.assert_same(playing.as_dict(one), playing.as_dict(of_many), f"level {i}")
+
+
+@pytest.mark.parametrize("id", [SMALL, SMALL_DIG])
+def test_reset_is_start_of_generate(id):
+    env = gridmem.make(id)
+    keys, levels = playing.batch(id, 0)
+    by_key = jax.jit(env.reset)(keys[5])
+    by_level = playing.start(env, playing.level_at(levels, 5))
+    for actual, expected in zip(by_key, by_level, strict=True):
+        playing.assert_same(playing.as_dict(actual), playing.as_dict(expected))
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_other_keys_give_other_levels(id):
+    tiles, goals, spawns = playing.batch(id, 0)[1]
+    assert len({level.tobytes() for level in tiles}) > 0.95 * len(tiles)
+    assert len(np.unique(goals[:, 0], axis=0)) > 30
+    assert len({some.tobytes() for some in spawns}) == len(spawns)
+
+
+def test_an_agent_lands_at_its_own_share_of_the_spawns():
+    num_agents = 3
+    _, level, _, (_, (states, timesteps)) = episode("GridMem-9x9-v0", num_agents)
+    found = np.argwhere(np.asarray(timesteps.reward) == 1)
+    assert len(found) > 10
+    for time, agent in found:
+        index = (agent + states.visits[time, agent] * num_agents) % len(level.spawns)
+        expected = level.spawns[index]
+        np.testing.assert_array_equal(states.world.position[time, agent], expected)
+
+
+# ---- one function, however it is called
+
+
+@pytest.mark.parametrize("num_agents", [1, 2])
+@pytest.mark.parametrize("id", [SMALL, SMALL_DIG])
+def test_eager_jit_vmap_and_scan_agree(id, num_agents):
+    env = gridmem.make(id, num_agents=num_agents)
+    levels = jax.tree.map(lambda leaf: leaf[:2], playing.batch(id, 0)[1])
+    num_steps = 8
+    walks = [
+        guided_walk(playing.level_at(levels, i), num_agents, env.config.dig_steps, num_steps)
+        for i in range(2)
+    ]
+    state, _ = jax.jit(jax.vmap(env.start))(levels)
+    batched = []
+    vstep = jax.jit(jax.vmap(env.step))
+    for time in range(num_steps):
+        state, timestep = vstep(state, np.stack([walk[time] for walk in walks]))
+        batched.append((state, timestep))
+    for i in range(2):
+        level = playing.level_at(levels, i)
+        _, scanned = playing.play(env, level, walks[i])
+        single, _ = playing.start(env, level)
+        eager, _ = env.start(jax.tree.map(jnp.asarray, level))
+        for time in range(num_steps):
+            single, single_step = playing.step(env, single, walks[i][time])
+            eager, eager_step = env.step(eager, jnp.asarray(walks[i][time]))
+            expected = jax.tree.map(lambda leaf: leaf[time], scanned)  # noqa: B023
+            for other in (
+                (single, single_step),
+                (eager, eager_step),
+                jax.tree.map(lambda leaf: leaf[i], batched[time]),  # noqa: B023
+            ):
+                for actual, wanted in zip(other, expected, strict=True):
+                    playing.assert_same(playing.as_dict(actual), playing.as_dict(wanted))
+
+
+@pytest.mark.parametrize("name", ["start", "step"])
+def test_equal_environments_share_one_compilation(name):
+    # A lambda of its own, whose cache nobody else fills.
+    jitted = jax.jit(lambda env, *args: getattr(env, name)(*args), static_argnums=0)
+    level = playing.level_at(playing.batch(SMALL, 0)[1], 0)
+    for i in range(6):
+        env = gridmem.make(SMALL) if i % 2 else Env(EnvConfig(map=NoiseMap(9, 9), max_steps=64))
+        if name == "start":
+            state, _ = jitted(env, level)
+        else:
+            state = playing.start(env, level)[0] if i == 0 else state
+            state, _ = jitted(env, state, np.full(1, i, np.int32))
+    assert jitted._cache_size() == 1
+
+
+def test_generate_compiles_once():
+    jitted = jax.jit(lambda env, key: env.generate(key), static_argnums=0)
+    for seed in range(4):
+        jitted(gridmem.make(SMALL), jax.random.key(seed))
+    assert jitted._cache_size() == 1
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_a_step_hands_on_what_it_does_not_need(id):
+    # In the traced program these outputs are the inputs themselves: nothing is copied or written.
+    env = gridmem.make(id)
+    state, _ = jax.eval_shape(env.reset, jax.random.key(0))
+    program = jax.make_jaxpr(env.step)(state, jax.ShapeDtypeStruct((1,), jnp.int32)).jaxpr
+    names = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(state)]
+    handed_on = {
+        name
+        for name, before, after in zip(names, program.invars, program.outvars, strict=False)
+        if before is after
+    }
+    classic = {".goals", ".spawns", ".world.tiles", ".world.busy"}
+    assert handed_on == ({".goals", ".spawns"} if "Dig" in id else classic)
+
+
+# ---- the fully observed twin
+
+
+def test_the_full_view_shows_the_whole_map_of_the_same_level():
+    env = gridmem.make(SMALL, view_size="full")
+    assert env.view_size == 17
+    level = playing.level_at(playing.batch(SMALL, 0)[1], 0)
+    for at, expected in zip(
+        playing.generate_one(env, playing.batch(SMALL, 0)[0][0]), level, strict=True
+    ):
+        np.testing.assert_array_equal(at, expected)
+    state, timestep = playing.start(env, level)
+    for action in (0, 1, 2, 3, 1, 1, 2):
+        state, timestep = playing.step(env, state, np.full(1, action, np.int32))
+        row, column = state.world.position[0].tolist()
+        view = np.asarray(timestep.obs.view[0])
+        interior = view[9 - row : 18 - row, 9 - column : 18 - column]
+        expected = np.array(state.world.tiles)
+        expected[row, column] = Tile.AGENT
+        np.testing.assert_array_equal(interior, expected[1:-1, 1:-1])
+
+
+if __name__ == "__main__":
+    print("GOLDEN = {")
+    for id in IDS:
+        print(f'    "{id}": "{digest(id)}",')
+    print("}")
