@@ -1,6 +1,6 @@
-"""Pins in pyproject.toml what a fresh `uv sync` would install now: `uv run .ci/refresh_constraints.py`.
+"""Pins in pyproject.toml what uv would install now: `uv run python .ci/refresh_constraints.py`.
 
-Resolves every group for all platforms, with the old pins left out, in a folder of its
+Resolves every dependency group, for all platforms and without the old pins, in a folder of its
 own; then rewrites the block `constraint-dependencies` and nothing else. Sync and test afterwards.
 """
 
@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"
+EXPORT = "uv", "export", "--quiet", "--all-groups"
 BLOCK = re.compile(r"^constraint-dependencies = \[\n.*?^\]\n", re.MULTILINE | re.DOTALL)
 
 
@@ -20,8 +21,7 @@ def resolve(pyproject: str) -> list[str]:
         Path(folder, "pyproject.toml").write_text(pyproject)
         shutil.copy(PROJECT.with_name(".python-version"), folder)
         exported = subprocess.run(
-            "uv export --all-groups --no-hashes --no-emit-project --no-annotate "
-            "--no-header --quiet".split(),
+            [*EXPORT, "--no-hashes", "--no-emit-project", "--no-annotate", "--no-header"],
             cwd=folder,
             check=True,
             capture_output=True,

@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ import jax
 from orbax.checkpoint import v1 as ocp
 
 from gridmem.baselines.learner import Learner
+
+ORBAX_OVERHEAD_BYTES = 2**17  # descriptions of the leaves, measured at half of that
 
 
 def save(path: Path, learner: Learner) -> None:
@@ -26,12 +29,13 @@ def save(path: Path, learner: Learner) -> None:
     """
     path = path.resolve()
     fresh, old = _beside(path, "new"), _beside(path, "old")
+    _remove(fresh)
+    _ensure_room(path.parent, learner)
     try:
         with _plain_errors():
-            ocp.save(str(fresh), learner._asdict(), overwrite=True)
+            ocp.save(str(fresh), learner._asdict())
     except BaseException:
-        for leftover in path.parent.glob(f"{fresh.name}*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        _remove(fresh)
         raise
     if path.exists():
         shutil.rmtree(old, ignore_errors=True)
@@ -56,12 +60,18 @@ def load(path: Path, like: Learner) -> Learner:
     return Learner(**ocp.load(str(path), abstract))
 
 
+def _ensure_room(folder: Path, learner: Learner) -> None:
+    """Raises OSError if the disk is full, before Orbax's threads find out one by one."""
+    num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(learner))
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(num_bytes + ORBAX_OVERHEAD_BYTES))
+
+
 @contextmanager
 def _plain_errors() -> Iterator[None]:
     """Turns the system's refusals into OSError and keeps Orbax from printing their tracebacks."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    # For good: its threads go on to complain after it has raised.
+    logging.getLogger("absl").setLevel(logging.CRITICAL + 1)
     try:
         yield
     except ValueError as error:
@@ -69,8 +79,12 @@ def _plain_errors() -> Iterator[None]:
         if code is None:
             raise
         raise OSError(int(code[1]), os.strerror(int(code[1]))) from error
-    finally:
-        logger.setLevel(level)
+
+
+def _remove(folder: Path) -> None:
+    """Deletes what is left of a checkpoint, Orbax's temporary folder included."""
+    for leftover in folder.parent.glob(f"{folder.name}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _beside(path: Path, suffix: str) -> Path:

@@ -19,7 +19,7 @@ class EnvSettings:
 
     env_id: str = "GridMem-9x9-v0"
     """Environment id; the README lists them."""
-    view_size: int | None = None
+    view_size: int | Literal["full"] | None = None
     """Side of the view in cells; the id's own if not given."""
     num_agents: int | None = None
     """Agents that share a cave; the id's own if not given."""

@@ -76,7 +76,7 @@ def update(
         first_find_steps=jnp.mean(stats.first_find_steps.astype(jnp.float32)),
         explained_variance=explained_variance(batch.value, batch.target),
         grad_norm=jnp.mean(grad_norm),
-        param_norm=optax.global_norm(params),
+        param_norm=optax.tree.norm(params),
         first_ratio_error=losses.max_ratio_error[0],
         loss=jax.tree.map(jnp.mean, losses),
     )
@@ -129,7 +129,7 @@ def _learn(
         with jax.numpy_dtype_promotion("standard"):
             updates, opt_state = optimizer.update(grads, opt_state, params)
         params = optax.apply_updates(params, updates)
-        return (params, opt_state), (optax.global_norm(grads), metrics)
+        return (params, opt_state), (optax.tree.norm(grads), metrics)
 
     epochs = jax.random.split(key, config.ppo.num_epochs)
     order = jax.vmap(lambda k: jax.random.permutation(k, num_streams))(epochs)

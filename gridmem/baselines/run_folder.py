@@ -4,6 +4,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,7 @@ class RunFolder:
     def write_json(self, name: str, data: Mapping[str, Any]) -> Path | None:
         """Writes a file of the folder whole or not at all; where it is, if it could be written."""
         text = json.dumps(data, indent=2) + "\n"
-
-        def write(path: Path) -> None:
-            partial = path.with_name(path.name + ".part")
-            partial.write_text(text)
-            partial.replace(path)
-
-        return self.keep(name, write)
+        return self.keep(name, lambda path: _write(path, text))
 
     def append_metrics(self, row: Mapping[str, float]) -> None:
         """Adds a line to `metrics.jsonl`, after those that could not be written before."""
@@ -108,4 +103,12 @@ class RunFolder:
 
 
 def _write(path: Path, text: str) -> None:
-    path.write_text(text)
+    """Writes a file whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(text)
+        part.replace(path)
+    except OSError:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise

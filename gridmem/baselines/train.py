@@ -29,6 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
 
 
 def parse(argv: Sequence[str]) -> tuple[str, "TrainConfig"]:
@@ -46,8 +49,9 @@ def parse(argv: Sequence[str]) -> tuple[str, "TrainConfig"]:
     if flags and not flags[0].startswith("-"):
         name = flags.pop(0)
     presets = "\n".join(f"  {key}: {what}" for key, (what, _) in PRESETS.items())
+    stderr = io.StringIO()
     try:
-        with contextlib.redirect_stderr(io.StringIO()) as stderr:
+        with contextlib.redirect_stderr(stderr):
             config, unknown = tyro.cli(
                 TrainConfig,
                 prog=f"{PROGRAM} [PRESET]",

@@ -1,12 +1,12 @@
-"""Steps and resets side by side with mapox, the environment that GridMem's rules come from.
+"""Steps and resets side by side with mapox, the reference for this kind of environment.
 
     uv run --group bench python tests/benchmarks/compare_mapox.py
 
 Both are measured in one run, by turns, so that whatever else the machine does slows both. A step
 is timed as one of 100 in a `lax.scan` under jit, all its outputs returned; actions are drawn
 before, and mapox gets the same keys at every step, so neither pays for randomness of the caller.
-A reset generates its level; GridMem's has the connectivity guarantee in it. Compilation is not
-counted. Prints a table, then the same as JSON.
+A reset generates its level; GridMem's has the connectivity guarantee in it. mapox's rocks
+can always be dug. Compilation is not counted. Prints a table, then the same as JSON.
 """
 
 import json
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from datetime import date
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -114,13 +115,21 @@ def compare(num_envs: int, num_agents: int) -> list[dict[str, Any]]:
     return rows
 
 
+def cpu_model() -> str:
+    """The processor's name where Linux tells it, else its architecture."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
 def main() -> None:
     """Measures and prints."""
     rows = [row for shape in SHAPES for row in compare(*shape)]
     packages = ("gridmem", "mapox", "jax", "jaxlib", "numpy")
     machine = {
         "date": date.today().isoformat(),
-        "device": f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores, {platform.machine()}",
+        "device": f"{jax.devices()[0].platform}, {os.cpu_count()} x {cpu_model()}",
         "python": platform.python_version(),
         "versions": {name: version(name) for name in packages},
         "view_size": VIEW_SIZE,

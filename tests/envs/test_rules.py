@@ -171,7 +171,7 @@ def test_goals_stay_and_each_pays_every_time():
 
 @pytest.mark.parametrize("action", UNKNOWN)
 @pytest.mark.parametrize("dig_steps", [0, 2])
-@pytest.mark.parametrize("picture", [FIELD, PEN])
+@pytest.mark.parametrize("picture", [FIELD, PEN], ids=["field", "pen"])
 def test_an_unknown_action_stays_and_reports_none(picture, action, dig_steps):
     game = Game(picture, dig_steps=dig_steps).play(action)
     assert game.cells == [(2, 3)]

@@ -1,6 +1,6 @@
 """How a token sees the past: one protocol, one file per mixer."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from flax import nnx
 from jaxtyping import Array, Float, Int
@@ -12,6 +12,7 @@ from gridmem.baselines.mixers.none import NoMixer
 Cache = Any
 
 
+@runtime_checkable
 class Mixer(Protocol):
     """What a block asks of its mixer. `step` and `sequence` agree at every position.
 

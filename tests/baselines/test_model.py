@@ -1,0 +1,154 @@
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tiny
+from flax import nnx
+
+from gridmem.baselines.config import TrainConfig
+from gridmem.baselines.learner import build_model
+from gridmem.baselines.mixers import MIXERS
+from gridmem.baselines.model import num_parameters
+from gridmem.envs.policy import random_policy
+from gridmem.envs.types import Observation
+from gridmem.envs.unroll import play
+
+B, T = 16, 40
+# Logits are small at first, values too; bfloat16 keeps 8 bits of what they are made of.
+TOLERANCE = {"float32": 1e-5, "bfloat16": 0.01}
+
+
+@pytest.fixture(scope="module")
+def obs():
+    """What T steps of a random walk showed to B streams, batch-major."""
+    env = tiny.config(env={"max_steps": T}).make_env()
+
+    @jax.jit
+    def walk(key):
+        levels = jax.vmap(env.generate)(jax.random.split(key, B))
+        return play(env, random_policy(4), levels, key).rollout.obs
+
+    shown = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), walk(jax.random.key(0)))
+    assert shown.last_reward.sum() >= 3
+    assert set(np.unique(shown.last_action)) == {0, 1, 2, 3, 4}
+    return shown
+
+
+def build(mixer="attention", dtype="float32"):
+    config = tiny.config(model={"mixer": mixer, "dtype": dtype})
+    return nnx.split(build_model(config, config.make_env(), jax.random.key(1)))
+
+
+@partial(jax.jit, static_argnums=0)
+def full_pass(graphdef, params, obs, segments=None):
+    model = nnx.merge(graphdef, params)
+    return model.sequence(obs, model.init_cache(len(obs.view), 0), segments)
+
+
+@partial(jax.jit, static_argnums=0)
+def stepped(graphdef, params, obs, segments=None):
+    model = nnx.merge(graphdef, params)
+    caches = model.init_cache(len(obs.view), T, segmented=segments is not None)
+    columns = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), (obs, segments))
+
+    def step(caches, column):
+        logits, value, caches = model.step(column[0], caches, column[1])
+        return caches, (logits, value)
+
+    out = jax.lax.scan(step, caches, columns)[1]
+    return jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), out)
+
+
+EPISODES = jnp.broadcast_to(jnp.arange(T) // 17, (B, T)) + jnp.zeros((B, T), jnp.int32)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("mixer", MIXERS)
+@pytest.mark.parametrize("segments", [None, EPISODES], ids=["one episode", "episodes"])
+def test_stepping_equals_the_full_pass_on_a_played_episode(obs, mixer, dtype, segments):
+    model = build(mixer, dtype)
+    logits, value = full_pass(*model, obs, segments)
+    assert logits.shape == (B, T, 4)
+    assert value.shape == (B, T)
+    assert logits.dtype == value.dtype == jnp.float32
+    assert logits.std() > 0.01
+    for a, b in zip(stepped(*model, obs, segments), (logits, value), strict=True):
+        np.testing.assert_allclose(a, b, atol=TOLERANCE[dtype], rtol=0)
+
+
+def test_the_first_policy_is_nearly_uniform_and_the_first_value_small(obs):
+    for seed in range(3):
+        config = TrainConfig(seed=seed)
+        model = build_model(config, config.make_env(), jax.random.key(seed))
+        logits, value = full_pass(*nnx.split(model), obs)
+        log_probs = jax.nn.log_softmax(logits)
+        entropy = -jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1)
+        assert entropy.min() > 0.9 * math.log(4)
+        assert entropy.mean() > 0.99 * math.log(4)
+        assert jnp.abs(value).max() < 1
+
+
+def with_changed_action(params, row):
+    table = params["action"][...]
+    changed = jax.tree.map(lambda x: x, params)
+    changed["action"][...] = table.at[row].add(0.5)
+    return changed
+
+
+def both(obs, row, last_action):
+    """Outputs for a first token with that last action, before and after a change of a row."""
+    graphdef, params = build()
+    told = jnp.full_like(obs.last_action, last_action)
+    first = jax.tree.map(lambda x: x[:, :1], obs._replace(last_action=told))
+    return (
+        full_pass(graphdef, params, first),
+        full_pass(graphdef, with_changed_action(params, row), first),
+    )
+
+
+def test_an_action_row_is_its_logit(obs):
+    (logits, value), (changed, same_value) = both(obs, row=2, last_action=1)
+    others = jnp.array([0, 1, 3])
+    assert (changed[..., others] == logits[..., others]).all()
+    assert (changed[..., 2] != logits[..., 2]).all()
+    assert (value == same_value).all()
+
+
+def test_an_action_row_is_its_input_too(obs):
+    (logits, value), (changed, other_value) = both(obs, row=2, last_action=2)
+    assert (value != other_value).all()
+    assert (logits != changed).all()
+
+
+def test_the_row_of_no_action_is_an_input_without_a_logit(obs):
+    (logits, value), (changed, other_value) = both(obs, row=4, last_action=4)
+    assert logits.shape[-1] == 4
+    assert (value != other_value).all()
+    assert (logits != changed).any(axis=-1).all()
+    (logits, value), (same, same_value) = both(obs, row=4, last_action=3)
+    assert (logits == same).all()
+    assert (value == same_value).all()
+
+
+def test_every_part_of_an_observation_matters(obs):
+    model = build()
+    logits, _ = full_pass(*model, obs)
+    for other in (
+        obs._replace(view=(obs.view + 1) % 5),
+        obs._replace(last_reward=1 - obs.last_reward),
+        obs._replace(last_action=(obs.last_action + 1) % 5),
+    ):
+        assert (full_pass(*model, Observation(*other))[0] != logits).any(axis=-1).all()
+
+
+def test_the_number_of_parameters():
+    # By hand, for tiny.MODEL: width 16, view 5 x 5 x 5 tiles.
+    inputs = 125 * 16 + 5 * 16 + 1 * 16
+    attention = 16 * (2 + 1 + 1) * 8 + 2 * 8 * 16
+    feed_forward = 3 * 16 * 16
+    heads = 16 * 16 + 16 + 16
+    by_hand = inputs + 2 * (attention + feed_forward + 2 * 16) + 16 + heads
+    assert num_parameters(build()[1]) == by_hand

@@ -1,0 +1,163 @@
+import json
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+from refusing_disk import file_size_limit
+
+from gridmem.baselines.run_folder import RunFolder
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A run folder; refuge is taken in another folder of the test's own."""
+    refuge = tmp_path / "refuge"
+    refuge.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(refuge))
+    return RunFolder.create(str(tmp_path / "run"), "name")
+
+
+def rows_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def replace_by_a_file(folder):
+    """Nothing can be written below a regular file."""
+    for path in folder.path.iterdir():
+        path.unlink()
+    folder.path.rmdir()
+    folder.path.write_text("not a folder")
+
+
+def test_a_new_folder_has_an_empty_log(folder):
+    assert [path.name for path in folder.path.iterdir()] == ["metrics.jsonl"]
+    assert folder.problems == []
+
+
+def test_without_a_path_a_folder_under_runs_is_named_after_the_preset(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = RunFolder.create(None, "quickstart").path
+    assert re.fullmatch(r"runs/quickstart-\d{8}-\d{6}", path.as_posix())
+    assert (tmp_path / path / "metrics.jsonl").exists()
+
+
+def test_an_existing_folder_is_refused_and_left_alone(folder):
+    (folder.path / "metrics.jsonl").write_text("precious")
+    with pytest.raises(ValueError, match=r"exists already; name a new one with --run-dir"):
+        RunFolder.create(str(folder.path), "name")
+    assert (folder.path / "metrics.jsonl").read_text() == "precious"
+
+
+@pytest.mark.parametrize("parent", ["file", "proc"])
+def test_a_place_that_cannot_be_written_to_is_refused(tmp_path, parent):
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "file" / "run" if parent == "file" else Path("/proc/run")
+    with pytest.raises(ValueError, match=f"cannot make the run folder {path} .*--run-dir"):
+        RunFolder.create(str(path), "name")
+
+
+def test_metrics_are_a_line_each(folder):
+    rows = [{"steps": float(n), "x": n / 3} for n in range(3)]
+    for row in rows:
+        folder.append_metrics(row)
+    assert rows_of(folder.path / "metrics.jsonl") == rows
+    folder.flush()
+    assert [path.name for path in folder.path.iterdir()] == ["metrics.jsonl"]
+
+
+def test_no_line_is_torn_or_lost_when_the_disk_fills_up_within_it(folder):
+    log = folder.path / "metrics.jsonl"
+    rows = [{"number": float(n), "x": "x" * 30} for n in range(6)]
+    length = len(json.dumps(rows[0])) + 1
+    with file_size_limit(2 * length + length // 2):
+        for row in rows[:4]:
+            folder.append_metrics(row)
+        assert rows_of(log) == rows[:2]
+        assert log.read_text().endswith("\n")
+    folder.append_metrics(rows[4])
+    folder.append_metrics(rows[5])
+    assert rows_of(log) == rows
+    assert folder.problems == [
+        f"could not write {log} (File too large); the lines are kept and tried again"
+    ]
+
+
+def test_metrics_that_find_no_room_until_the_end_are_put_elsewhere(folder):
+    log = folder.path / "metrics.jsonl"
+    log.unlink()
+    log.symlink_to("/dev/full")
+    rows = [{"steps": 1.0}, {"steps": 2.0}]
+    for row in rows:
+        folder.append_metrics(row)
+    folder.flush()
+    assert rows_of(folder.path / "metrics-rest.jsonl") == rows
+    assert len(folder.problems) == 1
+    assert folder.problems[0].startswith(f"could not write {log} (")
+
+
+def test_a_log_that_comes_back_gets_what_it_missed(folder):
+    log = folder.path / "metrics.jsonl"
+    log.unlink()
+    folder.append_metrics({"steps": 1.0})
+    log.touch()
+    folder.append_metrics({"steps": 2.0})
+    assert rows_of(log) == [{"steps": 1.0}, {"steps": 2.0}]
+
+
+def test_files_take_refuge_where_they_can(folder, tmp_path):
+    replace_by_a_file(folder)
+    path = folder.write_json("eval.json", {"a": 1})
+    assert path is not None
+    assert path.parent.parent == tmp_path / "refuge"
+    assert json.loads(path.read_text()) == {"a": 1}
+    folder.append_metrics({"steps": 1.0})
+    folder.flush()
+    assert rows_of(path.parent / "metrics-rest.jsonl") == [{"steps": 1.0}]
+    for name in ("eval.json", "metrics-rest.jsonl"):
+        sentence = f"could not write {folder.path / name} (Not a directory); it is in {path.parent}"
+        assert f"{sentence} instead" in folder.problems
+
+
+def test_without_a_refuge_it_is_said_once(folder, monkeypatch):
+    replace_by_a_file(folder)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder.path))
+    for _ in range(2):
+        assert folder.write_json("eval.json", {}) is None
+    assert folder.problems == [
+        f"could not write {folder.path / 'eval.json'} (Not a directory); "
+        "and neither to the temporary folder"
+    ]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), ValueError("no\nspace left")])
+def test_whatever_a_writer_raises_is_one_sentence(folder, error):
+    def write(path):
+        if path.parent == folder.path:
+            raise error
+        path.write_text("here")
+
+    path = folder.keep("thing", write)
+    assert path.read_text() == "here"
+    assert len(folder.problems) == 1
+    assert "\n" not in folder.problems[0]
+
+
+def test_an_error_of_the_program_is_not_hidden(folder):
+    def write(path):
+        raise TypeError("a mistake")
+
+    with pytest.raises(TypeError, match="a mistake"):
+        folder.keep("thing", write)
+
+
+def test_json_is_written_whole_or_not_at_all(folder, tmp_path):
+    path = folder.path / "config.json"
+    assert folder.write_json("config.json", {"version": 1}) == path
+    with file_size_limit(1000):
+        assert folder.write_json("config.json", {"text": "x" * 5000}) is None
+    assert json.loads(path.read_text()) == {"version": 1}
+    assert sorted(p.name for p in folder.path.iterdir()) == ["config.json", "metrics.jsonl"]
+    assert [list(p.iterdir()) for p in (tmp_path / "refuge").iterdir()] == [[]]
+    folder.write_json("config.json", {"version": 2})
+    assert json.loads(path.read_text()) == {"version": 2}

@@ -1,0 +1,59 @@
+"""The one small configuration that the tests of the trainer share, so that it compiles once."""
+
+from dataclasses import replace
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gridmem.baselines.config import EnvSettings, ModelConfig, PPOConfig, TrainConfig
+from gridmem.baselines.learner import init
+
+MODEL = ModelConfig(
+    num_layers=2, width=16, ff_width=16, num_heads=2, num_kv_heads=1, head_dim=8, value_width=16
+)
+CONFIG = TrainConfig(
+    env=EnvSettings(env_id="GridMem-9x9-v0", max_steps=16),
+    model=MODEL,
+    ppo=PPOConfig(num_envs=8, num_epochs=2, num_minibatches=2),
+    total_steps=8 * 16 * 10,
+    eval_levels=8,
+)
+
+
+def config(*, env=None, model=None, ppo=None, optimizer=None, **fields):
+    """CONFIG with some settings of its parts changed."""
+    parts = {"env": env, "model": model, "ppo": ppo, "optimizer": optimizer}
+    changed = {k: replace(getattr(CONFIG, k), **v) for k, v in parts.items() if v}
+    return replace(CONFIG, **changed, **fields)
+
+
+@cache
+def _start(config):
+    return init(config, config.make_env())
+
+
+def start(config):
+    """`init`, but run once per config; the learner may be given away."""
+    graphdef, learner = _start(config)
+    return graphdef, copy(learner)
+
+
+def copy(learner):
+    """A learner in arrays of its own that are tied to no device, so that `update` fits both."""
+    data = learner._replace(key=jax.random.key_data(learner.key))
+    copied = jax.tree.map(lambda leaf: jnp.array(np.asarray(leaf)), data)
+    return copied._replace(key=jax.random.wrap_key_data(copied.key))
+
+
+def host(tree):
+    """The leaves of a tree as numpy arrays, keys as their data."""
+    return [
+        np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf)
+        for leaf in jax.tree.leaves(tree)
+    ]
+
+
+def is_key(leaf):
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)

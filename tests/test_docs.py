@@ -1,0 +1,34 @@
+"""Every Python example in README.md and docs/ runs as it stands."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```.*$", re.MULTILINE)
+
+
+def examples():
+    for page in PAGES:
+        text = page.read_text()
+        for match in EXAMPLE.finditer(text):
+            line = text[: match.start(1)].count("\n")
+            # The empty lines make a traceback point into the page.
+            yield pytest.param(page, "\n" * line + match[1], id=f"{page.name}:{line}")
+
+
+@pytest.mark.parametrize(("page", "code"), list(examples()))
+def test_example_runs(page, code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, page, "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_fences_are_closed_and_name_what_they_hold(page):
+    fences = FENCE.findall(page.read_text())
+    assert set(fences[1::2]) <= {"```"}
+    assert set(fences[::2]) <= {"```python", "```bash", "```text", "```json"}
+    assert len(fences) % 2 == 0

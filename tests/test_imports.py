@@ -1,0 +1,208 @@
+"""Who may import whom, what `import gridmem` loads, and that importing computes nothing."""
+
+import ast
+import fnmatch
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "gridmem"
+
+CORE = "envs/types envs/noise envs/maps envs/rules envs/views envs/tasks envs/env"
+ENVS = f"{CORE} envs/spec envs/registry envs/policy envs/unroll envs/levels envs/metrics"
+FACE = f"numpy gymnasium {ENVS} envs/packing envs/seeding envs/simulator ~render/*"
+TRAINER = f"jax numpy flax optax {ENVS} baselines/config"
+
+# What each file may import beside the standard library and jaxtyping: files of the package by
+# path, other libraries by name; "~" marks what it may import inside a function only.
+# A new file gets a row here: where it stands is a decision, not an accident.
+MAY_IMPORT = {
+    "__init__": "envs/registry",
+    "envs/__init__": "",
+    "envs/types": "jax numpy",
+    "envs/noise": "jax numpy",
+    "envs/maps": "jax numpy envs/types envs/noise",
+    "envs/rules": "jax numpy envs/types envs/noise",
+    "envs/views": "jax numpy envs/types envs/noise",
+    "envs/tasks": "jax numpy envs/types envs/maps",
+    "envs/env": f"jax numpy {CORE}",
+    "envs/registry": "~gymnasium ~envs/env ~envs/spec",
+    "envs/spec": f"{CORE} envs/registry",
+    "envs/policy": f"jax numpy {CORE}",
+    "envs/unroll": f"jax numpy {CORE} envs/policy",
+    "envs/levels": f"jax numpy {CORE}",
+    "envs/metrics": f"jax numpy {CORE}",
+    # What the faces share, and the faces: nothing of the core may know them.
+    "envs/packing": f"jax numpy {CORE}",
+    "envs/seeding": "jax numpy gymnasium",
+    "envs/simulator": f"jax {FACE}",
+    "envs/gymnasium_env": FACE,
+    "envs/pettingzoo_env": f"{FACE} pettingzoo",
+    "render/__init__": "",
+    "render/draw": f"numpy {ENVS}",
+    "render/text": f"numpy {ENVS}",
+    "baselines/__init__": "",
+    "baselines/config": ENVS,
+    "baselines/mixers/__init__": f"{TRAINER} baselines/mixers/*",
+    "baselines/mixers/*": TRAINER,
+    "baselines/model": f"{TRAINER} baselines/mixers/__init__",
+    "baselines/model_policy": f"{TRAINER} baselines/model",
+    # These two know no model.
+    "baselines/loss": TRAINER,
+    "baselines/optimizer": TRAINER,
+    "baselines/learner": f"{TRAINER} baselines/model baselines/model_policy baselines/loss "
+    "baselines/optimizer",
+    "baselines/evaluation": f"{TRAINER} baselines/model baselines/model_policy",
+    "baselines/checkpoint": "jax orbax baselines/learner",
+    # The run around the learner: these know no model either.
+    "baselines/run_folder": "baselines/config",
+    "baselines/interruption": "",
+    "baselines/display": "rich",
+    "baselines/curve": "numpy ~matplotlib",
+    "baselines/training_log": "baselines/run_folder baselines/display",
+    "baselines/training": f"{TRAINER} baselines/*",
+    # Applications: everything lazily, so that a missing library can be named.
+    "baselines/train": "~tyro ~envs/* ~baselines/*",
+}
+APPLICATIONS = {"baselines/train"}
+
+FILES = {
+    path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in PACKAGE.rglob("*.py")
+}
+
+
+def row_of(file):
+    """The row of a file: its own, or the pattern that fits it."""
+    fitting = [row for row in MAY_IMPORT if fnmatch.fnmatch(file, row)]
+    return file if file in fitting else next(iter(fitting), None)
+
+
+def imports_of(source):
+    """Pairs (what, whether inside a function) of a file's imports; those for types left out."""
+    found = set()
+
+    def visit(node, lazy):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            for child in node.orelse:
+                visit(child, lazy)
+            return
+        if isinstance(node, ast.Import):
+            found.update((name, lazy) for alias in node.names for name in named(alias.name))
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            for alias in node.names:
+                found.update((name, lazy) for name in named(node.module, alias.name))
+        lazy = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for child in ast.iter_child_nodes(node):
+            visit(child, lazy)
+
+    visit(ast.parse(source), False)
+    return {(name, lazy) for name, lazy in found if name not in sys.stdlib_module_names} - {
+        ("jaxtyping", False)
+    }
+
+
+def named(module, name=None):
+    """The file of the package, or the library, that an import of a module or a name loads."""
+    first, *rest = module.split(".")
+    if first != "gridmem":
+        return [first]
+    for parts in ([*rest, name or ""], [*rest, name or "", "__init__"], rest, [*rest, "__init__"]):
+        if (file := "/".join(part for part in parts if part)) in FILES:
+            return [file]
+    raise AssertionError(f"no file for the import of {module} {name or ''}")
+
+
+def is_allowed(name, lazy, allowed):
+    return any(
+        fnmatch.fnmatch(name, pattern.removeprefix("~"))
+        for pattern in allowed.split()
+        if lazy or not pattern.startswith("~")
+    )
+
+
+@pytest.mark.parametrize("file", sorted(FILES))
+def test_a_file_imports_only_what_its_row_allows(file):
+    row = row_of(file)
+    assert row is not None, f"gridmem/{file}.py is new: give it a row in MAY_IMPORT"
+    found = imports_of(FILES[file].read_text())
+    refused = [pair for pair in found if not is_allowed(*pair, MAY_IMPORT[row])]
+    assert not refused, f"gridmem/{file}.py must not import {refused} (name, inside a function)"
+
+
+@pytest.mark.parametrize("row", MAY_IMPORT)
+def test_every_row_is_for_a_file_that_exists(row):
+    assert fnmatch.filter(FILES, row)
+
+
+def test_nothing_imports_an_application():
+    for file, path in FILES.items():
+        assert not APPLICATIONS & {name for name, _ in imports_of(path.read_text())}, file
+
+
+def test_the_reading_of_imports_itself():
+    source = """
+import os, jax.numpy as jnp
+from gridmem.envs import maps
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    import pygame
+def f():
+    from gridmem.envs.env import Env
+    import gridmem
+"""
+    expected = {("jax", False), ("envs/maps", False), ("envs/env", True), ("__init__", True)}
+    assert imports_of(source) == expected
+    assert is_allowed("envs/env", True, "~envs/*")
+    assert not is_allowed("envs/env", False, "jax ~envs/*")
+
+
+def run(code, **environment):
+    """What a fresh interpreter, without the checks of the test run, prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env={**os.environ, **environment},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+HEAVY = ["jax", "flax", "optax", "orbax", "pygame", "pettingzoo", "matplotlib", "tyro", "rich"]
+
+
+def test_importing_gridmem_loads_nothing_heavy():
+    loaded = set(run("import sys, gridmem; print(*{name.split('.')[0] for name in sys.modules})"))
+    assert "gymnasium" in loaded
+    assert not loaded & set(HEAVY)
+
+
+def test_the_core_loads_no_face_and_no_renderer():
+    names = "print(*{name.split('.')[0] for name in sys.modules})"
+    loaded = set(run(f"import sys, gridmem; gridmem.make('GridMem-v0'); {names}"))
+    assert "jax" in loaded
+    assert not loaded & set(HEAVY[1:])
+
+
+def test_importing_computes_nothing():
+    # With a platform that does not exist, jax fails at the first array that it is to make.
+    modules = [f"gridmem.{file.replace('/', '.')}" for file in FILES if "__init__" not in file]
+    code = f"""
+import importlib
+for module in {modules}:
+    importlib.import_module(module)
+import jax.numpy as jnp
+try:
+    jnp.zeros(1)
+except RuntimeError:
+    print("nothing")
+"""
+    assert run(code, JAX_PLATFORMS="nosuch") == ["nothing"]
