@@ -44,11 +44,11 @@ class ModelConfig:
     """Features per token."""
     ff_width: int = 128
     """Hidden features of the gated feed-forward."""
-    num_heads: int = 4
+    num_heads: int = 2
     """Query heads."""
     num_kv_heads: int = 1
     """Key and value heads, shared by groups of query heads."""
-    head_dim: int = 16
+    head_dim: int = 32
     """Features per head; even, for the rotary embedding."""
     value_width: int = 128
     """Hidden features of the value head."""
@@ -73,11 +73,11 @@ class ModelConfig:
 class PPOConfig:
     """Rollouts and the loss."""
 
-    num_envs: int = 256
+    num_envs: int = 128
     """Environments stepped side by side; each update plays one whole episode in each."""
     num_epochs: int = 1
     """Passes over the data of an update."""
-    num_minibatches: int = 8
+    num_minibatches: int = 32
     """Gradient steps per pass; each takes whole episodes of some of the streams."""
     gamma: float = 0.97
     """Discount per step."""
@@ -132,7 +132,7 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     ppo: PPOConfig = field(default_factory=PPOConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    total_steps: int = 5_000_000
+    total_steps: int = 8_000_000
     """Agent steps to train for; rounded up to whole updates."""
     seed: int = 0
     """Source of everything random in the run, evaluation levels apart."""
@@ -171,7 +171,7 @@ class TrainConfig:
 PRESETS: dict[str, tuple[str, TrainConfig]] = {
     "quickstart": (
         "learns to remember small caves within five minutes on two CPU cores",
-        TrainConfig(),
+        TrainConfig(env=EnvSettings("GridMem-9x9-v0", view_size=3, max_steps=256)),
     ),
 }
 """Name -> (what it is for, config)."""

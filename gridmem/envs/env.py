@@ -141,7 +141,15 @@ class Env:
 
         An action outside 0..3 leaves its agent where it is. Stepping past the end of an episode
         goes on in the same cave and is reported as truncated every time.
+
+        Raises:
+            ValueError: when traced, if `action` is not one whole number per agent.
         """
+        if action.shape != (self.num_agents,) or not jnp.issubdtype(action.dtype, jnp.integer):
+            raise ValueError(
+                f"action is {action.dtype}{list(action.shape)}; it must be one whole number for "
+                f"each agent, int32[{self.num_agents}] (use jax.vmap over many environments)"
+            )
         world, event = act(state.world, action, self.config.dig_steps)
         outcome = self.config.task.step(state, world, event)
         known = (action >= 0) & (action < NUM_ACTIONS)

@@ -5,6 +5,7 @@ Cell sets are bit-packed: a map of H x W is u32[words, H], cell (r, c) being bit
 """
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Protocol, runtime_checkable
 
 import jax
@@ -17,6 +18,7 @@ from gridmem.envs.noise import NOISE_UNIT, fractal_noise
 from gridmem.envs.types import Level, Tile
 
 MIN_SIDE, MAX_SIDE = 5, 250
+MAX_OCTAVES = 16
 DIRICHLET_UNIT = 256
 
 
@@ -87,23 +89,38 @@ class NoiseMap:
                     f"map {name} is {side!r}; it must be a whole number of cells from "
                     f"{MIN_SIDE} to {MAX_SIDE}"
                 )
-        octaves = tuple(self.wavelengths)
-        if not octaves or any(not isinstance(w, int) or w < 2 for w in octaves):
+        octaves = self.wavelengths
+        if not isinstance(octaves, tuple | list) or not 0 < len(octaves) <= MAX_OCTAVES:
+            octaves = (0,)
+        if any(not isinstance(octave, int) or octave < 2 for octave in octaves):
             raise ValueError(
-                f"map wavelengths are {self.wavelengths!r}; they must be whole numbers of cells, "
-                "each at least 2"
+                f"map wavelengths are {self.wavelengths!r}; they must be 1 to {MAX_OCTAVES} whole "
+                "numbers of cells, each at least 2"
             )
-        object.__setattr__(self, "wavelengths", octaves)
+        object.__setattr__(self, "wavelengths", tuple(octaves))
+        if not isinstance(self.dirichlet, bool):
+            raise ValueError(f"map dirichlet is {self.dirichlet!r}; it must be true or false")
+        if not isinstance(self.threshold, int | float) or not isfinite(self.threshold):
+            raise ValueError(f"map threshold is {self.threshold!r}; it must be a finite number")
         if self.solid not in ("wall", "rock"):
             raise ValueError(f"map solid is {self.solid!r}; it must be 'wall' or 'rock'")
 
     @property
     def min_free_cells(self) -> int:
-        """A quarter of the interior: below that the map is made all floor."""
-        return -(-self.height * self.width // 4)
+        """An eighth of the interior: below that the map is made all floor."""
+        return -(-self.height * self.width // 8)
 
     def generate(self, key: Key[Array, ""]) -> UInt8[Array, "H W"]:
         """Draws a map; see `Map.generate`."""
+        interior = np.pad(np.ones((self.height, self.width), bool), 1)
+        free = self._free_cells(key)
+        free = jnp.where(count(free) < self.min_free_cells, pack(jnp.asarray(interior)), free)
+        solid_tile = Tile.WALL if self.solid == "wall" else Tile.ROCK
+        background = np.where(interior, solid_tile, Tile.WALL).astype(np.uint8)
+        return jnp.where(unpack(free, self.width + 2), jnp.uint8(Tile.FLOOR), background)
+
+    def _free_cells(self, key: Key[Array, ""]) -> UInt32[Array, "words H"]:
+        """What the noise leaves free, however little that may be."""
         weight_key, noise_key = jax.random.split(key)
         num_octaves = len(self.wavelengths)
         if self.dirichlet:
@@ -117,13 +134,7 @@ class NoiseMap:
         noise = fractal_noise(noise_key, self.height, self.width, self.wavelengths, weights)
         solid = noise > round(self.threshold / np.sqrt(2) * unit * NOISE_UNIT)
         free = pack(jnp.pad(~solid, 1, constant_values=False))
-        if self.solid == "wall":
-            free = largest_region(free)
-        interior = np.pad(np.ones((self.height, self.width), bool), 1)
-        free = jnp.where(count(free) < self.min_free_cells, pack(jnp.asarray(interior)), free)
-        solid_tile = Tile.WALL if self.solid == "wall" else Tile.ROCK
-        background = np.where(interior, solid_tile, Tile.WALL).astype(np.uint8)
-        return jnp.where(unpack(free, self.width + 2), jnp.uint8(Tile.FLOOR), background)
+        return largest_region(free) if self.solid == "wall" else free
 
 
 @dataclass(frozen=True)
@@ -139,8 +150,10 @@ class TextMap:
     rows: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rows", tuple(self.rows))
         rows = self.rows
+        if not isinstance(rows, tuple | list) or not all(isinstance(row, str) for row in rows):
+            raise ValueError(f"TextMap rows are {rows!r}; they must be a list of lines of text")
+        object.__setattr__(self, "rows", tuple(rows))
         if not rows or any(len(row) != len(rows[0]) for row in rows):
             raise ValueError("TextMap rows differ in length; every row needs the same number")
         if not 3 <= min(len(rows), len(rows[0])) <= max(len(rows), len(rows[0])) <= MAX_SIDE + 2:

@@ -66,9 +66,9 @@ def make(id: str, **overrides: Any) -> "Env":
     return Env(config_from_dict(overrides, base=config_from_dict(CONFIGS[id])))
 
 
-def nearest(name: str, known: Any) -> str:
+def nearest(name: Any, known: Any) -> str:
     """A question that suggests the known name most like a mistyped one, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1)
+    close = difflib.get_close_matches(str(name), list(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 

@@ -1,14 +1,15 @@
 """Environment configs to and from JSON-able dicts."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import MISSING, asdict, fields, replace
 from typing import Any
 
 from gridmem.envs.env import EnvConfig
-from gridmem.envs.maps import NoiseMap, TextMap
+from gridmem.envs.maps import Map, NoiseMap, TextMap
 from gridmem.envs.registry import nearest
-from gridmem.envs.tasks import Return
+from gridmem.envs.tasks import Return, Task
 
+_PROTOCOLS = {"map": Map, "task": Task}
 _PARTS: dict[str, dict[str, type]] = {
     "map": {"NoiseMap": NoiseMap, "TextMap": TextMap},
     "task": {"Return": Return},
@@ -29,9 +30,19 @@ def config_from_dict(data: Mapping[str, Any], base: EnvConfig | None = None) -> 
     changes = dict(data)
     _refuse_unknown(changes, base, "option")
     for part, classes in _PARTS.items():
-        if isinstance(value := changes.get(part), Mapping):
-            changes[part] = _part_from_dict(part, value, getattr(base, part), classes)
+        if part in changes:
+            changes[part] = _part(part, changes[part], getattr(base, part), classes)
     return replace(base, **changes)
+
+
+def _part(part: str, value: Any, base: Any, classes: dict[str, type]) -> Any:
+    if isinstance(value, Mapping):
+        return _part_from_dict(part, value, base, classes)
+    if not isinstance(value, _PROTOCOLS[part]):
+        raise ValueError(
+            f"the {part} is {value!r}; it must be a dict of options or one of {', '.join(classes)}"
+        )
+    return value
 
 
 def _part_from_dict(part: str, data: Mapping[str, Any], base: Any, classes: dict[str, type]) -> Any:
@@ -44,7 +55,12 @@ def _part_from_dict(part: str, data: Mapping[str, Any], base: Any, classes: dict
         )
     cls = classes[name]
     _refuse_unknown(changes, cls, f"{part} option")
-    return replace(base, **changes) if type(base) is cls else cls(**changes)
+    if type(base) is cls:
+        return replace(base, **changes)
+    missing = [f.name for f in fields(cls) if f.default is MISSING and f.name not in changes]
+    if missing:
+        raise ValueError(f"the {part} type {name!r} needs the option {missing[0]!r}")
+    return cls(**changes)
 
 
 def _refuse_unknown(changes: Mapping[str, Any], record: Any, what: str) -> None:

@@ -53,8 +53,9 @@ class Return:
     num_goals: int = 1
 
     def __post_init__(self) -> None:
-        if not isinstance(self.num_goals, int) or self.num_goals < 1:
-            raise ValueError(f"num_goals is {self.num_goals!r}; it must be a whole number above 0")
+        goals = self.num_goals
+        if isinstance(goals, bool) or not isinstance(goals, int) or goals < 1:
+            raise ValueError(f"num_goals is {goals!r}; it must be a whole number above 0")
 
     def init(self, level: Level, num_agents: int) -> tuple[()]:
         """Nothing to keep."""

@@ -1,4 +1,4 @@
-"""Which caves an environment drew, told by the caves themselves."""
+"""Which levels an environment played, told by the levels themselves."""
 
 import hashlib
 from contextlib import contextmanager
@@ -7,35 +7,34 @@ from dataclasses import replace
 import jax
 import numpy as np
 
-from gridmem import Env, NoiseMap
+from gridmem import Env, Return
 
 _digests = []
 
 
-class RecordingMap(NoiseMap):
-    """Notes a digest of every map that it draws, inside compiled functions too."""
+class RecordingReturn(Return):
+    """Notes a digest of every level that is started, inside compiled functions too."""
 
-    def generate(self, key):
-        tiles = super().generate(key)
-        jax.debug.callback(_note, tiles, ordered=False)
-        return tiles
+    def init(self, level, num_agents):
+        jax.debug.callback(_note, level, ordered=False)
+        return super().init(level, num_agents)
 
 
-def _note(tiles):
-    for each in np.asarray(tiles).reshape(-1, *tiles.shape[-2:]):
-        _digests.append(hashlib.sha256(each.tobytes()).hexdigest())
+def _note(level):
+    leaves = [np.asarray(leaf) for leaf in level]
+    leaves = [leaf[None] if leaf.ndim == 2 else leaf for leaf in leaves]
+    for each in zip(*leaves, strict=True):
+        _digests.append(hashlib.sha256(b"".join(leaf.tobytes() for leaf in each)).hexdigest())
 
 
 def recording(env):
-    """The same environment with a map that takes notes."""
-    noise = env.config.map
-    fields = {name: getattr(noise, name) for name in noise.__dataclass_fields__}
-    return Env(replace(env.config, map=RecordingMap(**fields)))
+    """The same environment with a task that takes notes."""
+    return Env(replace(env.config, task=RecordingReturn(env.config.task.num_goals)))
 
 
 @contextmanager
 def collect():
-    """The list of digests drawn within it, complete once it is left."""
+    """The list of digests of levels played within it, complete once it is left."""
     _digests.clear()
     digests = []
     yield digests

@@ -127,7 +127,7 @@ def test_a_step_takes_no_key_and_a_level_is_all_that_start_needs():
 @pytest.mark.parametrize("id", IDS)
 def test_levels_are_the_same_bits_single_and_batched_whatever_the_number_of_agents(id):
     keys, levels = playing.batch(id, 0)  # of one agent
-    env = gridmem.make(id, num_agents=16)
+    env = gridmem.make(id, num_agents=8)
     for i in range(3):
         one, of_many = playing.generate_one(env, keys[i]), playing.level_at(levels, i)
         playing.assert_same(playing.as_dict(one), playing.as_dict(of_many), f"level {i}")

@@ -125,9 +125,9 @@ MISTAKES = {
     "NoiseMap(4, 9)": "map height is 4; it must be a whole number of cells from 5 to 250",
     "NoiseMap(9, 251)": "map width is 251; it must be a whole number of cells from 5 to 250",
     "NoiseMap(9.5, 9)": "map height is 9.5; it must be a whole number of cells",
-    "NoiseMap(wavelengths=())": "map wavelengths are (); they must be whole numbers of cells, each "
+    "NoiseMap(wavelengths=())": "map wavelengths are (); they must be 1 to 16 whole numbers of cells, each "
     "at least 2",
-    "NoiseMap(wavelengths=(8, 1))": "map wavelengths are (8, 1); they must be whole numbers",
+    "NoiseMap(wavelengths=(8, 1))": "map wavelengths are (8, 1); they must be 1 to 16 whole numbers",
     "NoiseMap(solid='mud')": "map solid is 'mud'; it must be 'wall' or 'rock'",
     "TextMap(())": "TextMap rows differ in length; every row needs the same number",
     "TextMap(('####', '#.#', '####'))": "TextMap rows differ in length",
@@ -139,7 +139,7 @@ MISTAKES = {
     "TextMap(('###', '#%#', '#%#'))": "TextMap must be enclosed",
     "TextMap(('###', '#G#', '###'))": "TextMap leaves no free cell for a spawn; add a '.' or a "
     "digit",
-    "EnvConfig(map=NoiseMap(5, 5), num_agents=7)": "no more than 7 free cells, too few for 1 goals "
+    "EnvConfig(map=NoiseMap(5, 5), num_agents=7)": "no more than 4 free cells, too few for 1 goals "
     "and 7 agents or marked spawns; use a larger map",
     "EnvConfig(map=NoiseMap(5, 5), task=Return(7))": "too few for 7 goals and 1 agents",
     "EnvConfig(map=TextMap(('####', '#01#', '####')))": "no more than 2 free cells, too few for 1 "

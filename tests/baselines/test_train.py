@@ -1,0 +1,287 @@
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import fields, is_dataclass
+
+import jax
+import matplotlib.image
+import numpy as np
+import pytest
+import tiny
+
+from gridmem.baselines import training
+from gridmem.baselines.checkpoint import load
+from gridmem.baselines.config import TrainConfig, from_dict
+from gridmem.baselines.train import PROGRAM, main, parse
+
+NUM_UPDATES = 10
+METRICS = (
+    "steps episode_return memory_gain first_find_steps explained_variance grad_norm param_norm "
+    "first_ratio_error policy_loss value_loss entropy approx_kl clip_fraction max_ratio_error"
+).split()
+
+
+def flags(config, default):
+    """The flags that turn the default config into this one."""
+    out = []
+    for field in fields(config):
+        new, old = getattr(config, field.name), getattr(default, field.name)
+        if is_dataclass(new):
+            out += flags(new, old)
+        elif new != old:
+            out += [f"--{field.name.replace('_', '-')}", str(new)]
+    return out
+
+
+def tiny_flags(folder, **changes):
+    config = tiny.config(run_dir=str(folder), **changes)
+    return flags(config, parse([])[1])
+
+
+def run(capfd, argv):
+    """The exit code, stdout and stderr of the program."""
+    code = main(argv)
+    return code, *capfd.readouterr()
+
+
+def rows_of(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def load_checkpoint(folder):
+    config = from_dict(json.loads((folder / "config.json").read_text()))
+    return load(folder / "checkpoint", tiny.start(tiny.config())[1]), config
+
+
+def assert_finite(learner):
+    for leaf in tiny.host(learner):
+        assert np.isfinite(leaf).all()
+
+
+@pytest.fixture
+def untouched(tmp_path, monkeypatch):
+    """An empty working directory that must stay empty."""
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        ("quikstart", "there is no preset 'quikstart' (did you mean 'quickstart'?); the presets"),
+        ("--total-stepz 5", "no flag '--total-stepz' (did you mean '--total-steps'?); --help"),
+        ("--learning_rat=1", "no flag '--learning_rat=1' (did you mean '--learning-rate'?)"),
+        ("--zzz", "there is no flag '--zzz'; --help lists the flags"),
+        ("--seed 1 quickstart", "'quickstart' is no flag; a preset's name comes before all flags"),
+        ("--total-steps abc", "--total-steps: invalid literal for int() with base 10: 'abc'"),
+        ("--total-steps", "Missing value for argument '--total-steps'"),
+        ("--total-steps 0", "error: total_steps is 0; it must be above 0"),
+        ("--mixer gru", "invalid choice 'gru' for argument '--mixer'"),
+        ("--view-size 4", "error: view_size is 4; it must be an odd number of cells, 3 or more"),
+        ("--num-minibatches 77", "error: num_minibatches is 77; it must divide the"),
+        ("--num-heads 3 --num-kv-heads 2", "error: num_heads is 3 and num_kv_heads 2"),
+        ("--env-id GridMem-9x8-v0", "'GridMem-9x8-v0' (did you mean 'GridMem-9x9-v0'?)"),
+        ("--seed 99999999999999999999", "error: seed is 99999999999999999999; it must be from 0"),
+        ("--run-dir /proc/run", "cannot make the run folder /proc/run"),
+        ("--run-dir /dev/null/run", "cannot make the run folder /dev/null/run (Not a directory)"),
+    ],
+)
+@pytest.mark.parametrize("columns", ["40", "200"])
+def test_bad_input_is_answered_by_one_sentence(
+    argv, sentence, columns, untouched, capfd, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", columns)
+    code, out, err = run(capfd, shlex.split(argv))
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert sentence in err
+    assert err.count("\n") == 1
+    assert "─" not in err
+
+
+def test_an_existing_folder_is_left_alone(tmp_path, capfd):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.jsonl").write_text("precious")
+    code, out, err = run(capfd, tiny_flags(tmp_path / "run"))
+    assert (code, out) == (2, "")
+    assert err == (
+        f"error: the run folder {tmp_path / 'run'} exists already; "
+        "name a new one with --run-dir\n"
+    )
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["metrics.jsonl"]
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == "precious"
+
+
+def test_help_names_the_presets_and_the_flags(capfd):
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
+    assert end.value.code == 0
+    out = capfd.readouterr().out
+    assert "quickstart: " in out
+    for field in fields(TrainConfig().ppo):
+        assert f"--{field.name.replace('_', '-')}" in out
+
+
+def test_flags_reach_the_config():
+    argv = ["quickstart", "--mixer", "none", "--gamma", "0.5", "--num_envs=16", "--view-size", "7"]
+    name, config = parse([*argv, "--num-minibatches", "2"])
+    assert name == "quickstart"
+    assert (config.model.mixer, config.ppo.gamma, config.ppo.num_envs) == ("none", 0.5, 16)
+    assert (config.env.view_size, config.ppo.num_minibatches) == (7, 2)
+
+
+def test_a_run_from_start_to_end(tmp_path, capfd):
+    folder = tmp_path / "run"
+    code, out, err = run(capfd, tiny_flags(folder))
+    assert (code, err) == (0, "")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "checkpoint",
+        "config.json",
+        "curve.png",
+        "eval.json",
+        "metrics.jsonl",
+    ]
+    learner, config = load_checkpoint(folder)
+    assert config == tiny.config(run_dir=str(folder))
+    assert int(learner.num_updates) == NUM_UPDATES
+    assert_finite(learner)
+    rows = rows_of(folder)
+    assert [row["steps"] for row in rows] == [128.0 * n for n in range(1, NUM_UPDATES + 1)]
+    assert all(list(row) == METRICS for row in rows)
+    assert np.isfinite([list(row.values()) for row in rows]).all()
+    evaluation = json.loads((folder / "eval.json").read_text())
+    assert evaluation["num_levels"] == 8
+    assert evaluation["env"]["max_steps"] == 16
+    assert list(evaluation["results"]) == ["agent", "agent, greedy", "random"]
+    for result in evaluation["results"].values():
+        assert result.keys() == {
+            "mean_return",
+            "return_standard_error",
+            "first_find_steps",
+            "memory_gain",
+        }
+    picture = matplotlib.image.imread(folder / "curve.png")
+    assert picture.shape[0] > 300
+    assert picture.std() > 0.05
+    assert "warning" not in out
+    lines = out.splitlines()
+    assert re.fullmatch(rf"took \d+ s; the results are in {re.escape(str(folder))}", lines[-2])
+    advice = lines[-1].partition(PROGRAM)[2]
+    name, other = parse(shlex.split(advice))
+    assert (name, other.model.mixer) == ("quickstart", "none")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_saves_what_was_learned(number, tmp_path, capfd, monkeypatch):
+    calls = []
+
+    def update(*args):
+        calls.append(args)
+        if len(calls) == 3:
+            os.kill(os.getpid(), number)
+        return original(*args)
+
+    original = training.update
+    handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    monkeypatch.setattr(training, "update", update)
+    folder = tmp_path / "run"
+    code, out, err = run(capfd, tiny_flags(folder))
+    assert (code, err) == (130, "")
+    assert out.count("stopping after this update; the same again stops at once\n") == 1
+    assert "interrupted after 384 steps; the agent as it was then is saved\n" in out
+    learner, _ = load_checkpoint(folder)
+    assert int(learner.num_updates) == len(rows_of(folder)) == 3
+    assert_finite(learner)
+    assert not (folder / "eval.json").exists()
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
+def test_a_second_interruption_stops_at_once(tmp_path, capfd, monkeypatch):
+    def update(*args):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+        raise AssertionError("not stopped")
+
+    monkeypatch.setattr(training, "update", update)
+    code, _, err = run(capfd, tiny_flags(tmp_path / "run"))
+    assert (code, err) == (130, "interrupted\n")
+
+
+def test_numbers_that_are_none_end_the_run_and_not_the_checkpoint(tmp_path, capfd, monkeypatch):
+    folder = tmp_path / "run"
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+    changes = {"learning_rate": 1e38, "max_grad_norm": 1e30, "warmup": 0.5}
+    code, out, err = run(capfd, tiny_flags(folder, optimizer=changes))
+    assert (code, err) == (1, "")
+    sentence = re.search(r"^stopped: .*$", out, re.MULTILINE)[0]
+    assert re.fullmatch(
+        r"stopped: \w+ is no longer a finite number after [\d,]+ steps; "
+        r"the last good checkpoint is kept; try a lower --learning-rate",
+        sentence,
+    )
+    learner, _ = load_checkpoint(folder)
+    assert_finite(learner)
+    assert int(learner.num_updates) < len(rows_of(folder)) <= NUM_UPDATES
+
+
+CHILD = """
+import resource, sys
+from gridmem.baselines.train import main
+size = int(sys.argv[1])
+if size:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def child(size, argv):
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(size), *argv],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A compilation cache that cannot write would say so.
+        env={**os.environ, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "9999"},
+    )
+
+
+def test_a_full_disk_stops_nothing(tmp_path):
+    folder = tmp_path / "run"
+    limit = 3000
+    process = child(limit, tiny_flags(folder))
+    out, err = process.communicate(timeout=300)
+    assert (process.returncode, err) == (0, "")
+    warnings = [line for line in out.splitlines() if line.startswith("warning: ")]
+    for name in ("metrics.jsonl", "checkpoint", "curve.png"):
+        assert sum(f"could not write {folder / name} (" in line for line in warnings) == 1
+    assert "Traceback" not in out
+    rest = [json.loads(x) for x in (folder / "metrics-rest.jsonl").read_text().splitlines()]
+    rows = rows_of(folder) + rest
+    assert [row["steps"] for row in rows] == [128.0 * n for n in range(1, NUM_UPDATES + 1)]
+    assert min(len(rest), len(rows) - len(rest)) > 0
+    assert json.loads((folder / "eval.json").read_text())["num_levels"] == 8
+    assert "mean return" in out
+
+
+def test_a_signal_from_outside_saves_what_was_learned(tmp_path):
+    folder = tmp_path / "run"
+    process = child(0, tiny_flags(folder, total_steps=128 * 1_000_000))
+    deadline = time.monotonic() + 240
+    log = folder / "metrics.jsonl"
+    while not (log.exists() and log.stat().st_size) and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "")
+    steps = int(re.search(r"interrupted after ([\d,]+) steps", out)[1].replace(",", ""))
+    learner, _ = load_checkpoint(folder)
+    assert int(learner.num_updates) == steps // 128 == len(rows_of(folder))
+    assert jax.tree.leaves(learner)
