@@ -40,7 +40,7 @@ class TrainingLog:
         if broken and not self.ending:
             self.ending = (
                 f"stopped: {broken[0]} is no longer a finite number after {steps:,} steps; the "
-                "last good checkpoint is kept; try a lower --learning-rate"
+                "checkpoint, if there is one, is from before that; try a lower --learning-rate"
             )
 
     def interrupt(self, steps: int) -> None:

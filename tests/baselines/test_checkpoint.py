@@ -80,8 +80,8 @@ def test_a_failure_while_it_is_written_leaves_the_older_one(learners, tmp_path, 
         (begun / "part").write_text("part")
         raise ValueError("OUT_OF_RANGE: Failed to write\nmore [os_error_code='28']")
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left on device"):
-        patch.setattr(checkpoint.ocp, "save", fail)
+    monkeypatch.setattr(checkpoint.ocp, "save", fail)
+    with pytest.raises(OSError, match="No space left on device"):
         save(tmp_path / "checkpoint", later)
     assert names(tmp_path) == ["checkpoint"]
     assert_same(load(tmp_path / "checkpoint", later), first)

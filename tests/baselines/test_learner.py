@@ -80,6 +80,12 @@ def test_updates_differ_and_are_counted(three_updates):
     assert int(learner.num_updates) == 3
 
 
+def test_the_norm_of_the_new_parameters_is_reported(three_updates):
+    learner, metrics, _ = three_updates
+    squares = sum(float(np.square(np.float64(leaf)).sum()) for leaf in tiny.host(learner.params))
+    assert float(metrics.param_norm) == pytest.approx(squares**0.5, rel=1e-5)
+
+
 def test_the_learner_is_given_away():
     graphdef, learner = tiny.start(tiny.CONFIG)
     big = [leaf for leaf in jax.tree.leaves(learner) if leaf.size > 1]

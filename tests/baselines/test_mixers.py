@@ -107,7 +107,7 @@ def test_a_sequence_goes_on_from_a_cache(name, dtype, segments, room):
     x = tokens(dtype)
     whole = as_float(full_pass(graphdef, params, x, segments))[:, seen:]
     before, after = (
-        jax.tree.map(lambda leaf: leaf[:, part], (x, segments))
+        jax.tree.map(lambda leaf, part=part: leaf[:, part], (x, segments))
         for part in (slice(seen), slice(seen, None))
     )
     _, cache = stepped(graphdef, params, *before, (room,))

@@ -87,7 +87,8 @@ def test_the_first_policy_is_nearly_uniform_and_the_first_value_small(obs):
         log_probs = jax.nn.log_softmax(logits)
         entropy = -jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1)
         assert entropy.min() > 0.9 * math.log(4)
-        assert entropy.mean() > 0.99 * math.log(4)
+        # Logits deviate by EMBED_STD * sqrt(width), 0.16 at width 64: entropy ln 4 - 0.16 ** 2 / 2.
+        assert entropy.mean() > 0.97 * math.log(4)
         assert jnp.abs(value).max() < 1
 
 

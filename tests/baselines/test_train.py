@@ -20,10 +20,22 @@ from gridmem.baselines.config import TrainConfig, from_dict
 from gridmem.baselines.train import PROGRAM, main, parse
 
 NUM_UPDATES = 10
-METRICS = (
-    "steps episode_return memory_gain first_find_steps explained_variance grad_norm param_norm "
-    "first_ratio_error policy_loss value_loss entropy approx_kl clip_fraction max_ratio_error"
-).split()
+METRICS = [
+    "steps",
+    "episode_return",
+    "memory_gain",
+    "first_find_steps",
+    "explained_variance",
+    "grad_norm",
+    "param_norm",
+    "first_ratio_error",
+    "policy_loss",
+    "value_loss",
+    "entropy",
+    "approx_kl",
+    "clip_fraction",
+    "max_ratio_error",
+]
 
 
 def flags(config, default):
@@ -111,8 +123,7 @@ def test_an_existing_folder_is_left_alone(tmp_path, capfd):
     code, out, err = run(capfd, tiny_flags(tmp_path / "run"))
     assert (code, out) == (2, "")
     assert err == (
-        f"error: the run folder {tmp_path / 'run'} exists already; "
-        "name a new one with --run-dir\n"
+        f"error: the run folder {tmp_path / 'run'} exists already; name a new one with --run-dir\n"
     )
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["metrics.jsonl"]
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == "precious"
@@ -214,21 +225,43 @@ def test_a_second_interruption_stops_at_once(tmp_path, capfd, monkeypatch):
     assert (code, err) == (130, "interrupted\n")
 
 
+STOPPED = (
+    r"stopped: \w+ is no longer a finite number after [\d,]+ steps; the checkpoint, if there is "
+    r"one, is from before that; try a lower --learning-rate"
+)
+
+
 def test_numbers_that_are_none_end_the_run_and_not_the_checkpoint(tmp_path, capfd, monkeypatch):
-    folder = tmp_path / "run"
+    calls = []
+
+    def update(config, env, graphdef, learner):
+        calls.append(1)
+        if len(calls) == 5:
+            learner = learner._replace(params=jax.tree.map(lambda x: x * np.nan, learner.params))
+        return original(config, env, graphdef, learner)
+
+    original = training.update
+    monkeypatch.setattr(training, "update", update)
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
-    changes = {"learning_rate": 1e38, "max_grad_norm": 1e30, "warmup": 0.5}
-    code, out, err = run(capfd, tiny_flags(folder, optimizer=changes))
+    folder = tmp_path / "run"
+    code, out, err = run(capfd, tiny_flags(folder))
     assert (code, err) == (1, "")
-    sentence = re.search(r"^stopped: .*$", out, re.MULTILINE)[0]
-    assert re.fullmatch(
-        r"stopped: \w+ is no longer a finite number after [\d,]+ steps; "
-        r"the last good checkpoint is kept; try a lower --learning-rate",
-        sentence,
-    )
+    assert re.search(f"^{STOPPED}$", out, re.MULTILINE)
+    assert "after 640 steps" in out
     learner, _ = load_checkpoint(folder)
     assert_finite(learner)
-    assert int(learner.num_updates) < len(rows_of(folder)) <= NUM_UPDATES
+    assert int(learner.num_updates) == 4
+    assert len(rows_of(folder)) == 5
+
+
+def test_an_absurd_learning_rate_ends_the_run(tmp_path, capfd):
+    folder = tmp_path / "run"
+    code, out, err = run(capfd, tiny_flags(folder, optimizer={"learning_rate": 1e12}))
+    assert (code, err) == (1, "")
+    assert re.search(f"^{STOPPED}$", out, re.MULTILINE)
+    assert not (folder / "eval.json").exists()
+    if (folder / "checkpoint").exists():
+        assert_finite(load_checkpoint(folder)[0])
 
 
 CHILD = """
