@@ -6,9 +6,15 @@ from dataclasses import replace
 
 import jax
 import numpy as np
+import tiny
 
 from gridmem import Env, Return
 
+CONFIG = tiny.config(
+    env={"num_agents": 2},
+    model={"mixer": "none", "num_layers": 1},
+    ppo={"num_envs": 4, "num_epochs": 1},
+)
 _digests = []
 
 
@@ -27,9 +33,7 @@ def _note(level):
         _digests.append(hashlib.sha256(b"".join(leaf.tobytes() for leaf in each)).hexdigest())
 
 
-def recording(env):
-    """The same environment with a task that takes notes."""
-    return Env(replace(env.config, task=RecordingReturn(env.config.task.num_goals)))
+ENV = Env(replace(CONFIG.make_env().config, task=RecordingReturn()))
 
 
 @contextmanager

@@ -95,10 +95,9 @@ def test_the_learner_is_given_away():
 
 
 def test_every_update_has_fresh_levels_and_agents_may_share_a_cave():
-    config = tiny.config(env={"num_agents": 2}, model={"num_layers": 1}, ppo={"num_envs": 4})
-    env = recorded_levels.recording(config.make_env())
+    assert recorded_levels.ENV.num_agents == 2
     with recorded_levels.collect() as levels:
-        _, metrics, rows = run(config, env, 3)
+        _, metrics, rows = run(recorded_levels.CONFIG, recorded_levels.ENV, 3)
     assert len(levels) == len(set(levels)) == 3 * 4
     assert float(metrics.first_ratio_error) <= 1e-5
     assert np.isfinite(rows).all()

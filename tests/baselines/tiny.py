@@ -18,7 +18,7 @@ CONFIG = TrainConfig(
     model=MODEL,
     ppo=PPOConfig(num_envs=8, num_epochs=2, num_minibatches=2),
     total_steps=8 * 16 * 10,
-    eval_levels=8,
+    eval_levels=32,
 )
 
 
