@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "envs/__init__": "",
     "envs/types": "jax numpy",
     "envs/noise": "jax numpy",
-    "envs/maps": "jax numpy envs/types envs/noise",
+    "envs/cells": "jax numpy",
+    "envs/maps": "jax numpy envs/types envs/noise envs/cells",
     "envs/rules": "jax numpy envs/types envs/noise",
     "envs/views": "jax numpy envs/types envs/noise",
     "envs/tasks": "jax numpy envs/types envs/maps",
@@ -50,7 +51,7 @@ MAY_IMPORT = {
     "baselines/mixers/__init__": f"{TRAINER} baselines/mixers/*",
     "baselines/mixers/*": TRAINER,
     "baselines/model": f"{TRAINER} baselines/mixers/__init__",
-    "baselines/model_policy": f"{TRAINER} baselines/model",
+    "baselines/model_policy": f"{TRAINER} baselines/model baselines/loss",
     # These two know no model.
     "baselines/loss": TRAINER,
     "baselines/optimizer": TRAINER,
@@ -59,7 +60,7 @@ MAY_IMPORT = {
     "baselines/evaluation": f"{TRAINER} baselines/model baselines/model_policy",
     "baselines/checkpoint": "jax orbax baselines/learner",
     # The run around the learner: these know no model either.
-    "baselines/run_folder": "baselines/config",
+    "baselines/run_folder": "",
     "baselines/interruption": "",
     "baselines/display": "rich",
     "baselines/curve": "numpy ~matplotlib",

@@ -2,15 +2,37 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from typing import Any, Literal
+from math import inf
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gridmem.envs.registry import make, nearest
+
+if TYPE_CHECKING:
+    from gridmem.envs.env import Env
+
+MixerName = Literal["attention", "none"]
+DtypeName = Literal["float32", "bfloat16"]
+
+
+def _check_choice(config: Any, name: str, choices: Any) -> None:
+    if getattr(config, name) not in get_args(choices):
+        raise ValueError(
+            f"{name} is {getattr(config, name)!r}; it must be one of {', '.join(get_args(choices))}"
+        )
 
 
 def _check_positive(config: Any, *names: str) -> None:
     for name in names:
-        if not getattr(config, name) > 0:
-            raise ValueError(f"{name} is {getattr(config, name)}; it must be above 0")
+        value, whole = getattr(config, name), config.__annotations__[name] is int
+        if (whole and not isinstance(value, int)) or not 0 < value < inf:
+            number = "whole number" if whole else "number"
+            raise ValueError(f"{name} is {value}; it must be a {number} above 0")
+
+
+def _check_not_negative(config: Any, *names: str) -> None:
+    for name in names:
+        if not 0 <= getattr(config, name) < inf:
+            raise ValueError(f"{name} is {getattr(config, name)}; it must be 0 or more")
 
 
 @dataclass(frozen=True)
@@ -36,7 +58,7 @@ class EnvSettings:
 class ModelConfig:
     """The shape of the network."""
 
-    mixer: Literal["attention", "none"] = "attention"
+    mixer: MixerName = "attention"
     """How a token sees the past; "none" is the memoryless control."""
     num_layers: int = 2
     """Blocks of mixer and feed-forward."""
@@ -54,12 +76,14 @@ class ModelConfig:
     """Hidden features of the value head."""
     rope_base: float = 10_000.0
     """Base of the rotary embedding's wavelengths."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: DtypeName = "float32"
     """Number format of the matrix products; parameters, norms and losses are float32."""
 
     def __post_init__(self) -> None:
+        _check_choice(self, "mixer", MixerName)
+        _check_choice(self, "dtype", DtypeName)
         _check_positive(self, "num_layers", "width", "ff_width", "num_heads", "num_kv_heads")
-        _check_positive(self, "head_dim", "value_width")
+        _check_positive(self, "head_dim", "value_width", "rope_base")
         if self.num_heads % self.num_kv_heads:
             raise ValueError(
                 f"num_heads is {self.num_heads} and num_kv_heads {self.num_kv_heads}; "
@@ -93,7 +117,8 @@ class PPOConfig:
     """Scale the advantages of an update to mean 0 and deviation 1."""
 
     def __post_init__(self) -> None:
-        _check_positive(self, "num_envs", "num_epochs", "num_minibatches")
+        _check_positive(self, "num_envs", "num_epochs", "num_minibatches", "policy_clip")
+        _check_not_negative(self, "value_coef", "entropy_coef")
         for name in ("gamma", "td_lambda"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
@@ -119,7 +144,11 @@ class OptimizerConfig:
     """Gradients longer than this are shortened to it, before the optimiser sees them."""
 
     def __post_init__(self) -> None:
-        _check_positive(self, "learning_rate", "max_grad_norm")
+        _check_positive(self, "learning_rate", "max_grad_norm", "eps")
+        _check_not_negative(self, "weight_decay")
+        for name in ("b1", "b2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be from 0 to below 1")
         if not 0 <= self.warmup < 1:
             raise ValueError(f"warmup is {self.warmup}; it must be at least 0 and less than 1")
 
@@ -152,7 +181,7 @@ class TrainConfig:
                 f"{num_streams} streams (num_envs x agents)"
             )
 
-    def make_env(self) -> Any:
+    def make_env(self) -> "Env":
         """The `Env` that the run is about."""
         return make(self.env.env_id, **self.env.overrides())
 
@@ -207,5 +236,7 @@ def _changed(config: Any, data: Mapping[str, Any]) -> Any:
                 f"{type(config).__name__}; it has {', '.join(known)}"
             )
         old = getattr(config, name)
+        if is_dataclass(old) and not isinstance(value, Mapping):
+            raise ValueError(f"setting {name!r} is {value!r}; it must be a dict of settings")
         changes[name] = _changed(old, value) if is_dataclass(old) else value
     return replace(config, **changes)

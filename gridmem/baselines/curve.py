@@ -1,21 +1,19 @@
 """The picture of a run: return and memory gain against steps."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from io import BytesIO
 
 import numpy as np
 
 
 def draw_curve(
-    path: Path,
     title: str,
     rows: Sequence[Mapping[str, float]],
     evaluation: Mapping[str, Mapping[str, float]],
-) -> None:
-    """Writes a PNG.
+) -> bytes:
+    """A PNG.
 
     Args:
-        path: where to.
         title: what was run.
         rows: the metrics of every update, in order.
         evaluation: name -> result on held-out levels, drawn as level lines.
@@ -34,7 +32,7 @@ def draw_curve(
         panel.plot(steps, values, color="#a6cee3", linewidth=0.7)
         smooth = np.convolve(values, np.ones(window) / window, mode="valid")
         panel.plot(steps[window - 1 :], smooth, color="#1f78b4", label="training levels")
-        for (name, result), style in zip(evaluation.items(), ("-", "--", ":"), strict=False):
+        for (name, result), style in zip(evaluation.items(), ("-", "--", ":"), strict=True):
             panel.axhline(
                 result[held_out], color="#444444", linestyle=style, linewidth=1, label=name
             )
@@ -44,4 +42,6 @@ def draw_curve(
         panel.grid(alpha=0.3)
     panels[0].legend(frameon=False, fontsize=8)
     figure.suptitle(title)
-    figure.savefig(path, format="png")
+    picture = BytesIO()
+    figure.savefig(picture, format="png")
+    return picture.getvalue()

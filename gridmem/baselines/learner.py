@@ -50,7 +50,7 @@ def build_model(config: TrainConfig, env: Env, key: Key[Array, ""]) -> ActorCrit
 
 def init(config: TrainConfig, env: Env) -> tuple[Any, Learner]:
     """The model's static part and the learner at the start of a run."""
-    model_key, key = jax.random.split(jax.random.key(config.seed))
+    model_key, key = jax.random.split(jax.random.key(config.seed, impl="threefry2x32"))
     graphdef, params = nnx.split(build_model(config, env, model_key))
     opt_state = _optimizer(config).init(params)
     return graphdef, Learner(params, opt_state, key, jnp.int32(0))

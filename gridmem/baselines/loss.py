@@ -68,7 +68,7 @@ def ppo_loss(
 ) -> tuple[Float32[Array, ""], LossMetrics]:
     """Clipped surrogate (Schulman et al. 2017), squared value error, entropy bonus."""
     log_probs = jax.nn.log_softmax(logits)
-    log_prob = jnp.take_along_axis(log_probs, batch.action[..., None], axis=-1)[..., 0]
+    log_prob = chosen(log_probs, batch.action)
     log_ratio = log_prob - batch.log_prob
     ratio = jnp.exp(log_ratio)
     clipped = jnp.clip(ratio, 1 - config.policy_clip, 1 + config.policy_clip)
@@ -87,8 +87,15 @@ def ppo_loss(
     return loss, metrics
 
 
+def chosen(
+    values: Float32[Array, "*batch actions"], action: Int[Array, "*batch"]
+) -> Float32[Array, "*batch"]:
+    """The entry of each row that belongs to its action."""
+    return jnp.take_along_axis(values, action[..., None], axis=-1)[..., 0]
+
+
 def explained_variance(
-    value: Float32[Array, "T B"], target: Float32[Array, "T B"]
+    value: Float32[Array, "B T"], target: Float32[Array, "B T"]
 ) -> Float32[Array, ""]:
     """Share of the targets' variance that the values account for; 1 is perfect."""
     return 1 - jnp.var(target - value) / jnp.maximum(jnp.var(target), 1e-8)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float32, Key
 
+from gridmem.baselines.loss import chosen
 from gridmem.baselines.model import ActorCritic, Caches
 from gridmem.envs.policy import Acted, Policy
 from gridmem.envs.types import TimeStep
@@ -32,13 +33,7 @@ def model_policy(model: ActorCritic, greedy: bool = False) -> Policy:
             action = jnp.argmax(logits, axis=-1).astype(jnp.int32)
         else:
             action = jax.random.categorical(key, logits).astype(jnp.int32)
-        log_prob = log_prob_of(logits, action)
+        log_prob = chosen(jax.nn.log_softmax(logits), action)
         return Acted(caches, action, ModelExtras(log_prob, value))
 
     return Policy(init=lambda batch: model.init_cache(batch, 0), act=act, grow=model.grow)
-
-
-def log_prob_of(logits: Float32[Array, "*batch actions"], action: Array) -> Array:
-    """Log-probability of the chosen actions."""
-    log_probs = jax.nn.log_softmax(logits)
-    return jnp.take_along_axis(log_probs, action[..., None], axis=-1)[..., 0]

@@ -5,8 +5,12 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from math import isfinite
 from pathlib import Path
 from typing import Any
+
+METRICS = "metrics.jsonl"
+TIME = "%Y%m%d-%H%M%S"
 
 
 class RunFolder:
@@ -17,12 +21,11 @@ class RunFolder:
 
     Attributes:
         path: the folder.
-        problems: one sentence per write that failed, without repetition.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.problems: list[str] = []
+        self._problems: dict[str, str] = {}
         self._pending: list[str] = []
         self._refuge: Path | None = None
 
@@ -33,10 +36,10 @@ class RunFolder:
         Raises:
             ValueError: if it exists or cannot be made.
         """
-        folder = Path(path) if path else Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        folder = Path(path) if path else _unused(Path("runs") / f"{name}-{time.strftime(TIME)}")
         try:
             folder.mkdir(parents=True)
-            (folder / "metrics.jsonl").touch()
+            (folder / METRICS).touch()
         except FileExistsError:
             raise ValueError(
                 f"the run folder {folder} exists already; name a new one with --run-dir"
@@ -48,15 +51,24 @@ class RunFolder:
             ) from None
         return cls(folder)
 
+    @property
+    def problems(self) -> list[str]:
+        """One sentence for each file that could not be written where it belongs."""
+        return list(self._problems.values())
+
     def write_json(self, name: str, data: Mapping[str, Any]) -> Path | None:
         """Writes a file of the folder whole or not at all; where it is, if it could be written."""
-        text = json.dumps(data, indent=2) + "\n"
-        return self.keep(name, lambda path: _write(path, text))
+        return self.write_bytes(name, (json.dumps(data, indent=2) + "\n").encode())
+
+    def write_bytes(self, name: str, data: bytes) -> Path | None:
+        """Likewise, for any file."""
+        return self.keep(name, lambda path: _write(path, data))
 
     def append_metrics(self, row: Mapping[str, float]) -> None:
         """Adds a line to `metrics.jsonl`, after those that could not be written before."""
-        self._pending.append(json.dumps(row) + "\n")
-        path = self.path / "metrics.jsonl"
+        finite = {name: value if isfinite(value) else None for name, value in row.items()}
+        self._pending.append(json.dumps(finite) + "\n")
+        path = self.path / METRICS
         try:
             size = path.stat().st_size
             try:
@@ -68,45 +80,66 @@ class RunFolder:
                     file.truncate(size)
                 raise
         except OSError as error:
-            self._complain(path, error, "the lines are kept and tried again")
+            self._complain(METRICS, error, "the lines are kept and tried again")
         else:
             self._pending.clear()
+            self._problems.pop(METRICS, None)
 
     def keep(self, name: str, write: Callable[[Path], None]) -> Path | None:
-        """Lets `write` make a file or folder here or, failing that, in a temporary folder."""
+        """Lets `write` make a file or folder here or, failing that, in a temporary folder.
+
+        Args:
+            name: what it is called.
+            write: makes it at a path; an OSError says that the disk refused.
+
+        Returns:
+            where it is, or None if it could not be written at all.
+        """
         try:
             write(self.path / name)
+            self._problems.pop(name, None)
             return self.path / name
-        except (OSError, ValueError, RuntimeError) as error:
+        except OSError as error:
             problem = error
         try:
             if self._refuge is None:
                 self._refuge = Path(tempfile.mkdtemp(prefix="gridmem-"))
             write(self._refuge / name)
-        except (OSError, ValueError, RuntimeError) as error:
-            self._complain(self.path / name, error, "and neither to the temporary folder")
+        except OSError as error:
+            self._complain(name, error, "nor in the temporary folder")
             return None
-        self._complain(self.path / name, problem, f"it is in {self._refuge} instead")
+        self._complain(name, problem, f"it is in {self._refuge} instead")
         return self._refuge / name
 
     def flush(self) -> None:
         """Last try to write the metrics that are still waiting; they too find a refuge."""
         if self._pending:
-            rows = "".join(self._pending)
-            self.keep("metrics-rest.jsonl", lambda path: _write(path, rows))
+            rest = self.write_bytes("metrics-rest.jsonl", "".join(self._pending).encode())
+            if rest:
+                self._pending.clear()
+                self._problems[METRICS] = (
+                    f"{self.path / METRICS} lacks the lines that are in {rest}"
+                )
 
-    def _complain(self, path: Path, error: Exception, instead: str) -> None:
-        reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
-        problem = f"could not write {path} ({reason}); {instead}"
-        if problem not in self.problems:
-            self.problems.append(problem)
+    def _complain(self, name: str, error: OSError, instead: str) -> None:
+        reason = error.strerror or str(error)
+        self._problems[name] = f"could not write {self.path / name} ({reason}); {instead}"
 
 
-def _write(path: Path, text: str) -> None:
+def _unused(folder: Path) -> Path:
+    """The path itself or, if something is there, the first of path-2, path-3, ... that is free."""
+    number, candidate = 1, folder
+    while candidate.exists():
+        number += 1
+        candidate = folder.with_name(f"{folder.name}-{number}")
+    return candidate
+
+
+def _write(path: Path, data: bytes) -> None:
     """Writes a file whole or not at all."""
     part = path.with_name(path.name + ".part")
     try:
-        part.write_text(text)
+        part.write_bytes(data)
         part.replace(path)
     except OSError:
         with suppress(OSError):

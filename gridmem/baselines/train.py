@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
@@ -12,23 +14,32 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gridmem.baselines.config import TrainConfig
 
-PROGRAM = "python -m gridmem.baselines.train"
+MODULE = "gridmem.baselines.train"
+PROGRAM = f"python -m {MODULE}"
 NEEDED = ("flax", "matplotlib", "optax", "orbax", "rich", "tyro")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the program; returns its exit code: 0, 2 for bad input, 130 if interrupted."""
+    """Runs the program; returns its exit code.
+
+    0 when all is done, 1 if the numbers failed, 2 for bad input, 130 if interrupted.
+    """
+    argv = sys.argv[1:] if argv is None else argv
     try:
-        missing = [name for name in NEEDED if find_spec(name) is None]
-        if missing:
-            raise ValueError(f"training needs {missing[0]}; install gridmem[train]")
-        name, config = parse(sys.argv[1:] if argv is None else argv)
+        try:
+            missing = [name for name in NEEDED if find_spec(name) is None]
+            if missing:
+                raise ValueError(f"training needs {missing[0]}; install gridmem[train]")
+            name, config = parse(argv)
+            from gridmem.baselines.run_folder import RunFolder
+
+            folder = RunFolder.create(config.run_dir, name)
+        except ValueError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
         from gridmem.baselines.training import run
 
-        return run(name, config, PROGRAM)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return run(name, config, folder, comparison(argv, config))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -73,6 +84,19 @@ def parse(argv: Sequence[str]) -> tuple[str, "TrainConfig"]:
             f"there is no flag {unknown[0]!r}{nearest(unknown[0], known)}; --help lists the flags"
         )
     return name, config
+
+
+def comparison(argv: Sequence[str], config: "TrainConfig") -> str:
+    """The command for the same run with memory instead of without, or the other way round."""
+    words = list(argv)
+    for flag in ("--mixer", "--run-dir"):
+        for number, word in enumerate(words):
+            if word.split("=")[0].replace("_", "-") == flag:
+                del words[number : number + 1 + ("=" not in word)]
+                break
+    other = "none" if config.model.mixer != "none" else "attention"
+    start = "uv run " if "UV" in os.environ else ""  # uv sets it for what it runs
+    return start + shlex.join(["python", "-m", MODULE, *words, "--mixer", other])
 
 
 def _sentence(box: str) -> str:

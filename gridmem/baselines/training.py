@@ -21,36 +21,33 @@ from gridmem.envs.spec import config_to_dict
 CHECKPOINT_SECONDS = 60.0
 
 
-def run(name: str, config: TrainConfig, program: str) -> int:
+def run(name: str, config: TrainConfig, folder: RunFolder, comparison: str) -> int:
     """Trains, saves, evaluates and draws; returns the process's exit code.
 
     Args:
         name: the preset's.
         config: what to train.
-        program: the command that started it, for the advice on what to type next.
-
-    Raises:
-        ValueError: if the run folder cannot be made.
+        folder: where the results go.
+        comparison: the command to advise at the end, for a run to compare this one with.
     """
     started = time.monotonic()
-    folder = RunFolder.create(config.run_dir, name)
     folder.write_json("config.json", to_dict(config))
     _announce(name, config, folder)
-    with TrainingLog(config.num_updates * config.steps_per_update, folder) as log:
-        graphdef, learner = train(config, log, folder)
-    exit_code = 0
+    try:
+        with TrainingLog(config.num_updates * config.steps_per_update, folder) as log:
+            graphdef, learner = train(config, log, folder)
+        if not log.ending:
+            _conclude(config, folder, graphdef, learner.params, log.rows)
+    finally:
+        folder.flush()
+        for problem in folder.problems:
+            print(f"warning: {problem}", flush=True)
     if log.ending:
         print(log.ending)
-        exit_code = 130 if log.interrupted else 1
-    else:
-        _conclude(config, folder, graphdef, learner.params, log.rows)
-    folder.flush()
-    for problem in folder.problems:
-        print(f"warning: {problem}")
+        return 130 if log.interrupted else 1
     print(f"took {time.monotonic() - started:.0f} s; the results are in {folder.path}")
-    other = "none" if config.model.mixer != "none" else "attention"
-    print(f"next, compare with another memory: {program} {name} --mixer {other}")
-    return exit_code
+    print(f"next, compare: {comparison}")
+    return 0
 
 
 def train(config: TrainConfig, log: TrainingLog, folder: RunFolder) -> tuple[Any, Learner]:
@@ -61,22 +58,23 @@ def train(config: TrainConfig, log: TrainingLog, folder: RunFolder) -> tuple[Any
     Returns:
         the model's static part, and the learner.
     """
-    env, steps = config.make_env(), config.steps_per_update
+    env, steps, num_updates = config.make_env(), config.steps_per_update, config.num_updates
     graphdef, learner = init(config, env)
     waiting, last_save = None, time.monotonic()
     with Interruption() as interruption:
-        for number in range(1, config.num_updates + 1):
+        for number in range(1, num_updates + 1):
             learner, metrics = update(config, env, graphdef, learner)
+            stop = interruption.came
             if waiting is not None:
                 log.add(*waiting)
             waiting = (number * steps, metrics)
-            last = number == config.num_updates or interruption.came
-            if last or number == 1 or time.monotonic() - last_save > CHECKPOINT_SECONDS:
+            due = time.monotonic() - last_save > CHECKPOINT_SECONDS
+            if stop or due or number in (1, num_updates):
                 log.add(*waiting)
                 waiting, last_save = None, time.monotonic()
                 if not log.ending:
-                    folder.keep("checkpoint", partial(save, learner=learner))
-            if interruption.came and number < config.num_updates and not log.ending:
+                    log.checkpoint = folder.keep("checkpoint", partial(save, learner=learner))
+            if stop and not log.ending:
                 log.interrupt(number * steps)
             if log.ending:
                 break
@@ -119,7 +117,7 @@ def _conclude(
     evaluation = {"env": config_to_dict(env.config), "num_levels": num_levels, "results": results}
     folder.write_json("eval.json", evaluation)
     title = f"{config.env.env_id}, mixer {config.model.mixer}, seed {config.seed}"
-    folder.keep("curve.png", partial(draw_curve, title=title, rows=rows, evaluation=results))
+    folder.write_bytes("curve.png", draw_curve(title, rows, results))
     print(f"{'':16}{'mean return':>12}{'first find':>12}{'memory gain':>13}")
     for who, result in results.items():
         print(

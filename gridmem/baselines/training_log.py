@@ -1,6 +1,7 @@
 """The record of a run: rows of metrics, on the screen and in the run folder."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 from gridmem.baselines.display import Display
@@ -14,12 +15,14 @@ class TrainingLog:
         rows: one per update, plain numbers by name, with the agent steps until then.
         ending: why the run ended early; empty if it did not.
         interrupted: whether it was a person or the system that ended it.
+        checkpoint: where the last checkpoint is; None if there is none.
     """
 
     def __init__(self, total_steps: int, folder: RunFolder) -> None:
         self.rows: list[dict[str, float]] = []
         self.ending = ""
         self.interrupted = False
+        self.checkpoint: Path | None = None
         self._folder = folder
         self._display = Display(total_steps)
 
@@ -38,15 +41,17 @@ class TrainingLog:
         self._display.show(steps, row)
         broken = [name for name, value in row.items() if not math.isfinite(value)]
         if broken and not self.ending:
+            kept = f"is {self.checkpoint}" if self.checkpoint else "was never written"
             self.ending = (
                 f"stopped: {broken[0]} is no longer a finite number after {steps:,} steps; the "
-                "checkpoint, if there is one, is from before that; try a lower --learning-rate"
+                f"last good checkpoint {kept}; try a lower --learning-rate"
             )
 
     def interrupt(self, steps: int) -> None:
         """Notes that the run was asked to end."""
         self.interrupted = True
-        self.ending = f"interrupted after {steps:,} steps; the agent as it was then is saved"
+        kept = f"is in {self.checkpoint}" if self.checkpoint else "could not be saved"
+        self.ending = f"interrupted after {steps:,} steps; the agent as it was then {kept}"
 
 
 def _flat(metrics: Any) -> dict[str, float]:

@@ -5,7 +5,7 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int32, Key
+from jaxtyping import Array, Integer, Key
 
 from gridmem.envs.maps import Map, NoiseMap, place
 from gridmem.envs.rules import act
@@ -136,7 +136,7 @@ class Env:
         """Begins an episode on a level drawn from the key."""
         return self.start(self.generate(key))
 
-    def step(self, state: State, action: Int32[Array, " A"]) -> tuple[State, TimeStep]:
+    def step(self, state: State, action: Integer[Array, " A"]) -> tuple[State, TimeStep]:
         """Advances all agents by one action each.
 
         An action outside 0..3 leaves its agent where it is. Stepping past the end of an episode
@@ -150,6 +150,7 @@ class Env:
                 f"action is {action.dtype}{list(action.shape)}; it must be one whole number for "
                 f"each agent, int32[{self.num_agents}] (use jax.vmap over many environments)"
             )
+        action = action.astype(jnp.int32)
         world, event = act(state.world, action, self.config.dig_steps)
         outcome = self.config.task.step(state, world, event)
         known = (action >= 0) & (action < NUM_ACTIONS)

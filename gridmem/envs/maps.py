@@ -1,25 +1,24 @@
-"""Maps: where the walls are, which cells hang together, and where goals and spawns go.
-
-Cell sets are bit-packed: a map of H x W is u32[words, H], cell (r, c) being bit c % 32 of word
-(c // 32, r). Flood fill is then a handful of shifts per step for a whole row of 32 cells.
-"""
+"""Maps: where the walls are, and where goals and spawns go."""
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Int32, Key, UInt8, UInt32
+from jaxtyping import Array, Key, UInt8, UInt32
 
+from gridmem.envs.cells import count, largest_region, pack, sample, unpack, without
 from gridmem.envs.noise import NOISE_UNIT, fractal_noise
 from gridmem.envs.types import Level, Tile
 
 MIN_SIDE, MAX_SIDE = 5, 250
 MAX_OCTAVES = 16
+MAX_WAVELENGTH = 512
 DIRICHLET_UNIT = 256
+INT32_MAX = 2**31 - 1
 
 
 @runtime_checkable
@@ -76,7 +75,7 @@ class NoiseMap:
     wavelengths: tuple[int, ...] = (8, 4)
     dirichlet: bool = False
     threshold: float = 0.3
-    solid: str = "wall"
+    solid: Literal["wall", "rock"] = "wall"
 
     goals = ()
     spawns = ()
@@ -92,10 +91,10 @@ class NoiseMap:
         octaves = self.wavelengths
         if not isinstance(octaves, tuple | list) or not 0 < len(octaves) <= MAX_OCTAVES:
             octaves = (0,)
-        if any(not isinstance(octave, int) or octave < 2 for octave in octaves):
+        if any(not isinstance(w, int) or not 2 <= w <= MAX_WAVELENGTH for w in octaves):
             raise ValueError(
                 f"map wavelengths are {self.wavelengths!r}; they must be 1 to {MAX_OCTAVES} whole "
-                "numbers of cells, each at least 2"
+                f"numbers of cells, each from 2 to {MAX_WAVELENGTH}"
             )
         object.__setattr__(self, "wavelengths", tuple(octaves))
         if not isinstance(self.dirichlet, bool):
@@ -132,7 +131,8 @@ class NoiseMap:
         else:
             weights, unit = jnp.ones(num_octaves, jnp.int32), 1
         noise = fractal_noise(noise_key, self.height, self.width, self.wavelengths, weights)
-        solid = noise > round(self.threshold / np.sqrt(2) * unit * NOISE_UNIT)
+        threshold = round(self.threshold / np.sqrt(2) * unit * NOISE_UNIT)
+        solid = noise > int(np.clip(threshold, -INT32_MAX, INT32_MAX))
         free = pack(jnp.pad(~solid, 1, constant_values=False))
         return largest_region(free) if self.solid == "wall" else free
 
@@ -224,156 +224,21 @@ def place(
     goal_key, spawn_key = jax.random.split(key)
     free = pack(tiles == Tile.FLOOR)
     for spawn in fixed_spawns:
-        free = _without(free, jnp.array(spawn, jnp.int32))
+        free = without(free, jnp.array(spawn, jnp.int32))
     if fixed_goals:
         goals = jnp.array(fixed_goals, jnp.int32)
         for goal in goals:
-            free = _without(free, goal)
+            free = without(free, goal)
     else:
         goals = []
         for i in range(num_goals):
-            goals.append(_sample(jax.random.fold_in(goal_key, i), free, 1)[0])
-            free = _without(free, goals[-1])
+            goals.append(sample(jax.random.fold_in(goal_key, i), free, 1)[0])
+            free = without(free, goals[-1])
         goals = jnp.stack(goals)
     if fixed_spawns:
         spawns = jnp.array((fixed_spawns * num_spawns)[:num_spawns], jnp.int32)
     else:
-        spawns = _sample(spawn_key, free, num_spawns)
+        spawns = sample(spawn_key, free, num_spawns)
     for goal in goals:
         tiles = lax.dynamic_update_slice(tiles, jnp.full((1, 1), Tile.GOAL, jnp.uint8), goal)
     return Level(tiles, goals, spawns)
-
-
-def pack(cells: Bool[Array, "H W"]) -> UInt32[Array, "words H"]:
-    """The bit-packed form of a set of cells."""
-    height, width = cells.shape
-    num_words = -(-width // 32)
-    cells = jnp.pad(cells, ((0, 0), (0, num_words * 32 - width)))
-    bits = cells.astype(jnp.uint32).reshape(height, num_words, 32)
-    weights = (np.uint32(1) << np.arange(32, dtype=np.uint32)).reshape(1, 1, 32)
-    return jnp.sum(bits * weights, axis=-1, dtype=jnp.uint32).T
-
-
-def unpack(bits: UInt32[Array, "words H"], width: int) -> Bool[Array, "H W"]:
-    """The inverse of `pack`."""
-    column = np.arange(width)
-    shift = (column % 32).astype(np.uint32).reshape(1, width)
-    return (bits[column // 32].T >> shift) & 1 == 1
-
-
-def count(bits: UInt32[Array, "words H"]) -> Int32[Array, ""]:
-    """Number of cells in the set."""
-    return jnp.sum(lax.population_count(bits).astype(jnp.int32))
-
-
-def largest_region(free: UInt32[Array, "words H"]) -> UInt32[Array, "words H"]:
-    """The largest set of 4-connected free cells; among equals, the one found first."""
-
-    def unfinished(carry: tuple[Array, Array, Array]) -> Array:
-        _, best_count, left = carry
-        return count(left) > best_count
-
-    def look_at_next(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        best, best_count, left = carry
-        region = _flood(_a_cell(left), left)
-        size = count(region)
-        best = jnp.where(size > best_count, region, best)
-        return best, jnp.maximum(best_count, size), left & ~region
-
-    carry = (jnp.zeros_like(free), jnp.int32(0), free)
-    return lax.while_loop(unfinished, look_at_next, carry)[0]
-
-
-def _a_cell(bits: Array) -> Array:
-    """One cell of the set, from its fullest word, where a large region is likely."""
-    fullness = lax.population_count(bits)
-    word = jnp.argmax(fullness)
-    here = jnp.arange(bits.size).reshape(bits.shape) == word
-    return jnp.where(here, bits & -bits, 0)
-
-
-def _flood(seed: Array, free: Array) -> Array:
-    """All free cells that 4-connected steps reach from the seed.
-
-    Sweeps down and up the rows until nothing changes. Within a row, the carry of one addition
-    runs through a whole stretch of free cells.
-    """
-    rows = free.T
-    mirrored = _mirror(rows)
-
-    def spread(above: Array, row: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-        region, free, mirrored = row
-        region = region | (above & free)
-        for _ in range(region.size):  # a stretch may cross every word of the row
-            rightward = _run(region, free)
-            leftward = _mirror(_run(_mirror(region), mirrored))
-            region = rightward | leftward
-            if region.size > 1:
-                from_left = jnp.pad(region[:-1] >> 31, (1, 0))
-                from_right = jnp.pad(region[1:] << 31, (0, 1))
-                region = region | ((from_left | from_right) & free)
-        return region, region
-
-    def sweep(region: Array) -> Array:
-        nothing = jnp.zeros_like(region[0])
-        for reverse in (False, True):
-            _, region = lax.scan(spread, nothing, (region, rows, mirrored), reverse=reverse)
-        return region
-
-    def changed(carry: tuple[Array, Array]) -> Array:
-        return jnp.any(carry[0] != carry[1])
-
-    def body(carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        return carry[1], sweep(carry[1])
-
-    start = (jnp.zeros_like(seed.T), seed.T)
-    return lax.while_loop(changed, body, start)[1].T
-
-
-def _run(region: Array, free: Array) -> Array:
-    """The region grown towards higher bits through adjacent free cells."""
-    return (((free + region) ^ free) | region) & free
-
-
-def _mirror(word: Array) -> Array:
-    """The word with its bits in reverse order."""
-    for shift, mask in ((1, 0x55555555), (2, 0x33333333), (4, 0x0F0F0F0F), (8, 0x00FF00FF)):
-        word = ((word >> shift) & mask) | ((word & mask) << shift)
-    return (word >> 16) | (word << 16)
-
-
-def _without(bits: Array, cell: Int32[Array, "2"]) -> Array:
-    words, rows = jnp.arange(bits.shape[0])[:, None], jnp.arange(bits.shape[1])[None, :]
-    here = (words == cell[1] // 32) & (rows == cell[0])
-    bit = jnp.uint32(1) << (cell[1] % 32).astype(jnp.uint32)
-    return jnp.where(here, bits & ~bit, bits)
-
-
-def _sample(key: Key[Array, ""], bits: Array, num: int) -> Int32[Array, "num 2"]:
-    """Cells drawn uniformly, with replacement, from a set that is not empty."""
-    per_word = lax.population_count(bits.T.reshape(-1)).astype(jnp.int32)  # in reading order
-    before = jnp.cumsum(per_word) - per_word
-    rank = _below(jax.random.bits(key, (num,), jnp.uint32), jnp.sum(per_word))
-    word = jnp.searchsorted(before, rank, side="right", method="scan_unrolled") - 1
-    rank = (rank - before[word]).astype(jnp.uint32)
-    bit = _select(bits.T.reshape(-1)[word], rank)
-    num_words = bits.shape[0]
-    return jnp.stack([word // num_words, word % num_words * 32 + bit], axis=-1)
-
-
-def _below(bits: Array, bound: Array) -> Int32[Array, " n"]:
-    """Uniform numbers below a bound under 2**16: the high half of a 32 x 32 bit product."""
-    bound = bound.astype(jnp.uint32)
-    low = ((bits & 0xFFFF) * bound) >> 16
-    return (((bits >> 16) * bound + low) >> 16).astype(jnp.int32)
-
-
-def _select(word: Array, rank: Array) -> Int32[Array, " n"]:
-    """Position of the set bit that has `rank` set bits below it, by binary search."""
-    position = jnp.zeros_like(word)
-    for half in (16, 8, 4, 2, 1):
-        low = lax.population_count((word >> position) & jnp.uint32((1 << half) - 1))
-        up = rank >= low
-        rank = jnp.where(up, rank - low, rank)
-        position = jnp.where(up, position + half, position)
-    return position.astype(jnp.int32)

@@ -32,10 +32,10 @@ def memory_gain(stats: EpisodeStats) -> Float32[Array, ""]:
     """How many times faster the goal is found again than it was found at first.
 
     Over the episodes with two finds or more: mean steps to the first find, divided by the mean,
-    over episodes, of the steps of a later trip. Exactly 1 in expectation for whoever does not
-    remember, however unequal the caves: without memory all trips of an episode are equally
-    distributed, and "n trips were finished in time" treats them alike. 0 if there is no such
-    episode.
+    over episodes, of the steps of a later trip. On permanent walls it is 1 in expectation for
+    whoever does not remember, however unequal the caves: without memory all trips of an episode
+    are equally distributed, and "n trips were finished in time" treats them alike. Tunnels that
+    were dug shorten later trips for everybody. 0 if there is no such episode.
     """
     counted = stats.visits > 1
     first = jnp.sum(jnp.where(counted, stats.first_find_steps, 0)).astype(jnp.float32)

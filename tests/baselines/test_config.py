@@ -56,6 +56,7 @@ def test_missing_settings_get_defaults():
         ({"sed": 1}, "no setting 'sed' (did you mean 'seed'?) in TrainConfig"),
         ({"ppo": {"gama": 1}}, "no setting 'gama' (did you mean 'gamma'?) in PPOConfig"),
         ({"model": {"zzz": 1}}, "no setting 'zzz' in ModelConfig; it has mixer, num_layers"),
+        ({"ppo": 3}, "setting 'ppo' is 3; it must be a dict of settings"),
     ],
 )
 def test_unknown_settings_are_refused(data, sentence):
@@ -72,14 +73,19 @@ def test_presets_are_found_by_name():
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: ModelConfig(num_layers=0), "num_layers is 0; it must be above 0"),
-        (lambda: ModelConfig(width=-1), "width is -1; it must be above 0"),
+        (lambda: ModelConfig(num_layers=0), "num_layers is 0; it must be a whole number above 0"),
+        (lambda: ModelConfig(width=-1), "width is -1; it must be a whole number above 0"),
         (lambda: ModelConfig(value_width=0), "value_width is 0"),
         (lambda: ModelConfig(head_dim=7), "head_dim is 7; it must be even"),
         (
             lambda: ModelConfig(num_heads=3, num_kv_heads=2),
             "num_heads is 3 and num_kv_heads 2; the first must be a multiple of the second",
         ),
+        (lambda: ModelConfig(rope_base=0.0), "rope_base is 0.0; it must be a number above 0"),
+        (lambda: PPOConfig(policy_clip=-1.0), "policy_clip is -1.0"),
+        (lambda: PPOConfig(entropy_coef=-0.1), "entropy_coef is -0.1; it must be 0 or more"),
+        (lambda: OptimizerConfig(b1=1.5), "b1 is 1.5; it must be from 0 to below 1"),
+        (lambda: OptimizerConfig(weight_decay=-1.0), "weight_decay is -1.0; it must be 0 or more"),
         (lambda: PPOConfig(num_envs=0), "num_envs is 0"),
         (lambda: PPOConfig(num_epochs=0), "num_epochs is 0"),
         (lambda: PPOConfig(gamma=1.5), "gamma is 1.5; it must be from 0 to 1"),

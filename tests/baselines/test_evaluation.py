@@ -108,6 +108,7 @@ def test_a_summary_by_hand():
         "first_find_steps": 8.0,
         "memory_gain": 2.0,
     }
-    assert summary(jax.tree.map(jax.numpy.asarray, stats)) == pytest.approx(by_hand)
-    alone = jax.tree.map(lambda x: jax.numpy.asarray(x[1:2]), stats)
-    assert summary(alone)["return_standard_error"] == 0.0
+    assert summary(jax.tree.map(jax.numpy.asarray, stats), 3) == pytest.approx(by_hand)
+    # As one level with three agents: a single observation, without deviation.
+    together = summary(jax.tree.map(jax.numpy.asarray, stats), 1)
+    assert together == pytest.approx({**by_hand, "return_standard_error": 0.0})

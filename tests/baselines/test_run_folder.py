@@ -68,19 +68,30 @@ def test_metrics_are_a_line_each(folder):
 
 def test_no_line_is_torn_or_lost_when_the_disk_fills_up_within_it(folder):
     log = folder.path / "metrics.jsonl"
-    rows = [{"number": float(n), "x": "x" * 30} for n in range(6)]
+    rows = [{"number": float(n), "x": 1 / 3} for n in range(6)]
     length = len(json.dumps(rows[0])) + 1
     with file_size_limit(2 * length + length // 2):
         for row in rows[:4]:
             folder.append_metrics(row)
         assert rows_of(log) == rows[:2]
         assert log.read_text().endswith("\n")
-    folder.append_metrics(rows[4])
-    folder.append_metrics(rows[5])
-    assert rows_of(log) == rows
     assert folder.problems == [
         f"could not write {log} (File too large); the lines are kept and tried again"
     ]
+    folder.append_metrics(rows[4])
+    folder.append_metrics(rows[5])
+    assert rows_of(log) == rows
+    assert folder.problems == []
+
+
+def test_a_number_that_is_none_is_written_as_null(folder):
+    folder.append_metrics({"steps": 1.0, "loss": float("nan"), "norm": float("inf")})
+    assert rows_of(folder.path / "metrics.jsonl") == [{"steps": 1.0, "loss": None, "norm": None}]
+
+
+def test_two_runs_that_begin_together_have_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert len({RunFolder.create(None, "quickstart").path for _ in range(3)}) == 3
 
 
 def test_metrics_that_find_no_room_until_the_end_are_put_elsewhere(folder):
@@ -92,8 +103,9 @@ def test_metrics_that_find_no_room_until_the_end_are_put_elsewhere(folder):
         folder.append_metrics(row)
     folder.flush()
     assert rows_of(folder.path / "metrics-rest.jsonl") == rows
-    assert len(folder.problems) == 1
-    assert folder.problems[0].startswith(f"could not write {log} (")
+    assert folder.problems == [
+        f"{log} lacks the lines that are in {folder.path / 'metrics-rest.jsonl'}"
+    ]
 
 
 def test_a_log_that_comes_back_gets_what_it_missed(folder):
@@ -126,28 +138,34 @@ def test_without_a_refuge_it_is_said_once(folder, monkeypatch):
         assert folder.write_json("eval.json", {}) is None
     assert folder.problems == [
         f"could not write {folder.path / 'eval.json'} (Not a directory); "
-        "and neither to the temporary folder"
+        "nor in the temporary folder"
     ]
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left"), ValueError("no\nspace left")])
-def test_whatever_a_writer_raises_is_one_sentence(folder, error):
+def test_what_the_disk_refuses_once_is_no_problem_after_it_was_written(folder):
+    refuse = True
+
     def write(path):
-        if path.parent == folder.path:
-            raise error
+        if refuse and path.parent == folder.path:
+            raise OSError(28, "No space left")
         path.write_text("here")
 
     path = folder.keep("thing", write)
     assert path.read_text() == "here"
-    assert len(folder.problems) == 1
-    assert "\n" not in folder.problems[0]
+    assert folder.problems == [
+        f"could not write {folder.path / 'thing'} (No space left); it is in {path.parent} instead"
+    ]
+    refuse = False
+    assert folder.keep("thing", write) == folder.path / "thing"
+    assert folder.problems == []
 
 
-def test_an_error_of_the_program_is_not_hidden(folder):
+@pytest.mark.parametrize("mistake", [TypeError, ValueError, RuntimeError])
+def test_an_error_of_the_program_is_not_hidden(folder, mistake):
     def write(path):
-        raise TypeError("a mistake")
+        raise mistake("a mistake")
 
-    with pytest.raises(TypeError, match="a mistake"):
+    with pytest.raises(mistake, match="a mistake"):
         folder.keep("thing", write)
 
 

@@ -17,7 +17,7 @@ import tiny
 from gridmem.baselines import training
 from gridmem.baselines.checkpoint import load
 from gridmem.baselines.config import TrainConfig, from_dict
-from gridmem.baselines.train import PROGRAM, main, parse
+from gridmem.baselines.train import comparison, main, parse
 
 NUM_UPDATES = 10
 METRICS = [
@@ -93,7 +93,7 @@ def untouched(tmp_path, monkeypatch):
         ("--seed 1 quickstart", "'quickstart' is no flag; a preset's name comes before all flags"),
         ("--total-steps abc", "--total-steps: invalid literal for int() with base 10: 'abc'"),
         ("--total-steps", "Missing value for argument '--total-steps'"),
-        ("--total-steps 0", "error: total_steps is 0; it must be above 0"),
+        ("--total-steps 0", "error: total_steps is 0; it must be a whole number above 0"),
         ("--mixer gru", "invalid choice 'gru' for argument '--mixer'"),
         ("--view-size 4", "error: view_size is 4; it must be an odd number of cells, 3 or more"),
         ("--num-minibatches 77", "error: num_minibatches is 77; it must divide the"),
@@ -183,9 +183,10 @@ def test_a_run_from_start_to_end(tmp_path, capfd):
     assert "warning" not in out
     lines = out.splitlines()
     assert re.fullmatch(rf"took \d+ s; the results are in {re.escape(str(folder))}", lines[-2])
-    advice = lines[-1].partition(PROGRAM)[2]
-    name, other = parse(shlex.split(advice))
-    assert (name, other.model.mixer) == ("quickstart", "none")
+    name, other = parse(shlex.split(lines[-1].partition("gridmem.baselines.train ")[2]))
+    same = parse(tiny_flags(folder))[1]
+    assert other == replace(same, run_dir=None, model=replace(same.model, mixer="none"))
+    assert name == "quickstart"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -205,7 +206,8 @@ def test_an_interruption_saves_what_was_learned(number, tmp_path, capfd, monkeyp
     code, out, err = run(capfd, tiny_flags(folder))
     assert (code, err) == (130, "")
     assert out.count("stopping after this update; the same again stops at once\n") == 1
-    assert "interrupted after 384 steps; the agent as it was then is saved\n" in out
+    kept = f"the agent as it was then is in {folder / 'checkpoint'}\n"
+    assert f"interrupted after 384 steps; {kept}" in out
     learner, _ = load_checkpoint(folder)
     assert int(learner.num_updates) == len(rows_of(folder)) == 3
     assert_finite(learner)
@@ -226,8 +228,8 @@ def test_a_second_interruption_stops_at_once(tmp_path, capfd, monkeypatch):
 
 
 STOPPED = (
-    r"stopped: \w+ is no longer a finite number after [\d,]+ steps; the checkpoint, if there is "
-    r"one, is from before that; try a lower --learning-rate"
+    r"stopped: \w+ is no longer a finite number after [\d,]+ steps; the last good checkpoint "
+    r"(is (?P<checkpoint>\S+)|was never written); try a lower --learning-rate"
 )
 
 
@@ -246,7 +248,8 @@ def test_numbers_that_are_none_end_the_run_and_not_the_checkpoint(tmp_path, capf
     folder = tmp_path / "run"
     code, out, err = run(capfd, tiny_flags(folder))
     assert (code, err) == (1, "")
-    assert re.search(f"^{STOPPED}$", out, re.MULTILINE)
+    stopped = re.search(f"^{STOPPED}$", out, re.MULTILINE)
+    assert stopped["checkpoint"] == str(folder / "checkpoint")
     assert "after 640 steps" in out
     learner, _ = load_checkpoint(folder)
     assert_finite(learner)
@@ -260,9 +263,10 @@ def test_an_absurd_learning_rate_ends_the_run(tmp_path, capfd):
     absurd = {"learning_rate": 1e12}
     code, out, err = run(capfd, tiny_flags(folder, model=small, optimizer=absurd))
     assert (code, err) == (1, "")
-    assert re.search(f"^{STOPPED}$", out, re.MULTILINE)
+    stopped = re.search(f"^{STOPPED}$", out, re.MULTILINE)
     assert not (folder / "eval.json").exists()
-    if (folder / "checkpoint").exists():
+    assert (stopped["checkpoint"] is not None) == (folder / "checkpoint").exists()
+    if stopped["checkpoint"]:
         assert_finite(load_checkpoint(folder)[0])
 
 
@@ -293,8 +297,9 @@ def test_a_full_disk_stops_nothing(tmp_path):
     out, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (0, "")
     warnings = [line for line in out.splitlines() if line.startswith("warning: ")]
-    for name in ("metrics.jsonl", "checkpoint", "curve.png"):
+    for name in ("checkpoint", "curve.png"):
         assert sum(f"could not write {folder / name} (" in line for line in warnings) == 1
+    assert f"warning: {folder / 'metrics.jsonl'} lacks the lines that are in" in "".join(warnings)
     assert "Traceback" not in out
     rest = [json.loads(x) for x in (folder / "metrics-rest.jsonl").read_text().splitlines()]
     rows = rows_of(folder) + rest
@@ -320,3 +325,20 @@ def test_a_signal_from_outside_saves_what_was_learned(tmp_path):
     learner, _ = load_checkpoint(folder)
     assert int(learner.num_updates) == steps // 128 == len(rows_of(folder))
     assert 0 < steps // 128 < NUM_UPDATES
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ([], "--mixer none"),
+        (["--mixer", "none", "--seed", "3"], "--seed 3 --mixer attention"),
+        (["quickstart", "--run-dir", "here", "--seed=3"], "quickstart --seed=3 --mixer none"),
+        (["--mixer=none", "--run_dir=here"], "--mixer attention"),
+    ],
+)
+def test_the_comparison_is_the_same_run_but_for_its_memory(argv, words, monkeypatch):
+    monkeypatch.delenv("UV", raising=False)
+    advice = comparison(argv, parse(argv)[1])
+    assert advice == f"python -m gridmem.baselines.train {words}"
+    monkeypatch.setenv("UV", "uv")
+    assert comparison(argv, parse(argv)[1]) == f"uv run {advice}"

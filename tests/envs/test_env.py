@@ -8,6 +8,7 @@ import inspect
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import playing
 import pytest
@@ -255,6 +256,25 @@ def test_the_full_view_shows_the_whole_map_of_the_same_level():
         expected = np.array(state.world.tiles)
         expected[row, column] = Tile.AGENT
         np.testing.assert_array_equal(interior, expected[1:-1, 1:-1])
+
+
+def test_actions_of_any_whole_number_type_fit_a_scan():
+    env = gridmem.make("GridMem-9x9-v0")
+    state, _ = jax.eval_shape(env.reset, jax.random.key(0))
+    after, _ = jax.eval_shape(env.step, state, jax.ShapeDtypeStruct((1,), np.uint8))
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), after) == jax.tree.map(
+        lambda x: (x.shape, x.dtype), state
+    )
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((1,), np.int32), ((), np.int32), ((2,), bool)])
+def test_an_action_that_is_not_one_number_per_agent_is_refused(shape, dtype, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    env = gridmem.make("GridMem-9x9-v0", num_agents=2)
+    state, _ = jax.eval_shape(env.reset, jax.random.key(0))
+    sentence = r"it must be one whole number for each agent, int32\[2\]"
+    with pytest.raises(ValueError, match=sentence):
+        jax.eval_shape(env.step, state, jax.ShapeDtypeStruct(shape, dtype))
 
 
 if __name__ == "__main__":

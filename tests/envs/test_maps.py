@@ -12,7 +12,8 @@ from twin import flood, regions
 
 import gridmem
 from gridmem import NoiseMap, TextMap, Tile
-from gridmem.envs.maps import count, largest_region, pack, place, unpack
+from gridmem.envs.cells import count, largest_region, pack, unpack
+from gridmem.envs.maps import place
 from gridmem.envs.noise import NOISE_UNIT, fractal_noise
 
 CLASSIC = [id for id in gridmem.CONFIGS if "Dig" not in id]
@@ -298,7 +299,7 @@ def test_any_height_and_width():
 
 def test_a_map_without_room_becomes_one_open_room():
     # No noise is below -1, so that everything is solid at first.
-    for solid in ("wall", "rock"):
-        map_ = NoiseMap(7, 7, threshold=-9.0, solid=solid)
+    for solid, threshold in (("wall", -9.0), ("rock", -9.0), ("wall", -1e9)):
+        map_ = NoiseMap(7, 7, threshold=threshold, solid=solid)
         tiles = jax.jit(map_.generate)(jax.random.key(0))
         np.testing.assert_array_equal(tiles, np.pad(np.zeros((7, 7)), 1, constant_values=1))

@@ -125,9 +125,16 @@ MISTAKES = {
     "NoiseMap(4, 9)": "map height is 4; it must be a whole number of cells from 5 to 250",
     "NoiseMap(9, 251)": "map width is 251; it must be a whole number of cells from 5 to 250",
     "NoiseMap(9.5, 9)": "map height is 9.5; it must be a whole number of cells",
-    "NoiseMap(wavelengths=())": "map wavelengths are (); they must be 1 to 16 whole numbers of cells, each "
-    "at least 2",
-    "NoiseMap(wavelengths=(8, 1))": "map wavelengths are (8, 1); they must be 1 to 16 whole numbers",
+    "NoiseMap(wavelengths=())": "map wavelengths are (); they must be 1 to 16 whole "
+    "numbers of cells, each from 2 to 512",
+    "NoiseMap(wavelengths=(8, 999))": "each from 2 to 512",
+    "NoiseMap(threshold=float('nan'))": "map threshold is nan; it must be a finite number",
+    "NoiseMap(dirichlet='no')": "map dirichlet is 'no'; it must be true or false",
+    "make('GridMem-v0', map='cave')": "the map is 'cave'; it must be a dict of options or one of "
+    "NoiseMap, TextMap",
+    "make('GridMem-v0', map={'type': 'TextMap'})": "map type 'TextMap' needs the option 'rows'",
+    "TextMap((1, 2, 3))": "TextMap rows are (1, 2, 3); they must be a list of lines of text",
+    "NoiseMap(wavelengths=(8, 1))": "map wavelengths are (8, 1); they must be 1 to 16 whole",
     "NoiseMap(solid='mud')": "map solid is 'mud'; it must be 'wall' or 'rock'",
     "TextMap(())": "TextMap rows differ in length; every row needs the same number",
     "TextMap(('####', '#.#', '####'))": "TextMap rows differ in length",

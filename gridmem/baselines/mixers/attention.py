@@ -63,19 +63,19 @@ class Attention(nnx.Module):
         segment: Int[Array, " B"] | None = None,
     ) -> tuple[Float[Array, "B D"], AttentionCache]:
         """See `Mixer`."""
+        _check_segments(cache, segment)
         query, key, value = self._project(x[:, None], cache.used[None])
-        at = cache.used
+        at, segments = cache.used, cache.segment
+        visible = (jnp.arange(cache.key.shape[1]) <= at)[None, None, :]
+        if segments is not None and segment is not None:
+            segments = lax.dynamic_update_slice(segments, segment[:, None], (0, at))
+            visible = visible & (segments == segment[:, None])[:, None, :]
         cache = AttentionCache(
             key=lax.dynamic_update_slice(cache.key, key, (0, at, 0, 0)),
             value=lax.dynamic_update_slice(cache.value, value, (0, at, 0, 0)),
-            segment=None
-            if cache.segment is None or segment is None
-            else lax.dynamic_update_slice(cache.segment, segment[:, None], (0, at)),
+            segment=segments,
             used=at + 1,
         )
-        visible = (jnp.arange(cache.key.shape[1]) <= at)[None, None, :]
-        if cache.segment is not None and segment is not None:
-            visible = visible & (cache.segment == segment[:, None])[:, None, :]
         return self._finish(attend(query, cache.key, cache.value, visible))[:, 0], cache
 
     def sequence(
@@ -86,6 +86,8 @@ class Attention(nnx.Module):
     ) -> Float[Array, "B T D"]:
         """See `Mixer`."""
         num_new, num_slots = x.shape[1], cache.key.shape[1]
+        if num_slots:
+            _check_segments(cache, segments)
         query, key, value = self._project(x, cache.used + jnp.arange(num_new))
         if num_slots == 0 and segments is None and self._has_cudnn():
             attended = jax.nn.dot_product_attention(
@@ -126,6 +128,11 @@ class Attention(nnx.Module):
 
     def _has_cudnn(self) -> bool:
         return jax.default_backend() == "gpu" and self.dtype == jnp.bfloat16
+
+
+def _check_segments(cache: AttentionCache, segments: Array | None) -> None:
+    if (cache.segment is None) != (segments is None):
+        raise ValueError("segments go with a cache made with segmented=True, and only with one")
 
 
 def rotary(position: Int[Array, " T"], head_dim: int, base: float):

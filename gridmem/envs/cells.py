@@ -1,0 +1,143 @@
+"""Sets of cells, bit-packed: a map of H x W is u32[words, H], cell (r, c) being bit c % 32 of word
+(c // 32, r). Flood fill is then a handful of shifts per row of cells.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Int32, Key, UInt32
+
+
+def pack(cells: Bool[Array, "H W"]) -> UInt32[Array, "words H"]:
+    """The bit-packed form of a set of cells."""
+    height, width = cells.shape
+    num_words = -(-width // 32)
+    cells = jnp.pad(cells, ((0, 0), (0, num_words * 32 - width)))
+    bits = cells.astype(jnp.uint32).reshape(height, num_words, 32)
+    weights = (np.uint32(1) << np.arange(32, dtype=np.uint32)).reshape(1, 1, 32)
+    return jnp.sum(bits * weights, axis=-1, dtype=jnp.uint32).T
+
+
+def unpack(bits: UInt32[Array, "words H"], width: int) -> Bool[Array, "H W"]:
+    """The inverse of `pack`."""
+    column = np.arange(width)
+    shift = (column % 32).astype(np.uint32).reshape(1, width)
+    return (bits[column // 32].T >> shift) & 1 == 1
+
+
+def count(bits: UInt32[Array, "words H"]) -> Int32[Array, ""]:
+    """Number of cells in the set."""
+    return jnp.sum(lax.population_count(bits).astype(jnp.int32))
+
+
+def largest_region(free: UInt32[Array, "words H"]) -> UInt32[Array, "words H"]:
+    """The largest set of 4-connected free cells; among equals, the one found first."""
+
+    def unfinished(carry: tuple[Array, Array, Array]) -> Array:
+        _, best_count, left = carry
+        return count(left) > best_count
+
+    def look_at_next(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        best, best_count, left = carry
+        region = _flood(_a_cell(left), left)
+        size = count(region)
+        best = jnp.where(size > best_count, region, best)
+        return best, jnp.maximum(best_count, size), left & ~region
+
+    carry = (jnp.zeros_like(free), jnp.int32(0), free)
+    return lax.while_loop(unfinished, look_at_next, carry)[0]
+
+
+def _a_cell(bits: Array) -> Array:
+    """One cell of the set, from its fullest word, where a large region is likely."""
+    fullness = lax.population_count(bits)
+    word = jnp.argmax(fullness)
+    here = jnp.arange(bits.size).reshape(bits.shape) == word
+    return jnp.where(here, bits & -bits, 0)
+
+
+def _flood(seed: Array, free: Array) -> Array:
+    """All free cells that 4-connected steps reach from the seed.
+
+    Sweeps down and up the rows until nothing changes. Within a row, the carry of one addition
+    runs through a whole stretch of free cells.
+    """
+    rows = free.T
+    mirrored = _mirror(rows)
+
+    def spread(above: Array, row: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+        region, free, mirrored = row
+        region = region | (above & free)
+        if region.size > 1:
+            # Before the fill: after it, the compiler would compute the fill once per neighbour.
+            from_left = jnp.pad(region[:-1] >> 31, (1, 0))
+            from_right = jnp.pad(region[1:] << 31, (0, 1))
+            region = region | ((from_left | from_right) & free)
+        region = _run(region, free) | _mirror(_run(_mirror(region), mirrored))
+        return region, region
+
+    def sweep(region: Array) -> Array:
+        nothing = jnp.zeros_like(region[0])
+        for reverse in (False, True):
+            _, region = lax.scan(spread, nothing, (region, rows, mirrored), reverse=reverse)
+        return region
+
+    def changed(carry: tuple[Array, Array]) -> Array:
+        return jnp.any(carry[0] != carry[1])
+
+    def body(carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        return carry[1], sweep(carry[1])
+
+    start = (jnp.zeros_like(seed.T), seed.T)
+    return lax.while_loop(changed, body, start)[1].T
+
+
+def _run(region: Array, free: Array) -> Array:
+    """The region grown towards higher bits through adjacent free cells."""
+    return (((free + region) ^ free) | region) & free
+
+
+def _mirror(word: Array) -> Array:
+    """The word with its bits in reverse order."""
+    for shift, mask in ((1, 0x55555555), (2, 0x33333333), (4, 0x0F0F0F0F), (8, 0x00FF00FF)):
+        word = ((word >> shift) & mask) | ((word & mask) << shift)
+    return (word >> 16) | (word << 16)
+
+
+def without(bits: UInt32[Array, "words H"], cell: Int32[Array, "2"]) -> UInt32[Array, "words H"]:
+    """The set less one cell (row, column)."""
+    words, rows = jnp.arange(bits.shape[0])[:, None], jnp.arange(bits.shape[1])[None, :]
+    here = (words == cell[1] // 32) & (rows == cell[0])
+    bit = jnp.uint32(1) << (cell[1] % 32).astype(jnp.uint32)
+    return jnp.where(here, bits & ~bit, bits)
+
+
+def sample(key: Key[Array, ""], bits: UInt32[Array, "words H"], num: int) -> Int32[Array, "num 2"]:
+    """Cells drawn uniformly, with replacement, from a set that is not empty."""
+    per_word = lax.population_count(bits.T.reshape(-1)).astype(jnp.int32)  # in reading order
+    before = jnp.cumsum(per_word) - per_word
+    rank = _below(jax.random.bits(key, (num,), jnp.uint32), jnp.sum(per_word))
+    word = jnp.searchsorted(before, rank, side="right", method="scan_unrolled") - 1
+    rank = (rank - before[word]).astype(jnp.uint32)
+    bit = _select(bits.T.reshape(-1)[word], rank)
+    num_words = bits.shape[0]
+    return jnp.stack([word // num_words, word % num_words * 32 + bit], axis=-1)
+
+
+def _below(bits: Array, bound: Array) -> Int32[Array, " n"]:
+    """Uniform numbers below a bound under 2**16: the high half of a 32 x 32 bit product."""
+    bound = bound.astype(jnp.uint32)
+    low = ((bits & 0xFFFF) * bound) >> 16
+    return (((bits >> 16) * bound + low) >> 16).astype(jnp.int32)
+
+
+def _select(word: Array, rank: Array) -> Int32[Array, " n"]:
+    """Position of the set bit that has `rank` set bits below it, by binary search."""
+    position = jnp.zeros_like(word)
+    for half in (16, 8, 4, 2, 1):
+        low = lax.population_count((word >> position) & jnp.uint32((1 << half) - 1))
+        up = rank >= low
+        rank = jnp.where(up, rank - low, rank)
+        position = jnp.where(up, position + half, position)
+    return position.astype(jnp.int32)
