@@ -41,7 +41,7 @@ class TrainingLog:
         self._display.show(steps, row)
         broken = [name for name, value in row.items() if not math.isfinite(value)]
         if broken and not self.ending:
-            kept = f"is {self.checkpoint}" if self.checkpoint else "was never written"
+            kept = f"is {self.checkpoint}" if self.checkpoint else "was not written"
             self.ending = (
                 f"stopped: {broken[0]} is no longer a finite number after {steps:,} steps; the "
                 f"last good checkpoint {kept}; try a lower --learning-rate"

@@ -229,7 +229,7 @@ def test_a_second_interruption_stops_at_once(tmp_path, capfd, monkeypatch):
 
 STOPPED = (
     r"stopped: \w+ is no longer a finite number after [\d,]+ steps; the last good checkpoint "
-    r"(is (?P<checkpoint>\S+)|was never written); try a lower --learning-rate"
+    r"(is (?P<checkpoint>\S+)|was not written); try a lower --learning-rate"
 )
 
 
