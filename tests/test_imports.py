@@ -14,7 +14,7 @@ PACKAGE = ROOT / "gridmem"
 
 CORE = "envs/types envs/noise envs/maps envs/rules envs/views envs/tasks envs/env"
 ENVS = f"{CORE} envs/spec envs/registry envs/policy envs/unroll envs/levels envs/metrics"
-FACE = f"numpy gymnasium {ENVS} envs/packing envs/seeding envs/simulator ~render/*"
+FACE = f"numpy gymnasium {ENVS} envs/formats envs/packing envs/seeding envs/simulator ~render/*"
 TRAINER = f"jax numpy flax optax {ENVS} baselines/config"
 
 # What each file may import beside the standard library and jaxtyping: files of the package by
@@ -37,8 +37,10 @@ MAY_IMPORT = {
     "envs/unroll": f"jax numpy {CORE} envs/policy",
     "envs/levels": f"jax numpy {CORE}",
     "envs/metrics": f"jax numpy {CORE}",
+    "envs/groups": "jax",
     # What the faces share, and the faces: nothing of the core may know them.
-    "envs/packing": f"jax numpy {CORE}",
+    "envs/formats": f"jax numpy gymnasium {CORE} envs/registry",
+    "envs/packing": f"jax numpy {CORE} envs/formats",
     "envs/seeding": "jax numpy gymnasium",
     "envs/simulator": f"jax {FACE}",
     "envs/gymnasium_env": FACE,

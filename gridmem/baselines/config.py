@@ -47,10 +47,14 @@ class EnvSettings:
     """Agents that share a cave; the id's own if not given."""
     max_steps: int | None = None
     """Actions per episode; the id's own if not given."""
+    goal_moves: bool | None = None
+    """The goal moves whenever it is found: a control in which remembering it is worthless."""
+    compass: bool | None = None
+    """Tell the agent where the goal is: a control that needs no memory."""
 
     def overrides(self) -> dict[str, Any]:
         """The options for `gridmem.make` that were given."""
-        options = {name: getattr(self, name) for name in ("view_size", "num_agents", "max_steps")}
+        options = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "env_id"}
         return {name: value for name, value in options.items() if value is not None}
 
 

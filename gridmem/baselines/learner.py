@@ -45,7 +45,8 @@ class UpdateMetrics(NamedTuple):
 
 def build_model(config: TrainConfig, env: Env, key: Key[Array, ""]) -> ActorCritic:
     """A model with fresh parameters."""
-    return ActorCritic(config.model, env.view_size, env.num_actions, nnx.Rngs(params=key))
+    rngs = nnx.Rngs(params=key)
+    return ActorCritic(config.model, env.view_size, env.num_actions, rngs, env.compass_size)
 
 
 def init(config: TrainConfig, env: Env) -> tuple[Any, Learner]:

@@ -76,7 +76,12 @@ class ActorCritic(nnx.Module):
     """
 
     def __init__(
-        self, config: ModelConfig, view_size: int, num_actions: int, rngs: nnx.Rngs
+        self,
+        config: ModelConfig,
+        view_size: int,
+        num_actions: int,
+        rngs: nnx.Rngs,
+        compass_size: int = 0,
     ) -> None:
         self.dtype = jnp.dtype(config.dtype)
         self.num_actions = num_actions
@@ -93,6 +98,9 @@ class ActorCritic(nnx.Module):
         self.value_in = nnx.Param(init(rngs.params(), (width, config.value_width), jnp.float32))
         self.value_bias = nnx.Param(jnp.zeros((config.value_width,), jnp.float32))
         self.value_out = nnx.Param(embed(rngs.params(), (config.value_width, 1), jnp.float32))
+        self.compass = None
+        if compass_size:
+            self.compass = nnx.Param(init(rngs.params(), (compass_size, width), jnp.float32))
 
     def init_cache(self, batch: int, length: int, segmented: bool = False) -> Caches:
         """One cache per block; see `Mixer.init_cache`."""
@@ -128,7 +136,10 @@ class ActorCritic(nnx.Module):
         tiles = jax.nn.one_hot(obs.view, len(Tile), dtype=self.dtype).reshape(*batch, -1)
         action = self.action[...].astype(self.dtype)
         reward = obs.last_reward[..., None].astype(self.dtype) @ self.reward[...].astype(self.dtype)
-        return tiles @ self.view[...].astype(self.dtype) + action[obs.last_action] + reward
+        x = tiles @ self.view[...].astype(self.dtype) + action[obs.last_action] + reward
+        if self.compass is not None:
+            x += obs.compass.astype(self.dtype) @ self.compass[...].astype(self.dtype)
+        return x
 
     def _heads(self, x: Float[Array, "*batch D"]) -> tuple[Array, Array]:
         x = self.final_norm(x)

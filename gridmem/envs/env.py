@@ -9,9 +9,9 @@ from jaxtyping import Array, Integer, Key
 
 from gridmem.envs.maps import Map, NoiseMap, place
 from gridmem.envs.rules import act
-from gridmem.envs.tasks import Return, Task, next_spawn
+from gridmem.envs.tasks import Return, Task, is_there, next_spawn
 from gridmem.envs.types import Level, Observation, State, TimeStep, World
-from gridmem.envs.views import views
+from gridmem.envs.views import compass, views
 
 NUM_ACTIONS = 4
 NUM_SPAWNS = 256
@@ -30,6 +30,7 @@ class EnvConfig:
         max_steps: actions after which an episode is truncated.
         dig_steps: actions that digging out one rock costs beyond the one that starts it; 0
             makes rock permanent.
+        compass: tell each agent, beside its view, where the nearest goal is: a control.
     """
 
     map: Map = field(default_factory=NoiseMap)
@@ -38,11 +39,14 @@ class EnvConfig:
     view_size: int | Literal["full"] = 5
     max_steps: int = 512
     dig_steps: int = 0
+    compass: bool = False
 
     def __post_init__(self) -> None:
         _check_count("num_agents", self.num_agents, 1)
         _check_count("max_steps", self.max_steps, 1)
         _check_count("dig_steps", self.dig_steps, 0)
+        if not isinstance(self.compass, bool):
+            raise ValueError(f"compass is {self.compass!r}; it must be true or false")
         size = self.view_size
         if size != "full" and (not isinstance(size, int) or size < 3 or size % 2 == 0):
             raise ValueError(
@@ -102,6 +106,11 @@ class Env:
             return 2 * max(self.config.map.height, self.config.map.width) - 1
         return self.config.view_size
 
+    @property
+    def compass_size(self) -> int:
+        """Length of the compass in an observation: 2, or 0 without one."""
+        return 2 if self.config.compass else 0
+
     def generate(self, key: Key[Array, ""]) -> Level:
         """Draws a level: the same bits whether single or batched, on any device."""
         map_key, place_key = jax.random.split(key)
@@ -156,6 +165,7 @@ class Env:
         known = (action >= 0) & (action < NUM_ACTIONS)
         state = state._replace(
             world=outcome.world,
+            goals=outcome.goals,
             task=outcome.task,
             visits=outcome.visits,
             last_action=jnp.where(known, action, NUM_ACTIONS),
@@ -166,9 +176,14 @@ class Env:
 
     def _timestep(self, state: State, terminated: Array) -> TimeStep:
         each = (self.num_agents,)
-        view = views(state.world.tiles, state.world.position, self.view_size)
+        tiles, position = state.world.tiles, state.world.position
+        view = views(tiles, position, self.view_size)
+        told = jnp.zeros((self.num_agents, self.compass_size), jnp.float32)
+        if self.config.compass:
+            side = max(self.config.map.height, self.config.map.width)
+            told = compass(position, state.goals, is_there(tiles, state.goals), side)
         return TimeStep(
-            obs=Observation(view, state.last_action, state.last_reward),
+            obs=Observation(view, state.last_action, state.last_reward, told),
             reward=state.last_reward,
             terminated=jnp.broadcast_to(terminated, each),
             truncated=jnp.broadcast_to(state.time >= self.max_steps, each),

@@ -5,19 +5,19 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from gridmem.envs.packing import infos
 from gridmem.envs.registry import make, nearest
 from gridmem.envs.simulator import RENDER_FPS, RENDER_MODES, Simulator, checked_action
 from gridmem.envs.types import Level
 
 
-class GridMemEnv(gymnasium.Env[np.ndarray, np.int64]):
+class GridMemEnv(gymnasium.Env[Any, np.int64]):
     """One agent in one cave, as a Gymnasium environment; usually through `gymnasium.make`.
 
-    The observation is the view, u8[V,V] tile ids (see `Tile`), the agent at its centre. The action
-    is an `Action` id. The reward is 1.0 on entering a goal, else 0.0. An episode is truncated
-    after `max_steps` actions; a `max_episode_steps` given to `gymnasium.make` can cut it shorter,
-    not prolong it.
+    The observation is the view, u8[V,V] tile ids (see `Tile`), the agent at its centre, or with
+    `observation` "dict" or "flat" also the last action and reward (see `gridmem.envs.formats`).
+    The action is an `Action` id. The reward is 1.0 on entering a goal, else 0.0. An episode is
+    truncated after `max_steps` actions; a `max_episode_steps` given to `gymnasium.make` can cut it
+    shorter, not prolong it.
 
     `info` has, from `reset` as from `step`: `last_action` (int, 4 before the first action),
     `last_reward` (float), `visits` (int, goals found in this episode), `steps` (int, actions
@@ -26,6 +26,7 @@ class GridMemEnv(gymnasium.Env[np.ndarray, np.int64]):
     Args:
         env_id: one of the ids in the README; not `id`, which `gymnasium.make_vec` has taken.
         render_mode: "rgb_array", "ansi" or None.
+        observation: "view", "dict" or "flat".
         **overrides: options of `gridmem.make`.
 
     Raises:
@@ -37,14 +38,20 @@ class GridMemEnv(gymnasium.Env[np.ndarray, np.int64]):
         "render_fps": RENDER_FPS,
     }
 
-    def __init__(self, env_id: str, render_mode: str | None = None, **overrides: Any) -> None:
+    def __init__(
+        self,
+        env_id: str,
+        render_mode: str | None = None,
+        observation: str = "view",
+        **overrides: Any,
+    ) -> None:
         env = make(env_id, **overrides)
         if env.num_agents != 1:
             raise ValueError(
                 f"num_agents is {env.num_agents}, and a Gymnasium environment has one agent; "
                 f"use gridmem.parallel_env({env_id!r}, num_agents={env.num_agents})"
             )
-        self._simulator = Simulator(env, render_mode)
+        self._simulator = Simulator(env, render_mode, observation)
         self.render_mode = render_mode
         self.observation_space = self._simulator.observation_space
         self.action_space = self._simulator.action_space
@@ -56,7 +63,7 @@ class GridMemEnv(gymnasium.Env[np.ndarray, np.int64]):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Begins an episode on a level that has not been played before.
 
         Args:
@@ -78,9 +85,9 @@ class GridMemEnv(gymnasium.Env[np.ndarray, np.int64]):
         if seed is not None or not self._simulator.seeded:
             self._simulator.seed(self._seed_of_np_random())
         answer = self._simulator.reset(level)
-        return answer["view"][0], infos(answer)[0]
+        return self._simulator.observations(answer)[0], self._simulator.infos(answer)[0]
 
-    def step(self, action: np.int64 | int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.int64 | int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Takes one action; see the class for what comes back.
 
         Raises:
@@ -89,11 +96,11 @@ class GridMemEnv(gymnasium.Env[np.ndarray, np.int64]):
         """
         answer = self._simulator.step([checked_action(action)])
         return (
-            answer["view"][0],
+            self._simulator.observations(answer)[0],
             answer["reward"].item(),
             answer["terminated"].item(),
             answer["truncated"].item(),
-            infos(answer)[0],
+            self._simulator.infos(answer)[0],
         )
 
     def render(self) -> Any:

@@ -9,7 +9,6 @@ from gymnasium import spaces
 from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils import parallel_to_aec
 
-from gridmem.envs.packing import infos
 from gridmem.envs.registry import make
 from gridmem.envs.simulator import RENDER_FPS, RENDER_MODES, Simulator, checked_action
 from gridmem.envs.types import Level, Tile
@@ -25,12 +24,13 @@ def env(id: str, **options: Any) -> AECEnv:
     return parallel_to_aec(parallel_env(id, **options))
 
 
-class GridMemParallelEnv(ParallelEnv[str, np.ndarray, np.int64 | None]):
+class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
     """Agents that share a cave and act at once, as a PettingZoo parallel environment.
 
     Agents are named agent_0, agent_1, ...; all of them act from the first step to the last. Each
-    one's observation is its view, u8[V,V] tile ids (see `Tile`), itself at the centre; its action
-    an `Action` id; its reward 1.0 on entering a goal, else 0.0.
+    one's observation is its view, u8[V,V] tile ids (see `Tile`), itself at the centre, or with
+    `observation` "dict" or "flat" also its last action and reward (see `gridmem.envs.formats`);
+    its action an `Action` id; its reward 1.0 on entering a goal, else 0.0.
 
     Each agent's info has, from `reset` as from `step`: `last_action` (int, 4 before the first
     action), `last_reward` (float), `visits` (int, goals it found in this episode), `steps` (int,
@@ -39,8 +39,9 @@ class GridMemParallelEnv(ParallelEnv[str, np.ndarray, np.int64 | None]):
     Args:
         env_id: one of the ids in the README.
         render_mode: "rgb_array", "ansi" or None.
-        max_cycles: PettingZoo's name for the option `max_steps`.
-        **overrides: options of `gridmem.make`, foremost `num_agents`.
+        observation: "view", "dict" or "flat".
+        **overrides: options of `gridmem.make`, foremost `num_agents`; `max_cycles` is
+            PettingZoo's name for `max_steps`.
 
     Raises:
         ValueError: for an unknown id or option, or a value that cannot be.
@@ -57,16 +58,10 @@ class GridMemParallelEnv(ParallelEnv[str, np.ndarray, np.int64 | None]):
         self,
         env_id: str,
         render_mode: str | None = None,
-        max_cycles: int | None = None,
+        observation: str = "view",
         **overrides: Any,
     ) -> None:
-        if max_cycles is not None:
-            if "max_steps" in overrides:
-                raise ValueError(
-                    "max_cycles and max_steps are two names of one option; give only one of them"
-                )
-            overrides["max_steps"] = max_cycles
-        self._simulator = Simulator(make(env_id, **overrides), render_mode)
+        self._simulator = Simulator(make(env_id, **overrides), render_mode, observation)
         self.render_mode = render_mode
         core = self._simulator.env
         self.possible_agents = [f"agent_{i}" for i in range(core.num_agents)]
@@ -78,8 +73,8 @@ class GridMemParallelEnv(ParallelEnv[str, np.ndarray, np.int64 | None]):
         shape = core.config.map.height + 2, core.config.map.width + 2
         self.state_space = spaces.Box(0, len(Tile) - 1, shape, np.uint8)
 
-    def observation_space(self, agent: str) -> spaces.Space[np.ndarray]:
-        """The space of an agent's view, the same object each time."""
+    def observation_space(self, agent: str) -> spaces.Space[Any]:
+        """The space of an agent's observation, the same object each time."""
         return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> spaces.Space[np.int64 | None]:
@@ -93,7 +88,7 @@ class GridMemParallelEnv(ParallelEnv[str, np.ndarray, np.int64 | None]):
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
+    ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         """Begins an episode on a level that has not been played before.
 
         Args:
@@ -111,12 +106,12 @@ class GridMemParallelEnv(ParallelEnv[str, np.ndarray, np.int64 | None]):
             self._simulator.seed(seed)
         answer = self._simulator.reset((options or {}).get("level"))
         self.agents = self.possible_agents[:]
-        return self._views(answer), self._infos(answer)
+        return self._observations(answer), self._infos(answer)
 
     def step(
         self, actions: Mapping[str, Any]
     ) -> tuple[
-        dict[str, np.ndarray],
+        dict[str, Any],
         dict[str, float],
         dict[str, bool],
         dict[str, bool],
@@ -140,7 +135,7 @@ class GridMemParallelEnv(ParallelEnv[str, np.ndarray, np.int64 | None]):
             dict(zip(self.possible_agents, answer[name].tolist(), strict=True))
             for name in ("reward", "terminated", "truncated")
         )
-        return self._views(answer), rewards, terminations, truncations, self._infos(answer)
+        return self._observations(answer), rewards, terminations, truncations, self._infos(answer)
 
     def state(self) -> np.ndarray:
         """The whole map as it is now, u8[H,W] tile ids, with the agents drawn in."""
@@ -150,8 +145,8 @@ class GridMemParallelEnv(ParallelEnv[str, np.ndarray, np.int64 | None]):
         """The whole map: u8[h,w,3] for "rgb_array", text for "ansi", else None."""
         return self._simulator.render()
 
-    def _views(self, answer: np.void) -> dict[str, np.ndarray]:
-        return {agent: answer["view"][i].copy() for i, agent in enumerate(self.possible_agents)}
+    def _observations(self, answer: np.void) -> dict[str, Any]:
+        return dict(zip(self.possible_agents, self._simulator.observations(answer), strict=True))
 
     def _infos(self, answer: np.void) -> dict[str, dict[str, Any]]:
-        return dict(zip(self.possible_agents, infos(answer), strict=True))
+        return dict(zip(self.possible_agents, self._simulator.infos(answer), strict=True))

@@ -11,8 +11,9 @@ from gymnasium import error, logger, spaces
 from jaxtyping import Array, Int32, UInt8, UInt32
 
 from gridmem.envs.env import NUM_ACTIONS, Env
+from gridmem.envs.formats import Format, checked_format, observation_space
 from gridmem.envs.levels import checked_level
-from gridmem.envs.packing import layout, packed
+from gridmem.envs.packing import infos, layout, observations, packed
 from gridmem.envs.seeding import level_key, seed_key
 from gridmem.envs.types import Action, Level, State, Tile
 
@@ -29,28 +30,29 @@ class Simulator:
     Attributes:
         env: what is played.
         render_mode: "rgb_array", "ansi" or None.
+        format: the observation format.
         running: whether an episode is under way.
     """
 
-    def __init__(self, env: Env, render_mode: str | None = None) -> None:
+    def __init__(self, env: Env, render_mode: str | None = None, observation: str = "view") -> None:
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise ValueError(
                 f"render_mode is {render_mode!r}; it must be None or one of {RENDER_MODES}"
             )
         self.env = env
         self.render_mode = render_mode
+        self.format: Format = checked_format(env, observation)
         self.running = False
-        self._layout = layout(env)
+        self._layout = layout(env, self.format, env.num_agents)
         self._key: np.ndarray | None = None
         self._episode = 0
         self._level: Level | None = None
         self._state: State | None = None
 
     @property
-    def observation_space(self) -> spaces.Box:
-        """Of one agent's view: u8[V,V] tile ids."""
-        side = self.env.view_size
-        return spaces.Box(0, len(Tile) - 1, (side, side), np.uint8)
+    def observation_space(self) -> spaces.Space[Any]:
+        """Of one agent, in the observation format."""
+        return observation_space(self.env, self.format)
 
     @property
     def action_space(self) -> spaces.Discrete:
@@ -97,7 +99,7 @@ class Simulator:
             self._episode += 1
         else:
             self._level = jax.device_put(checked_level(self.env, level), _cpu())
-        self._state, answer = _start(self.env, self._level)
+        self._state, answer = _start(self.env, self.format, self._level)
         self.running = True
         return self._unpack(answer)
 
@@ -106,7 +108,8 @@ class Simulator:
 
         Returns:
             A record with the fields `last_action`, `last_reward`, `reward`, `visits`, `time`,
-            `terminated` and `truncated`, each [A], and `view` u8[A,V,V].
+            `terminated` and `truncated`, each [A], and those of the observation format; see
+            `observations` and `infos`.
 
         Raises:
             gymnasium.error.ResetNeeded: if no episode is under way.
@@ -115,10 +118,18 @@ class Simulator:
             when = "before the first reset" if self._state is None else "after the episode's end"
             raise error.ResetNeeded(f"step was called {when}; call reset first")
         _refuse_forks()
-        self._state, answer = _step(self.env, self._state, np.array(actions, np.int32))
+        self._state, answer = _step(self.env, self.format, self._state, np.array(actions, np.int32))
         answer = self._unpack(answer)
         self.running = not (answer["terminated"][0] or answer["truncated"][0])
         return answer
+
+    def observations(self, answer: np.void) -> list[Any]:
+        """Each agent's observation, in arrays of its own."""
+        return observations(answer, self.format)
+
+    def infos(self, answer: np.void) -> list[dict[str, Any]]:
+        """Each agent's info, in plain Python numbers."""
+        return infos(answer)
 
     def render(self) -> np.ndarray | str | None:
         """The whole map in the render mode: u8[h,w,3], or text; None, and a warning, without."""
@@ -202,13 +213,13 @@ def _generate(env: Env, key: UInt32[Array, "2"], episode: UInt32[Array, ""]) -> 
     return env.generate(level_key(key, episode))
 
 
-@partial(jax.jit, static_argnums=0)
-def _start(env: Env, level: Level) -> tuple[State, UInt8[Array, " bytes"]]:
-    return packed(*env.start(level))
+@partial(jax.jit, static_argnums=(0, 1))
+def _start(env: Env, format: Format, level: Level) -> tuple[State, UInt8[Array, " bytes"]]:
+    return packed(env, format, *env.start(level))
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jax.jit, static_argnums=(0, 1))
 def _step(
-    env: Env, state: State, action: Int32[Array, " A"]
+    env: Env, format: Format, state: State, action: Int32[Array, " A"]
 ) -> tuple[State, UInt8[Array, " bytes"]]:
-    return packed(*env.step(state, action))
+    return packed(env, format, *env.step(state, action))

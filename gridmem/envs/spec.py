@@ -1,19 +1,20 @@
 """Environment configs to and from JSON-able dicts."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, asdict, fields, replace
 from typing import Any
 
 from gridmem.envs.env import EnvConfig
 from gridmem.envs.maps import Map, NoiseMap, TextMap
 from gridmem.envs.registry import nearest
-from gridmem.envs.tasks import Return, Task
+from gridmem.envs.tasks import Return, Task, Tour
 
 _PROTOCOLS = {"map": Map, "task": Task}
 _PARTS: dict[str, dict[str, type]] = {
     "map": {"NoiseMap": NoiseMap, "TextMap": TextMap},
-    "task": {"Return": Return},
+    "task": {"Return": Return, "Tour": Tour},
 }
+_OTHER_NAMES = {"max_episode_steps": "max_steps", "max_cycles": "max_steps"}
 
 
 def config_to_dict(config: EnvConfig) -> dict[str, Any]:
@@ -25,14 +26,41 @@ def config_to_dict(config: EnvConfig) -> dict[str, Any]:
 
 
 def config_from_dict(data: Mapping[str, Any], base: EnvConfig | None = None) -> EnvConfig:
-    """A config that differs from `base` in the fields named; unknown names are refused."""
+    """A config that differs from `base` in the fields named; unknown names are refused.
+
+    A field of the map or the task may stand beside those of the config itself.
+
+    Raises:
+        ValueError: for an unknown or doubled name, or a value that cannot be.
+    """
     base = EnvConfig() if base is None else base
-    changes = dict(data)
-    _refuse_unknown(changes, base, "option")
-    for part, classes in _PARTS.items():
-        if part in changes:
-            changes[part] = _part(part, changes[part], getattr(base, part), classes)
-    return replace(base, **changes)
+    changes = _with_own_names(data)
+    parts = {
+        part: _part(part, changes.pop(part, {}), getattr(base, part), classes)
+        for part, classes in _PARTS.items()
+    }
+    known = {field.name: "" for field in fields(base)}
+    for part, value in parts.items():
+        known |= {field.name: part for field in fields(value)}
+    _refuse_unknown(changes, known, "option")
+    for name in [name for name in changes if known[name]]:
+        part, value = known[name], changes.pop(name)
+        if isinstance(data.get(part), Mapping) and name in data[part]:
+            raise ValueError(f"{name} is given twice, by itself and in {part}; give it once")
+        parts[part] = replace(parts[part], **{name: _as_tuple(value)})
+    return replace(base, **parts, **changes)
+
+
+def _with_own_names(data: Mapping[str, Any]) -> dict[str, Any]:
+    given = {}
+    for name in data:
+        given.setdefault(_OTHER_NAMES.get(name, name), []).append(name)
+    for names in given.values():
+        if len(names) > 1:
+            raise ValueError(
+                f"{' and '.join(names)} are names of one option; give only one of them"
+            )
+    return {name: data[names[0]] for name, names in given.items()}
 
 
 def _part(part: str, value: Any, base: Any, classes: dict[str, type]) -> Any:
@@ -46,7 +74,7 @@ def _part(part: str, value: Any, base: Any, classes: dict[str, type]) -> Any:
 
 
 def _part_from_dict(part: str, data: Mapping[str, Any], base: Any, classes: dict[str, type]) -> Any:
-    changes = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+    changes = {name: _as_tuple(value) for name, value in data.items()}
     name = str(changes.pop("type", type(base).__name__))
     if name not in classes:
         raise ValueError(
@@ -54,7 +82,7 @@ def _part_from_dict(part: str, data: Mapping[str, Any], base: Any, classes: dict
             f"the types are {', '.join(classes)}"
         )
     cls = classes[name]
-    _refuse_unknown(changes, cls, f"{part} option")
+    _refuse_unknown(changes, [field.name for field in fields(cls)], f"{part} option")
     if type(base) is cls:
         return replace(base, **changes)
     missing = [f.name for f in fields(cls) if f.default is MISSING and f.name not in changes]
@@ -63,8 +91,11 @@ def _part_from_dict(part: str, data: Mapping[str, Any], base: Any, classes: dict
     return cls(**changes)
 
 
-def _refuse_unknown(changes: Mapping[str, Any], record: Any, what: str) -> None:
-    known = [f.name for f in fields(record)]
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _refuse_unknown(changes: Mapping[str, Any], known: Collection[str], what: str) -> None:
     for name in changes:
         if name not in known:
             raise ValueError(

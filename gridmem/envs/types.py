@@ -1,6 +1,7 @@
 """The records that every part of GridMem shares. No logic lives here.
 
-Axes: A agents, H x W map (its wall ring included), V view side (odd), G goals, K spawn cells.
+Axes: A agents, H x W map (its wall ring included), V view side (odd), G goals, K spawn cells,
+C numbers of the compass (2, or 0 without one).
 Cells are (row, column) with row 0 on top, so a printed array is the picture.
 """
 
@@ -57,7 +58,7 @@ class State(NamedTuple):
     """The whole state of an episode."""
 
     world: World
-    goals: Int32[Array, "G 2"]
+    goals: Int32[Array, "G 2"]  # where they are now
     spawns: Int32[Array, "K 2"]
     task: Any  # whatever the task keeps; () for Return
     visits: Int32[Array, " A"]  # goals found so far
@@ -72,6 +73,7 @@ class Observation(NamedTuple):
     view: UInt8[Array, "*batch A V V"]  # tile ids around the agent
     last_action: Int32[Array, "*batch A"]  # as given; num_actions at the first timestep
     last_reward: Float32[Array, "*batch A"]
+    compass: Float32[Array, "*batch A C"]  # towards the nearest goal; empty unless configured
 
 
 class TimeStep(NamedTuple):

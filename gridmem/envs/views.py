@@ -1,10 +1,10 @@
-"""What each agent sees: a square crop of the map around it."""
+"""What each agent is told of the map: a square crop around it, and a compass."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Int32, UInt8
+from jaxtyping import Array, Bool, Float32, Int32, UInt8
 
 from gridmem.envs.types import Tile
 
@@ -29,3 +29,17 @@ def views(
         centre[:, half, half] = True
         view = jnp.where(centre, jnp.uint8(Tile.AGENT), view)
     return view
+
+
+def compass(
+    position: Int32[Array, "A 2"], goals: Int32[Array, "G 2"], there: Bool[Array, " G"], size: int
+) -> Float32[Array, "A 2"]:
+    """(rows, columns) from every agent to the nearest goal that is `there`, divided by `size`.
+
+    Nearest as the crow flies, diagonals as one step; zeros where there is no goal.
+    """
+    offset = goals - position[:, None]
+    far = jnp.max(jnp.abs(offset), axis=-1)
+    far = jnp.where(there, far, jnp.iinfo(jnp.int32).max)
+    nearest = jnp.take_along_axis(offset, jnp.argmin(far, axis=1)[:, None, None], axis=1)[:, 0]
+    return jnp.where(jnp.any(there), nearest, 0).astype(jnp.float32) / size

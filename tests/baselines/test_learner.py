@@ -152,6 +152,7 @@ def test_an_epoch_visits_every_stream_once_and_whole(monkeypatch):
         jnp.zeros((num_streams, num_steps, 5, 5), jnp.uint8),
         jnp.zeros((num_streams, num_steps), jnp.int32),
         number,
+        jnp.zeros((num_streams, num_steps, 0), jnp.float32),
     )
     batch = Batch(jnp.zeros(number.shape, jnp.int32), -number, number, number, number)
     minibatches = []

@@ -75,6 +75,7 @@ def test_shapes_and_types(id, num_agents):
         ("uint8", (num_agents, size, size)),
         ("int32", (num_agents,)),
         ("float32", (num_agents,)),
+        ("float32", (num_agents, 0)),
         ("float32", (num_agents,)),
         ("bool", (num_agents,)),
         ("bool", (num_agents,)),

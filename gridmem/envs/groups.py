@@ -1,0 +1,62 @@
+"""Work on the few rows of a batch that need it, group by group: cost follows their number."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Int32
+
+
+def update_rows[Rows](
+    mask: Bool[Array, " N"],
+    old: Rows,
+    make: Callable[[Int32[Array, " g"]], Rows],
+    group_size: int,
+) -> Rows:
+    """Replaces the rows of a batch that are marked, and touches no other.
+
+    Args:
+        mask: the rows to replace.
+        old: any tree of arrays that lead with N.
+        make: the new rows of a group: from g row numbers, an equal tree that leads with g. It is
+            traced once. The last group is filled up with repetitions of its first row, and
+            what is made for those is thrown away.
+        group_size: rows made at a time, at most; one loop over the groups runs as long as rows
+            are left, so that with none marked nothing is made and `old` is not even copied.
+
+    Raises:
+        ValueError: if `group_size` is below 1.
+    """
+    if group_size < 1:
+        raise ValueError(f"group_size is {group_size}; it must be 1 or more")
+    num_rows = mask.shape[0]
+    size = min(group_size, num_rows)
+    # The queue, too, is only made when there is one to serve.
+    num_marked = jnp.sum(mask, dtype=jnp.int32)
+    length = num_rows + size
+    queue = lax.cond(
+        num_marked > 0,
+        lambda: _marked_first(mask, length),
+        lambda: jnp.zeros(length, jnp.int32),
+    )
+
+    def left(carry: tuple[Array, Rows]) -> Array:
+        return carry[0] < num_marked
+
+    def update(carry: tuple[Array, Rows]) -> tuple[Array, Rows]:
+        begin, rows = carry
+        target = lax.dynamic_slice(queue, (begin,), (size,))
+        made = make(jnp.where(target < num_rows, target, target[0]))
+        rows = jax.tree.map(lambda row, new: row.at[target].set(new, mode="drop"), rows, made)
+        return begin + size, rows
+
+    return lax.while_loop(left, update, (jnp.int32(0), old))[1]
+
+
+def _marked_first(mask: Array, length: int) -> Int32[Array, " length"]:
+    """The marked row numbers in order, filled up with a number that is no row."""
+    num_rows = mask.shape[0]
+    place = jnp.where(mask, jnp.cumsum(mask, dtype=jnp.int32) - 1, length)
+    queue = jnp.full(length, num_rows, jnp.int32)
+    return queue.at[place].set(jnp.arange(num_rows, dtype=jnp.int32), mode="drop")
