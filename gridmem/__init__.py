@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gridmem.envs.env import Env, EnvConfig
     from gridmem.envs.maps import NoiseMap, TextMap
     from gridmem.envs.pettingzoo_env import env, parallel_env
-    from gridmem.envs.tasks import Return
+    from gridmem.envs.tasks import Return, Tour
     from gridmem.envs.types import Action, Level, Observation, State, Tile, TimeStep
 
 __version__ = "0.1.0"
@@ -30,6 +30,7 @@ __all__ = [
     "TextMap",
     "Tile",
     "TimeStep",
+    "Tour",
     "env",
     "make",
     "parallel_env",
@@ -43,6 +44,7 @@ _HOMES = {
     "env": "pettingzoo_env",
     "parallel_env": "pettingzoo_env",
     "Return": "tasks",
+    "Tour": "tasks",
     "Action": "types",
     "Level": "types",
     "Observation": "types",

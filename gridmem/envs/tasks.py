@@ -116,7 +116,7 @@ class Tour:
     def step(self, state: State, world: World, event: Event) -> Outcome:
         """Pays whoever entered a waypoint and takes it off the map; begins the next tour."""
         found = event.entered & (event.tile == Tile.GOAL)
-        taken = jnp.all(state.goals[:, None] == world.position, axis=-1) & found
+        taken = _stand_on(state.goals, world.position) & found[None]
         left = is_there(state.world.tiles, state.goals) & ~jnp.any(taken, axis=1)
         over = ~jnp.any(left)
         mark = jnp.where(left | over, jnp.uint8(Tile.GOAL), jnp.uint8(Tile.FLOOR))
@@ -148,9 +148,13 @@ def _elsewhere(state: State, world: World, visits: Int32[Array, " A"]) -> Int32[
     num_spawns = state.spawns.shape[0]
     index = (-jnp.sum(visits) - jnp.arange(num_spawns)) % num_spawns
     cells = state.spawns.at[index].get(mode="promise_in_bounds")
-    free = ~jnp.any(jnp.all(cells[:, None] == world.position, axis=-1), axis=1)
+    free = ~jnp.any(_stand_on(cells, world.position), axis=1)
     # Where agents stand on every cell of the list, the goal stays.
     return jnp.where(jnp.any(free), cells[jnp.argmax(free)][None], state.goals)
+
+
+def _stand_on(cells: Int32[Array, "N 2"], position: Int32[Array, "A 2"]) -> Bool[Array, "N A"]:
+    return jnp.all(cells[:, None] == position[None], axis=-1)
 
 
 def _drawn(

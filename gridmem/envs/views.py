@@ -38,8 +38,9 @@ def compass(
 
     Nearest as the crow flies, diagonals as one step; zeros where there is no goal.
     """
-    offset = goals - position[:, None]
+    offset = goals[None] - position[:, None]
     far = jnp.max(jnp.abs(offset), axis=-1)
-    far = jnp.where(there, far, jnp.iinfo(jnp.int32).max)
+    far = jnp.where(there[None], far, jnp.iinfo(jnp.int32).max)
     nearest = jnp.take_along_axis(offset, jnp.argmin(far, axis=1)[:, None, None], axis=1)[:, 0]
-    return jnp.where(jnp.any(there), nearest, 0).astype(jnp.float32) / size
+    # A product, not a quotient: compilers replace a division by one, and change its last bit.
+    return jnp.where(jnp.any(there), nearest, 0).astype(jnp.float32) * np.float32(1 / size)

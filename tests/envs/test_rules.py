@@ -4,7 +4,7 @@ import numpy as np
 import playing
 import pytest
 
-from gridmem import Action, Env, EnvConfig, Level, Return, TextMap, Tile
+from gridmem import Action, Env, EnvConfig, Level, Return, TextMap, Tile, Tour
 
 UP, RIGHT, DOWN, LEFT = Action
 UNKNOWN = [-1, 4, 99]
@@ -18,7 +18,7 @@ class Game:
     Digits are spawns; "*" is the first spawn upon a goal, where the game itself never puts one.
     """
 
-    def __init__(self, picture, **options):
+    def __init__(self, picture, task=Return, **options):
         rows = picture.split()
         map_ = TextMap(tuple(row.replace("*", "0") for row in rows))
         on_goal = [(r, row.index("*")) for r, row in enumerate(rows) if "*" in row]
@@ -30,7 +30,7 @@ class Game:
         # The config names an empty map of that size, so that one compilation serves many pictures.
         wall, floor = "#" * len(rows[0]), "#" + "." * map_.width + "#"
         size = TextMap((wall, *[floor] * map_.height, wall))
-        self.env = Env(EnvConfig(map=size, task=Return(len(goals)), **options))
+        self.env = Env(EnvConfig(map=size, task=task(len(goals)), **options))
         self.state, self.timestep = playing.start(self.env, self.level)
 
     def play(self, *actions):
@@ -320,3 +320,105 @@ def test_the_last_step_of_an_episode_pays_and_the_cave_goes_on_after_it():
     assert game.reward == [1]
     assert game.play(LEFT).reward == [1]
     assert game.cells == [(1, 1)]
+
+
+# ---- a goal that moves
+
+
+def moving(num_goals):
+    return Return(num_goals, goal_moves=True)
+
+
+def test_a_goal_that_moves_goes_to_the_end_of_the_spawn_list_when_it_is_found():
+    game = Game("######## #0G1.23# ########", moving)
+    assert game.play(LEFT).rows[1] == "#.G....#"
+    game.play(RIGHT)
+    assert game.reward == [1]
+    assert game.cells == [(1, 3)]  # spawn 1
+    assert game.rows[1] == "#.....G#"  # spawn 3, the last of the list
+    assert game.state.goals.tolist() == [[1, 6]]
+    game.play(RIGHT, RIGHT, RIGHT)
+    assert game.reward == [1]
+    assert game.cells == [(1, 5)]  # spawn 2
+    assert game.rows[1] == "#..G...#"  # spawn 2 of the list from its end is taken; so spawn 1
+
+
+def test_a_goal_that_moves_stays_where_every_spawn_is_taken():
+    game = Game("##### #0G.# #####", moving).play(RIGHT)
+    assert game.reward == [1]
+    assert game.cells == [(1, 1)]
+    assert game.rows[1] == "#.G.#"
+
+
+def test_whoever_stands_beside_keeps_the_goal_from_landing_there():
+    game = Game("######## #0G..12# ########", moving, num_agents=2)
+    game.play((RIGHT, RIGHT))  # the other agent steps from spawn 1 to spawn 2
+    assert game.reward == [1, 0]
+    assert game.cells == [(1, 6), (1, 6)]  # the finder lands on spawn 0 + 1 * 2
+    assert game.rows[1] == "#....G.#"
+
+
+# ---- the tour
+
+ROUND = "######## #G0G.1# ########".replace("#G0G.1#", "#G0G..1#")
+
+
+def test_a_waypoint_pays_once_and_becomes_floor():
+    game = Game(ROUND, Tour).play(RIGHT)
+    assert game.reward == [1]
+    assert game.cells == [(1, 3)]  # no teleport in the middle of a tour
+    assert game.rows[1] == "#G.....#"
+    game.play(LEFT, RIGHT)
+    assert game.reward == [0]
+    assert game.state.visits.tolist() == [1]
+
+
+def test_all_waypoints_come_back_when_none_is_left_and_the_agent_is_moved():
+    game = Game(ROUND, Tour).play(RIGHT, LEFT, LEFT)
+    assert game.reward == [1]
+    assert game.cells == [(1, 6)]  # spawn 1
+    assert game.rows[1] == "#G.G...#"
+    assert game.state.task.tours.tolist() == [1]
+    game.play(LEFT, LEFT, LEFT)
+    assert game.reward == [1]
+
+
+def test_agents_share_a_tour():
+    game = Game("######## #G0.1G.# ########", Tour, num_agents=2)
+    game.play((LEFT, LEFT))
+    assert game.reward == [1, 0]
+    assert game.rows[1] == "#....G.#"
+    game.play((RIGHT, RIGHT), (RIGHT, RIGHT))
+    assert game.reward == [0, 1]
+    assert game.rows[1] == "#G...G.#"  # the next tour
+    assert game.cells == [(1, 3), (1, 4)]  # only who took the last one is moved, to spawn 3
+
+
+def test_agents_that_enter_a_waypoint_together_are_both_paid():
+    game = Game("######## #0G1..G# ########", Tour, num_agents=2).play((RIGHT, LEFT))
+    assert game.reward == [1, 1]
+    assert game.rows[1] == "#.....G#"
+
+
+# ---- the compass
+
+
+def test_the_compass_points_to_the_nearest_goal_that_is_there():
+    game = Game(
+        """
+        #######
+        #G....#
+        #...0.#
+        #....G#
+        #######""",
+        Tour,
+        compass=True,
+    )
+    side = 5  # the larger side of the interior
+    assert game.timestep.obs.compass.tolist() == [pytest.approx([1 / side, 1 / side])]
+    game.play(DOWN, RIGHT, LEFT)
+    assert game.timestep.obs.compass.tolist() == [pytest.approx([-2 / side, -3 / side])]
+
+
+def test_without_a_compass_there_is_nothing():
+    assert Game(FIELD).timestep.obs.compass.shape == (1, 0)

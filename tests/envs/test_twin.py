@@ -10,16 +10,29 @@ from hypothesis.extra.numpy import arrays
 from twin import FLOOR, GOAL, ROCK, WALL, Twin, guided_walk
 
 import gridmem
-from gridmem import Env, EnvConfig, Level, NoiseMap, Return
+from gridmem import Env, EnvConfig, Level, NoiseMap, Return, Tour
 
 HEIGHT, WIDTH = 7, 9
 NUM_STEPS, MAX_STEPS = 40, 36
 UNKNOWN = [-1, 4, 99, -(2**31), 2**31 - 1]
 
 
-def assert_equals_twin(env, level, actions):
+def twin_of(env, level):
     config = env.config
-    twin = Twin(level, config.num_agents, config.view_size, config.max_steps, config.dig_steps)
+    moves = isinstance(config.task, Return) and config.task.goal_moves
+    return Twin(
+        level,
+        config.num_agents,
+        config.view_size,
+        config.max_steps,
+        config.dig_steps,
+        "tour" if isinstance(config.task, Tour) else "goal moves" if moves else "return",
+        config.compass,
+    )
+
+
+def assert_equals_twin(env, level, actions):
+    twin = twin_of(env, level)
     first, later = playing.play(env, level, actions)
     (state, timestep), (states, timesteps) = (
         [playing.as_dict(record) for record in pair] for pair in (first, later)
@@ -64,21 +77,33 @@ def small_levels(draw, num_goals):
 
 
 @pytest.mark.parametrize(
-    ("num_agents", "dig_steps", "view_size", "num_goals"),
-    [(1, 0, 5, 1), (1, 3, "full", 1), (2, 1, 3, 2), (3, 3, 7, 1), (4, 0, 3, 1), (3, 2, "full", 2)],
+    ("num_agents", "dig_steps", "view_size", "task"),
+    [
+        (1, 0, 5, Return()),
+        (1, 3, "full", Return()),
+        (2, 1, 3, Return(2)),
+        (3, 3, 7, Return()),
+        (4, 0, 3, Return()),
+        (3, 2, "full", Return(2)),
+        (1, 2, 5, Return(goal_moves=True)),
+        (4, 0, 3, Return(goal_moves=True)),
+        (1, 0, 5, Tour(3)),
+        (3, 2, 5, Tour(2)),
+    ],
 )
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(data=st.data())
-def test_small_worlds_equal_the_twin(num_agents, dig_steps, view_size, num_goals, data):
+def test_small_worlds_equal_the_twin(num_agents, dig_steps, view_size, task, data):
     config = EnvConfig(
         map=NoiseMap(HEIGHT - 2, WIDTH - 2),
-        task=Return(num_goals),
+        task=task,
         num_agents=num_agents,
         view_size=view_size,
         max_steps=MAX_STEPS,
         dig_steps=dig_steps,
+        compass=task != Return(),
     )
-    level = data.draw(small_levels(num_goals))
+    level = data.draw(small_levels(task.num_goals))
     action = st.sampled_from([0, 1, 2, 3] * 4 + UNKNOWN)
     actions = data.draw(arrays(np.int32, (NUM_STEPS, num_agents), elements=action))
     assert_equals_twin(Env(config), level, actions)
@@ -98,3 +123,15 @@ def test_registered_worlds_equal_the_twin(id, num_agents):
         actions = guided_walk(level, num_agents, env.config.dig_steps, num_steps)
         visits += sum(assert_equals_twin(env, level, actions).visits)
     assert visits > 2 * num_agents  # else the comparison has not seen what a find does
+
+
+@pytest.mark.parametrize("task", [Return(goal_moves=True), Tour(3)])
+def test_other_tasks_in_registered_worlds_equal_the_twin(task):
+    env = gridmem.make("GridMem-9x9-v0", task=task, num_agents=2, max_steps=200, compass=True)
+    rng = np.random.default_rng(0)
+    visits = 0
+    for seed in range(3):
+        level = jax.tree.map(np.asarray, playing.generate_one(env, jax.random.key(seed)))
+        actions = rng.integers(0, 4, (200, 2)).astype(np.int32)
+        visits += sum(assert_equals_twin(env, level, actions).visits)
+    assert visits > 10  # else the comparison has not seen what a find does

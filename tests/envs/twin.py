@@ -10,9 +10,16 @@ NO_ACTION = 4
 
 
 class Twin:
-    """Plays the Return task on a level; `state` and `timestep` are nested dicts of arrays."""
+    """Plays a task on a level; `state` and `timestep` are nested dicts of arrays.
 
-    def __init__(self, level, num_agents, view_size, max_steps, dig_steps):
+    The task is "return", "goal moves" or "tour".
+    """
+
+    def __init__(
+        self, level, num_agents, view_size, max_steps, dig_steps, task="return", compass=False
+    ):
+        self.task, self.compass = task, compass
+        self.tours = [0] * num_agents
         self.tiles, self.goals, self.spawns = (np.array(leaf) for leaf in level)
         self.max_steps, self.dig_steps = max_steps, dig_steps
         height, width = self.tiles.shape
@@ -31,6 +38,7 @@ class Twin:
     def step(self, actions):
         before = self.tiles.copy()
         self.time += 1
+        self.found = {}  # which goal an agent found in this step
         for agent, action in enumerate(actions):
             known = action in MOVES
             self.last_action[agent] = action if known else NO_ACTION
@@ -39,6 +47,34 @@ class Twin:
                 self.busy[agent] -= 1
             elif known:
                 self._move(agent, MOVES[action], before)
+        if self.found:
+            self._answer()
+
+    def _answer(self):
+        num_agents = len(self.position)
+        if self.task == "tour":
+            for goal in self.found.values():
+                self.tiles[goal] = FLOOR
+            if any(self.tiles[tuple(goal)] == GOAL for goal in self.goals):
+                return
+            for goal in self.goals:
+                self.tiles[tuple(goal)] = GOAL
+        for agent in self.found:
+            self.tours[agent] += 1
+            count = self.tours[agent] if self.task == "tour" else self.visits[agent]
+            self.position[agent] = self._spawn(agent, num_agents, count)
+        if self.task == "goal moves":
+            self._move_goal()
+
+    def _move_goal(self):
+        number = len(self.spawns)
+        order = [(-sum(self.visits) - i) % number for i in range(number)]
+        cells = [tuple(int(x) for x in self.spawns[i]) for i in order]
+        cells = [cell for cell in cells if cell not in self.position]
+        if cells:
+            self.tiles[tuple(self.goals[0])] = FLOOR
+            self.goals = np.array([cells[0]], np.int32)
+            self.tiles[cells[0]] = GOAL
 
     def _move(self, agent, move, before):
         row, column = self.position[agent]
@@ -49,7 +85,8 @@ class Twin:
         elif tile == GOAL:
             self.reward[agent] = 1.0
             self.visits[agent] += 1
-            self.position[agent] = self._spawn(agent, len(self.position), self.visits[agent])
+            self.position[agent] = target
+            self.found[agent] = target
         elif tile == ROCK and self.dig_steps:
             self.tiles[target] = FLOOR
             self.busy[agent] = self.dig_steps
@@ -67,7 +104,21 @@ class Twin:
                 seen[i - row + half, j - column + half] = AGENT
         return seen
 
+    def towards(self, agent):
+        """Rows and columns to the nearest goal there is, in sides of the interior."""
+        if not self.compass:
+            return np.zeros(0, np.float32)
+        scale = np.float32(1 / (max(self.tiles.shape) - 2))
+        offsets = [
+            goal - np.array(self.position[agent])
+            for goal in self.goals
+            if self.tiles[tuple(goal)] == GOAL
+        ]
+        offset = min(offsets, key=lambda offset: np.abs(offset).max(), default=np.zeros(2))
+        return offset.astype(np.float32) * scale
+
     def state(self):
+        tours = {"tours": np.array(self.tours, np.int32)}
         return {
             "world": {
                 "tiles": self.tiles.astype(np.uint8),
@@ -76,7 +127,7 @@ class Twin:
             },
             "goals": self.goals,
             "spawns": self.spawns,
-            "task": (),
+            "task": tours if self.task == "tour" else (),
             "visits": np.array(self.visits, np.int32),
             "last_action": np.array(self.last_action, np.int32),
             "last_reward": np.array(self.reward, np.float32),
@@ -90,6 +141,7 @@ class Twin:
                 "view": np.stack([self.view(agent) for agent in range(num_agents)]),
                 "last_action": np.array(self.last_action, np.int32),
                 "last_reward": np.array(self.reward, np.float32),
+                "compass": np.stack([self.towards(agent) for agent in range(num_agents)]),
             },
             "reward": np.array(self.reward, np.float32),
             "terminated": np.zeros(num_agents, bool),
