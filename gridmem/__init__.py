@@ -4,6 +4,7 @@ Importing this registers the ids with Gymnasium and loads nothing heavier than G
 names below load what they need when they are first used.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -65,3 +66,5 @@ def __dir__() -> list[str]:
 
 
 register_with_gymnasium()
+if "pettingzoo" in sys.modules:
+    import_module("gridmem.pettingzoo")

@@ -22,6 +22,7 @@ TRAINER = f"jax numpy flax optax {ENVS} baselines/config"
 # A new file gets a row here: where it stands is a decision, not an accident.
 MAY_IMPORT = {
     "__init__": "envs/registry",
+    "pettingzoo": "pettingzoo envs/registry",
     "envs/__init__": "",
     "envs/types": "jax numpy",
     "envs/noise": "jax numpy",

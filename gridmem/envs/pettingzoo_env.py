@@ -14,14 +14,14 @@ from gridmem.envs.simulator import RENDER_FPS, RENDER_MODES, Simulator, checked_
 from gridmem.envs.types import Level, Tile
 
 
-def parallel_env(id: str, **options: Any) -> "GridMemParallelEnv":
+def parallel_env(env_id: str, **options: Any) -> "GridMemParallelEnv":
     """Agents that share a cave and act at once; see `GridMemParallelEnv`."""
-    return GridMemParallelEnv(id, **options)
+    return GridMemParallelEnv(env_id, **options)
 
 
-def env(id: str, **options: Any) -> AECEnv:
+def env(env_id: str, **options: Any) -> AECEnv:
     """The same as `parallel_env`, its agents taking turns, as PettingZoo's AEC interface."""
-    return parallel_to_aec(parallel_env(id, **options))
+    return parallel_to_aec(parallel_env(env_id, **options))
 
 
 class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):

@@ -1,5 +1,6 @@
 import copy
 import functools
+import importlib
 import pickle
 import warnings
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import jaxtyping
 import numpy as np
+import pettingzoo
 import pytest
 from gymnasium import error
 
@@ -65,13 +67,22 @@ def test_aec_api():
 
 
 def test_seeds():
-    make = {"id": SMALL, "num_agents": 2, "max_cycles": 20}
+    make = {"env_id": SMALL, "num_agents": 2, "max_cycles": 20}
     parallel_seed_test(functools.partial(gridmem.parallel_env, **make))
     seed_test(functools.partial(gridmem.env, **make), num_cycles=50)
 
 
+@pytest.mark.parametrize("face", ["parallel", "aec"])
+def test_the_registry_of_pettingzoo_makes_every_id(face):
+    importlib.import_module("gridmem.pettingzoo")
+    for id in gridmem.CONFIGS:
+        env = pettingzoo.make(face, id, num_agents=2, max_cycles=7)
+        env.reset(seed=0)
+        assert env.possible_agents == ["agent_0", "agent_1"]
+
+
 def test_max_cycles():
-    make = {"id": SMALL, "num_agents": 2}
+    make = {"env_id": SMALL, "num_agents": 2}
     max_cycles_test(
         SimpleNamespace(
             parallel_env=functools.partial(gridmem.parallel_env, **make),
@@ -88,7 +99,7 @@ def test_render_modes():
 
 
 def test_state():
-    make = {"id": "GridMem-Dig-v0", "num_agents": 4}
+    make = {"env_id": "GridMem-Dig-v0", "num_agents": 4}
     state_test(gridmem.env(**make), gridmem.parallel_env(**make), num_cycles=20)
 
 

@@ -9,7 +9,9 @@ B = 40_000
 
 
 def actions(key, num_actions=4):
-    obs = Observation(jnp.zeros((B, 3, 3), jnp.uint8), jnp.zeros(B, jnp.int32), jnp.zeros(B), jnp.zeros((B, 0)))
+    obs = Observation(
+        jnp.zeros((B, 3, 3), jnp.uint8), jnp.zeros(B, jnp.int32), jnp.zeros(B), jnp.zeros((B, 0))
+    )
     timestep = TimeStep(obs, jnp.zeros(B), jnp.zeros(B, bool), jnp.zeros(B, bool), obs.last_action)
     policy = random_policy(num_actions)
     carry, action, extras = policy.act(policy.init(B), timestep, key)

@@ -9,7 +9,7 @@ import gymnasium
 import pytest
 
 import gridmem
-from gridmem import Env, EnvConfig, NoiseMap, Return, TextMap
+from gridmem import Env, EnvConfig, NoiseMap, Return, TextMap, Tour
 from gridmem.envs.spec import config_from_dict, config_to_dict
 
 SMALL = ("#####", "#0.G#", "#####")
@@ -73,6 +73,19 @@ def test_a_dict_may_choose_another_class_of_map():
     assert env.config.map == gridmem.make("GridMem-v0", map=TextMap(SMALL)).config.map
 
 
+def test_a_field_of_the_map_or_of_the_task_may_be_given_by_itself():
+    env = gridmem.make("GridMem-v0", height=16, wavelengths=[9, 3], goal_moves=True)
+    assert env.config.map == NoiseMap(16, 40, (9, 3))
+    assert env.config.task == Return(goal_moves=True)
+    env = gridmem.make("GridMem-v0", task={"type": "Tour"}, num_goals=3)
+    assert env.config.task == Tour(3)
+
+
+@pytest.mark.parametrize("name", ["max_steps", "max_episode_steps", "max_cycles"])
+def test_the_frameworks_names_of_the_clock(name):
+    assert gridmem.make("GridMem-v0", **{name: 99}).max_steps == 99
+
+
 def test_a_config_is_hashable_and_equal_by_value():
     for id in gridmem.CONFIGS:
         assert gridmem.make(id) == gridmem.make(id)
@@ -85,6 +98,8 @@ def test_a_config_is_hashable_and_equal_by_value():
     [
         *(gridmem.make(id).config for id in gridmem.CONFIGS),
         EnvConfig(map=TextMap(SMALL), view_size="full"),
+        EnvConfig(task=Tour(3), compass=True),
+        EnvConfig(task=Return(goal_moves=True)),
         EnvConfig(map=NoiseMap(7, 9, (3,)), task=Return(3), num_agents=2, dig_steps=1),
     ],
 )
@@ -110,6 +125,16 @@ MISTAKES = {
     "make('GridMem-v0', task={'goals': 9})": "no task option 'goals' (did you mean 'num_goals'?)",
     "make('GridMem-v0', map={'type': 'Textmap'})": "no map type 'Textmap' (did you mean 'TextMap'?)"
     "; the types are NoiseMap, TextMap",
+    "make('GridMem-v0', goal_move=True)": "no option 'goal_move' (did you mean 'goal_moves'?)",
+    "make('GridMem-v0', goal_moves=1)": "goal_moves is 1; it must be true or false",
+    "make('GridMem-v0', goal_moves=True, num_goals=2)": "goal_moves needs num_goals 1, not 2",
+    "make('GridMem-v0', compass='yes')": "compass is 'yes'; it must be true or false",
+    "make('GridMem-v0', max_steps=9, max_cycles=9)": "max_steps and max_cycles are names of one "
+    "option; give only one of them",
+    "make('GridMem-v0', map={'height': 9}, height=8)": "height is given twice, by itself and in "
+    "map; give it once",
+    "make('GridMem-v0', task={'type': 'Tuor'})": "(did you mean 'Tour'?); the types are Return, "
+    "Tour",
     "make('GridMem-v0', view_size=4)": "view_size is 4; it must be an odd number of cells, 3 or "
     "more, so that the agent is at the centre, or 'full'",
     "make('GridMem-v0', view_size=1)": "view_size is 1; it must be an odd number",
