@@ -5,6 +5,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from gridmem.envs.env import Env
 from gridmem.envs.registry import make, nearest
 from gridmem.envs.simulator import RENDER_FPS, RENDER_MODES, Simulator, checked_action
 from gridmem.envs.types import Level
@@ -55,6 +56,11 @@ class GridMemEnv(gymnasium.Env[Any, np.int64]):
         self.render_mode = render_mode
         self.observation_space = self._simulator.observation_space
         self.action_space = self._simulator.action_space
+
+    @property
+    def core(self) -> Env:
+        """The environment in JAX that this one plays."""
+        return self._simulator.env
 
     @property
     def level(self) -> Level:

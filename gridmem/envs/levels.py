@@ -1,69 +1,160 @@
-"""Levels given from outside: whether an environment can play them."""
+"""Levels given from outside: made of a picture, and checked before an environment plays them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from gridmem.envs.env import Env
+from gridmem.envs.env import NUM_SPAWNS, Env
+from gridmem.envs.maps import TextMap
 from gridmem.envs.types import Level, Tile
+
+_TILES = [Tile.FLOOR, Tile.WALL, Tile.ROCK, Tile.GOAL]
+
+
+def make_level(
+    cave: Sequence[str] | ArrayLike, spawns: ArrayLike | None = None, seed: int = 0
+) -> Level:
+    """A level of your own, from text or from an array.
+
+    Args:
+        cave: lines of text as for `TextMap`, goals drawn in as 'G' and spawns as digits; or tile
+            ids [H,W], goals drawn in. The outermost cells are wall.
+        spawns: cells (row, column), [n,2], used in turn and then from the beginning; those drawn
+            in the text if not given, else drawn at random from the floor.
+        seed: of the random spawns.
+
+    Returns:
+        numpy arrays: tiles u8[H,W], goals i32[G,2], spawns i32[256,2].
+
+    Raises:
+        ValueError: saying what is wrong with the cave or the spawns.
+    """
+    if isinstance(cave, Sequence) and all(isinstance(row, str) for row in cave):
+        map_ = TextMap(tuple(str(row) for row in cave))
+        tiles = np.array([[_MARKS.get(mark, Tile.FLOOR) for mark in row] for row in map_.rows])
+        spawns = spawns if spawns is not None or not map_.spawns else map_.spawns
+    else:
+        tiles = np.asarray(cave)
+    if spawns is None:
+        floor = np.argwhere(tiles == Tile.FLOOR)
+        if not len(floor):
+            raise ValueError("the cave has no floor to be dropped on; leave some")
+        spawns = np.random.default_rng(seed).choice(floor, NUM_SPAWNS)
+    spawns = np.asarray(spawns)
+    if spawns.ndim == 2 and len(spawns):
+        spawns = np.resize(spawns, (NUM_SPAWNS, spawns.shape[1]))
+    goals = np.argwhere(tiles == Tile.GOAL)
+    if not len(goals):
+        raise ValueError("the cave has no goal; draw one, 'G' in text or 3 in an array")
+    stacked = as_level(tiles[None], goals[None], spawns[None])
+    return Level(*(leaf[0] for leaf in checked_levels(stacked)))
+
+
+_MARKS = {"#": Tile.WALL, "%": Tile.ROCK, "G": Tile.GOAL}
 
 
 def checked_level(env: Env, level: Any) -> Level:
-    """The level as numpy arrays of the core's dtypes, after making sure that `env` can play it.
+    """A level as numpy arrays of the core's dtypes, after making sure that `env` can play it.
+
+    Raises:
+        ValueError: saying what is wrong with it.
+    """
+    _check_type(level)
+    stacked = as_level(*(np.asarray(leaf)[None] for leaf in level))
+    return Level(*(leaf[0] for leaf in checked_levels(stacked, env)))
+
+
+def checked_levels(levels: Any, env: Env | None = None) -> Level:
+    """Levels as numpy arrays of the core's dtypes, after making sure that they are playable.
 
     The core itself checks nothing: it trusts the ring of wall, and would read beyond the map
     without it.
 
     Args:
-        env: what is to play it.
-        level: a `Level`, of whatever arrays.
+        levels: a `Level` of whatever arrays, leaves leading with N.
+        env: what is to play them; any environment if not given.
 
     Raises:
-        ValueError: saying what is wrong with it.
+        ValueError: saying what is wrong with the first that is wrong.
     """
+    _check_type(levels)
+    tiles = np.asarray(levels.tiles)
+    if tiles.ndim != 3 or tiles.dtype.kind not in "iu":
+        raise ValueError(
+            f"the tiles of a level are {tiles.dtype}{list(tiles.shape[1:])}; they must be whole "
+            "numbers [H, W]"
+        )
+    if not len(tiles):
+        raise ValueError("there is no level; give one or more")
+    if env is not None:
+        side = env.config.map.height + 2, env.config.map.width + 2
+        if tiles.shape[1:] != side:
+            raise ValueError(
+                f"the level's tiles have shape {tiles.shape[1:]}; this environment's have shape "
+                f"{side}"
+            )
+    _refuse(~np.isin(tiles, _TILES), "has tiles other than floor, wall, rock and goal: 0 to 3")
+    ring = np.ones(tiles.shape[1:], bool)
+    ring[1:-1, 1:-1] = False
+    _refuse(
+        (tiles != Tile.WALL) & ring, "is open at its edge; the outermost cells must all be wall"
+    )
+    goals = _checked_cells("goal", levels.goals, tiles, Tile.GOAL)
+    spawns = _checked_cells("spawn", levels.spawns, tiles, Tile.FLOOR)
+    _check_number_of_goals(goals, tiles, env)
+    return as_level(tiles.astype(np.uint8), goals.astype(np.int32), spawns.astype(np.int32))
+
+
+def as_level(*leaves: Any) -> Level:
+    """A level of numpy arrays: what static types, which speak of JAX's, would refuse."""
+    return Level(*leaves)
+
+
+def _check_type(level: Any) -> None:
     if not isinstance(level, Level):
         raise ValueError(f"the level is a {type(level).__name__}; it must be a gridmem.Level")
-    side = env.config.map.height + 2, env.config.map.width + 2
-    tiles = np.asarray(level.tiles)
-    if tiles.shape != side:
-        raise ValueError(
-            f"the level's tiles have shape {tiles.shape}; this environment's have shape {side}"
-        )
-    if tiles.dtype.kind not in "iu" or not np.isin(tiles, _TILES).all():
-        raise ValueError("the level's tiles must be ids of floor, wall, rock and goal: 0 to 3")
-    if (tiles[[0, -1]] != Tile.WALL).any() or (tiles[:, [0, -1]] != Tile.WALL).any():
-        raise ValueError("the level is open at its edge; its outermost cells must all be wall")
-    goals = _checked_cells("goal", level.goals, tiles, Tile.GOAL)
-    spawns = _checked_cells("spawn", level.spawns, tiles, Tile.FLOOR)
-    num_goals = env.config.task.num_goals
-    distinct = len(np.unique(goals, axis=0))
-    if not len(goals) == distinct == (tiles == Tile.GOAL).sum() == num_goals:
-        raise ValueError(
-            f"the level lists {distinct} distinct goals and draws {(tiles == Tile.GOAL).sum()}; "
-            f"this environment's task needs exactly {num_goals}"
-        )
-    return Level(*_as_core(tiles, goals, spawns))
-
-
-_TILES = [Tile.FLOOR, Tile.WALL, Tile.ROCK, Tile.GOAL]
 
 
 def _checked_cells(name: str, cells: Any, tiles: np.ndarray, tile: Tile) -> np.ndarray:
     cells = np.asarray(cells)
-    if cells.ndim != 2 or cells.shape[1:] != (2,) or not len(cells) or cells.dtype.kind not in "iu":
+    are_pairs = cells.ndim == 3 and cells.shape[::2] == (len(tiles), 2) and cells.shape[1] > 0
+    if not are_pairs or cells.dtype.kind not in "iu":
         raise ValueError(
-            f"the level's {name}s have shape {cells.shape} and dtype {cells.dtype}; "
+            f"the level's {name}s have shape {cells.shape[1:]} and dtype {cells.dtype}; "
             "they must be whole numbers (row, column), one pair for each, at least one"
         )
-    outside = ((cells < 0) | (cells >= tiles.shape)).any(axis=1)
-    wrong = outside | (tiles[tuple(np.where(outside[:, None], 0, cells).T)] != tile)
+    outside = ((cells < 0) | (cells >= tiles.shape[1:])).any(axis=-1)
+    inside = np.where(outside[..., None], 0, cells)
+    number = np.arange(len(tiles))[:, None]
+    wrong = outside | (tiles[number, inside[..., 0], inside[..., 1]] != tile)
     if wrong.any():
-        raise ValueError(
-            f"the level has a {name} at {tuple(cells[wrong][0].tolist())}, which is not a "
-            f"{tile.name.lower()} cell of its map"
-        )
+        cell = tuple(cells[wrong][0].tolist())
+        kind = tile.name.lower()
+        _refuse(wrong, f"has a {name} at {cell}, which is not a {kind} cell of its map")
     return cells
 
 
-def _as_core(tiles: np.ndarray, goals: np.ndarray, spawns: np.ndarray) -> Any:
-    return tiles.astype(np.uint8), goals.astype(np.int32), spawns.astype(np.int32)
+def _check_number_of_goals(goals: np.ndarray, tiles: np.ndarray, env: Env | None) -> None:
+    drawn = (tiles == Tile.GOAL).sum(axis=(1, 2))
+    place = goals[..., 0] * tiles.shape[2] + goals[..., 1]
+    place.sort(axis=1)
+    distinct = 1 + (np.diff(place, axis=1) != 0).sum(axis=1)
+    number = goals.shape[1] if env is None else env.config.task.num_goals
+    wrong = (drawn != number) | (distinct != number) | (goals.shape[1] != number)
+    if wrong.any():
+        whose = "levels of a pack need" if env is None else "this environment's task needs"
+        _refuse(
+            wrong,
+            f"lists {distinct[wrong][0]} distinct goals and draws {drawn[wrong][0]}; "
+            f"{whose} exactly {number}",
+        )
+
+
+def _refuse(wrong: np.ndarray, what: str) -> None:
+    """Raises for the first level of which anything is wrong."""
+    wrong = wrong.reshape(len(wrong), -1).any(axis=1)
+    if wrong.any():
+        name = "the level" if len(wrong) == 1 else f"level {int(np.argmax(wrong))}"
+        raise ValueError(f"{name} {what}")

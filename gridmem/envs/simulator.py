@@ -94,11 +94,11 @@ class Simulator:
         _refuse_forks()
         if level is None:
             assert self._key is not None, "seed comes before reset"
-            key = jax.device_put(self._key, _cpu())
+            key = jax.device_put(self._key, cpu_device())
             self._level = _generate(self.env, key, np.uint32(self._episode))
             self._episode += 1
         else:
-            self._level = jax.device_put(checked_level(self.env, level), _cpu())
+            self._level = jax.device_put(checked_level(self.env, level), cpu_device())
         self._state, answer = _start(self.env, self.format, self._level)
         self.running = True
         return self._unpack(answer)
@@ -167,7 +167,7 @@ class Simulator:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         if self._state is not None:
-            self._level, self._state = jax.device_put((self._level, self._state), _cpu())
+            self._level, self._state = jax.device_put((self._level, self._state), cpu_device())
 
 
 def checked_action(action: Any) -> int:
@@ -201,7 +201,8 @@ def _first_process() -> int:
 
 
 @cache
-def _cpu() -> jax.Device:
+def cpu_device() -> jax.Device:
+    """Where single environments run."""
     try:
         return jax.local_devices(backend="cpu")[0]
     except RuntimeError:  # JAX_PLATFORMS names other platforms only

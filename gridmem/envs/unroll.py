@@ -84,4 +84,4 @@ def _scan_step(env: Env, policy: Policy) -> Any:
 
 def flatten(timestep: TimeStep) -> TimeStep:
     """Joins the environment and agent axes: [N, A, ...] -> [B, ...]."""
-    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), timestep)
+    return jax.tree.map(lambda x: x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]), timestep)
