@@ -18,7 +18,10 @@ BLOCK = re.compile(r"^constraint-dependencies = \[\n.*?^\]\n", re.MULTILINE | re
 def resolve(pyproject: str) -> list[str]:
     """The requirements, with exact versions and markers, that satisfy a project file."""
     with tempfile.TemporaryDirectory() as folder:
+        # The version and the README, which are files beside it, do not matter here.
+        pyproject = pyproject.replace('dynamic = ["version"]', 'version = "0"')
         Path(folder, "pyproject.toml").write_text(pyproject)
+        Path(folder, "README.md").touch()
         shutil.copy(PROJECT.with_name(".python-version"), folder)
         exported = subprocess.run(
             [*EXPORT, "--no-hashes", "--no-emit-project", "--no-annotate", "--no-header"],

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 from gymnasium import error, logger, spaces
+from jax._src import xla_bridge  # no public name tells whether JAX runs
 from jaxtyping import Array, Int32, UInt8, UInt32
 
 from gridmem.envs.env import NUM_ACTIONS, Env
@@ -188,16 +189,23 @@ def checked_action(action: Any) -> int:
 
 def _refuse_forks() -> None:
     """JAX hangs in a fork of a process where it runs; better an error than silence."""
-    if _first_process() != os.getpid():
+    if _forked_from_jax:
         raise RuntimeError(
             "this process was forked from one that had already used JAX, which would hang here; "
             "start it with 'spawn', as in AsyncVectorEnv(..., context='spawn')"
         )
 
 
-@cache
-def _first_process() -> int:
-    return os.getpid()
+_forked_from_jax = False
+
+
+def _note_fork() -> None:
+    global _forked_from_jax
+    _forked_from_jax = xla_bridge.backends_are_initialized()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no forks
+    os.register_at_fork(after_in_child=_note_fork)
 
 
 @cache

@@ -95,10 +95,18 @@ def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+class UnknownOption(ValueError, TypeError):
+    """An option that does not exist; Python's own error for it is a TypeError.
+
+    TorchRL's `GymEnv` tries whether an environment takes `frameskip`, and knows by that error
+    and its words "unexpected keyword argument" that it does not.
+    """
+
+
 def _refuse_unknown(changes: Mapping[str, Any], known: Collection[str], what: str) -> None:
     for name in changes:
         if name not in known:
-            raise ValueError(
-                f"there is no {what} {name!r}{nearest(name, known)}; "
-                f"the options are {', '.join(known)}"
+            raise UnknownOption(
+                f"unexpected keyword argument {name!r}: there is no {what} {name!r}"
+                f"{nearest(name, known)}; the options are {', '.join(known)}"
             )
