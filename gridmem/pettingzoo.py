@@ -8,12 +8,12 @@ import pettingzoo
 
 from gridmem.envs.registry import CONFIGS
 
-_FACES = {
-    "parallel": "gridmem.envs.pettingzoo_env:parallel_env",
-    "aec": "gridmem.envs.pettingzoo_env:env",
-}
-
-for _type, _entry_point in _FACES.items():
-    for _id in CONFIGS if hasattr(pettingzoo, "register") else ():
-        if _id not in getattr(pettingzoo, f"{_type}_registry"):
-            pettingzoo.register(_type, _id, _entry_point, kwargs={"env_id": _id})
+if hasattr(pettingzoo, "register"):
+    for _id in CONFIGS:
+        _kwargs = {"env_id": _id}
+        if _id not in pettingzoo.parallel_registry:
+            _entry_point = "gridmem.envs.pettingzoo_env:parallel_env"
+            pettingzoo.register("parallel", _id, _entry_point, kwargs=_kwargs)
+        if _id not in pettingzoo.aec_registry:
+            _entry_point = "gridmem.envs.pettingzoo_env:env"
+            pettingzoo.register("aec", _id, _entry_point, kwargs=_kwargs)

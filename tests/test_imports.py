@@ -15,6 +15,7 @@ PACKAGE = ROOT / "gridmem"
 CORE = "envs/types envs/noise envs/maps envs/rules envs/views envs/tasks envs/env"
 ENVS = f"{CORE} envs/spec envs/registry envs/policy envs/unroll envs/levels envs/metrics"
 FACE = f"numpy gymnasium {ENVS} envs/formats envs/packing envs/seeding envs/simulator ~render/*"
+BATCH = f"jax {ENVS} envs/formats envs/vector"
 TRAINER = f"jax numpy flax optax {ENVS} baselines/config"
 
 # What each file may import beside the standard library and jaxtyping: files of the package by
@@ -50,12 +51,23 @@ MAY_IMPORT = {
     "envs/formats": f"jax numpy gymnasium {CORE} envs/registry",
     "envs/packing": f"jax numpy {CORE} envs/formats",
     "envs/seeding": "jax numpy gymnasium",
+    "envs/vector": f"jax {CORE} envs/groups envs/seeding envs/unroll",
     "envs/simulator": f"jax {FACE}",
     "envs/gymnasium_env": FACE,
     "envs/record_metrics": f"jax {FACE} envs/gymnasium_env",
+    "envs/vector_answers": f"{BATCH} numpy",
+    "envs/vector_programs": f"{BATCH} gymnasium envs/packing envs/seeding envs/vector_answers",
+    "envs/vector_input": f"{BATCH} numpy gymnasium",
+    "envs/vector_simulator": f"{BATCH} numpy gymnasium envs/packing envs/seeding envs/vector_*",
+    "envs/gymnasium_vector_env": f"{FACE} envs/vector envs/vector_*",
+    "envs/gymnax_spaces": "jax gymnasium",
+    "envs/gymnax_env": f"{BATCH} envs/gymnax_spaces",
     "envs/pettingzoo_env": f"{FACE} pettingzoo",
     "render/__init__": "",
-    "render/draw": f"numpy {ENVS}",
+    "render/png": "numpy",
+    "render/sprites": "numpy envs/assets render/png",
+    "render/draw": f"numpy {ENVS} render/sprites",
+    "render/video": "numpy render/png ~imageio_ffmpeg",
     "render/text": f"numpy {ENVS}",
     "baselines/__init__": "",
     "baselines/config": ENVS,

@@ -1,9 +1,11 @@
 """Work on the few rows of a batch that need it, group by group: cost follows their number."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Int32
 
@@ -60,3 +62,32 @@ def _marked_first(mask: Array, length: int) -> Int32[Array, " length"]:
     place = jnp.where(mask, jnp.cumsum(mask, dtype=jnp.int32) - 1, length)
     queue = jnp.full(length, num_rows, jnp.int32)
     return queue.at[place].set(jnp.arange(num_rows, dtype=jnp.int32), mode="drop")
+
+
+def in_groups(function: Callable[..., Any], group_size: int, *batch: Any) -> Any:
+    """Calls a function of a batch for one group of rows after another, and joins the answers.
+
+    A jitted function is compiled once for all groups, and memory is bounded: the last group is
+    filled up with repetitions of its last row, whose answers are dropped.
+
+    Args:
+        function: maps trees that lead with g to a tree that leads with g.
+        group_size: rows at a time, at most.
+        *batch: its arguments, trees of arrays that all lead with N.
+
+    Raises:
+        ValueError: for a batch of no rows, or if rows are missing in some of the leaves.
+    """
+    lengths = {leaf.shape[0] for leaf in jax.tree.leaves(batch)}
+    if len(lengths) != 1 or not min(lengths):
+        raise ValueError(
+            f"the batch has {' or '.join(map(str, sorted(lengths)))} rows; "
+            "every part of it must have the same number, at least 1"
+        )
+    (num_rows,) = lengths
+    size = min(group_size, num_rows)
+    answers = []
+    for begin in range(0, num_rows, size):
+        rows = np.minimum(np.arange(begin, begin + size), num_rows - 1)
+        answers.append(function(*jax.tree.map(lambda leaf: leaf[rows], batch)))  # noqa: B023
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:num_rows], *answers)

@@ -2,33 +2,96 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float32, Int32
+import numpy as np
+from jaxtyping import Array, Float32, Int32, Integer
+
+from gridmem.envs.env import Env
+from gridmem.envs.trace import Trace, trace
+from gridmem.envs.types import Level
 
 
 class EpisodeStats(NamedTuple):
-    """Per stream, over one whole episode; times in steps."""
+    """What rewards alone tell of an episode, per stream; times in steps."""
 
-    episode_return: Float32[Array, " B"]
-    visits: Int32[Array, " B"]
-    first_find_steps: Int32[Array, " B"]  # up to and including the first find; all if none
-    later_trip_steps: Float32[Array, " B"]  # mean of the trips from one find to the next; 0 if none
+    episode_return: Float32[Array, "*B"]
+    visits: Int32[Array, "*B"]
+    first_find_steps: Int32[Array, "*B"]  # up to and including the first find; all if none
+    later_trip_steps: Float32[Array, "*B"]  # mean of the trips from one find to the next; 0 if none
 
 
-def episode_stats(reward: Float32[Array, "T B"]) -> EpisodeStats:
+class EpisodeMetrics(NamedTuple):
+    """What an episode tells of each agent; times in steps.
+
+    A later trip leads from one find to the next; means are over those that were finished.
+    """
+
+    episode_return: Float32[Array, "N A"]
+    visits: Int32[Array, "N A"]
+    first_find_steps: Int32[Array, "N A"]  # up to and including the first find; all if none
+    later_trip_steps: Float32[Array, "N A"]  # mean; 0 if none
+    later_trip_shortest: Float32[Array, "N A"]  # mean of their shortest paths; 0 if none
+    path_ratio: Float32[Array, "N A"]  # shortest / taken, summed over later trips; nan if none
+    unseen_steps: Float32[Array, "N A"]  # mean, of a later trip until a goal is in view; 0 if none
+    digs: Int32[Array, "N A"]
+    bumps: Int32[Array, "N A"]  # moves into what cannot be entered; ignored actions are none
+
+
+def measure(
+    env: Env, levels: Level, actions: Integer[Array | np.ndarray, "N T A"]
+) -> EpisodeMetrics:
+    """The metrics of episodes, by playing them once more.
+
+    Shortest paths are those of the map at the start of a trip. Where several agents play, others
+    may dig a tunnel or bring a goal nearer in the meantime, so that the path ratio exceeds 1.
+
+    Args:
+        env: the environment.
+        levels: one level per episode, leaves [N, ...].
+        actions: all that was done, whole numbers; see `trace`.
+
+    Raises:
+        ValueError: as `trace` does.
+    """
+    return episode_metrics(trace(env, levels, actions))
+
+
+@jax.jit
+def episode_metrics(traced: Trace) -> EpisodeMetrics:
+    """The metrics of episodes that were traced."""
+    reward, shortest, unseen, dug, bumped = (jnp.swapaxes(leaf, 0, 1) for leaf in traced)
+    stats = episode_stats(reward)
+    found, first, last = _finds(reward)
+    time = _times(reward)
+    begun = found & (time < last[None])  # the last find begins no finished trip
+    walked = jnp.sum(jnp.where(begun, shortest, 0), axis=0, dtype=jnp.int32)
+    underway = (first[None] <= time) & (time < last[None])
+    blind = jnp.sum(unseen & underway, axis=0, dtype=jnp.int32)
+    shortest_mean = _per_later_trip(walked, stats.visits)
+    return EpisodeMetrics(
+        **stats._asdict(),
+        later_trip_shortest=shortest_mean,
+        path_ratio=jnp.where(stats.visits > 1, shortest_mean / stats.later_trip_steps, jnp.nan),
+        unseen_steps=_per_later_trip(blind, stats.visits),
+        digs=jnp.sum(dug, axis=0, dtype=jnp.int32),
+        bumps=jnp.sum(bumped, axis=0, dtype=jnp.int32),
+    )
+
+
+def episode_stats(reward: Float32[Array, "T *B"]) -> EpisodeStats:
     """Statistics of whole episodes; a find is a step that was paid."""
-    found = reward > 0
-    num_steps = reward.shape[0]
+    found, first, last = _finds(reward)
     visits = jnp.sum(found, axis=0, dtype=jnp.int32)
-    time = jnp.arange(1, num_steps + 1, dtype=jnp.int32)[:, None]
-    first = jnp.min(jnp.where(found, time, num_steps), axis=0)
-    last = jnp.max(jnp.where(found, time, 0), axis=0)
-    trips = jnp.maximum(visits - 1, 1).astype(jnp.float32)
-    between = jnp.maximum(last - first, 0).astype(jnp.float32)
-    return EpisodeStats(jnp.sum(reward, axis=0), visits, first, between / trips)
+    return EpisodeStats(
+        episode_return=jnp.sum(reward, axis=0),
+        visits=visits,
+        first_find_steps=first,
+        later_trip_steps=_per_later_trip(last - first, visits),
+    )
 
 
-def memory_gain(stats: EpisodeStats) -> Float32[Array, ""]:
+def memory_gain(stats: EpisodeStats | EpisodeMetrics) -> Float32[Array, ""]:
     """How many times faster the goal is found again than it was found at first.
 
     Over the episodes with two finds or more: mean steps to the first find, divided by the mean,
@@ -41,3 +104,50 @@ def memory_gain(stats: EpisodeStats) -> Float32[Array, ""]:
     first = jnp.sum(jnp.where(counted, stats.first_find_steps, 0)).astype(jnp.float32)
     later = jnp.sum(jnp.where(counted, stats.later_trip_steps, 0.0))
     return first / jnp.maximum(later, 1.0)
+
+
+def summary(metrics: EpisodeMetrics) -> dict[str, float | None]:
+    """The metrics of many episodes as a few numbers, JSON-able.
+
+    Returns:
+        For each field of `EpisodeMetrics` its mean under the field's name, over all agents and
+        episodes, or, for what concerns later trips, over those that have one; then
+        "return_standard_error", that of the mean return over levels, and "memory_gain". None
+        where nothing was found twice, and for the error of a single level.
+    """
+    values = {name: np.asarray(leaf, np.float64) for name, leaf in metrics._asdict().items()}
+    again = values["visits"] > 1
+    numbers = {
+        name: _mean(value[again] if name in _OF_LATER_TRIPS else value)
+        for name, value in values.items()
+    }
+    per_level = values["episode_return"].mean(axis=1)
+    many, root = len(per_level) > 1, len(per_level) ** 0.5
+    numbers["return_standard_error"] = float(per_level.std(ddof=1)) / root if many else None
+    numbers["memory_gain"] = float(memory_gain(metrics)) if again.any() else None
+    return numbers
+
+
+_OF_LATER_TRIPS = {"later_trip_steps", "later_trip_shortest", "path_ratio", "unseen_steps"}
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return float(values.mean()) if values.size else None
+
+
+def _times(reward: Array) -> Int32[Array, "T *ones"]:
+    """1, 2, ... along the time axis."""
+    return jnp.arange(1, len(reward) + 1, dtype=jnp.int32).reshape(-1, *[1] * (reward.ndim - 1))
+
+
+def _finds(reward: Array) -> tuple[Array, Array, Array]:
+    """Whether each step is a find, and the times of the first (all steps if none) and the last."""
+    found, time = reward > 0, _times(reward)
+    first = jnp.min(jnp.where(found, time, len(reward)), axis=0)
+    return found, first, jnp.max(jnp.where(found, time, 0), axis=0)
+
+
+def _per_later_trip(total: Array, visits: Array) -> Float32[Array, "*B"]:
+    """The mean over finished later trips, 0 if there is none."""
+    trips = jnp.maximum(visits - 1, 1).astype(jnp.float32)
+    return jnp.where(visits > 1, total, 0).astype(jnp.float32) / trips

@@ -63,8 +63,11 @@ class RecordMetrics(gymnasium.Wrapper, RecordConstructorArgs):
         """
         if not self.episodes:
             raise ValueError("no episode has been played to its end yet")
-        columns = {name: [[e[name]] for e in self.episodes] for name in EpisodeMetrics._fields}
-        return summary(EpisodeMetrics(**{name: np.array(c) for name, c in columns.items()}))
+        columns: dict[str, Any] = {
+            name: np.array([[episode[name]] for episode in self.episodes])
+            for name in EpisodeMetrics._fields
+        }
+        return summary(EpisodeMetrics(**columns))
 
     def _measured(self) -> dict[str, float]:
         level = jax.tree.map(lambda leaf: leaf[None], self._inner.level)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridmem.envs.groups import update_rows
+from gridmem.envs.groups import in_groups, update_rows
 
 N = 7
 
@@ -80,3 +80,27 @@ def test_a_large_batch_is_updated_in_place():
 def test_groups_of_none_are_refused():
     with pytest.raises(ValueError, match="group_size is 0; it must be 1 or more"):
         update_rows(jnp.ones(N, bool), OLD, numbered, 0)
+
+
+def test_a_batch_in_groups_is_the_whole_batch():
+    traced = []
+
+    @jax.jit
+    def total(pairs, single):
+        traced.append(single.shape)
+        return {"sum": pairs["x"] + single, "twice": 2 * single}
+
+    batch = {"x": jnp.arange(7)}, np.arange(7, dtype=np.int32) * 10
+    for size, length in ((3, 3), (7, 7), (100, 7)):
+        answer = in_groups(total, size, *batch)
+        assert answer["sum"].tolist() == [0, 11, 22, 33, 44, 55, 66]
+        assert answer["twice"].tolist() == [0, 20, 40, 60, 80, 100, 120]
+        assert traced[-1] == (length,)
+    assert len(traced) == 2  # compiled once for all groups of a size
+
+
+def test_batches_of_no_rows_or_of_different_lengths_are_refused():
+    with pytest.raises(ValueError, match=r"the batch has 0 rows; .* at least 1"):
+        in_groups(jnp.sin, 3, jnp.zeros(0))
+    with pytest.raises(ValueError, match=r"the batch has 2 or 3 rows; .* the same number"):
+        in_groups(jnp.add, 3, jnp.zeros(3), jnp.zeros(2))

@@ -1,11 +1,25 @@
+import json
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import playing
 import pytest
 
 import gridmem
-from gridmem.envs.metrics import EpisodeStats, episode_stats, memory_gain
+from gridmem import Env, EnvConfig, TextMap
+from gridmem.envs.metrics import (
+    EpisodeMetrics,
+    EpisodeStats,
+    episode_metrics,
+    episode_stats,
+    measure,
+    memory_gain,
+    summary,
+)
 from gridmem.envs.policy import random_policy
+from gridmem.envs.trace import Trace
 from gridmem.envs.unroll import play
 
 
@@ -92,3 +106,149 @@ def test_random_actions_gain_nothing():
     gain, error = gain_and_error(stats)
     assert error < 0.05
     assert abs(gain - 1) < 4 * error
+
+
+def measured(rows, actions, **options):
+    """The metrics of one episode on the level of a picture, by name."""
+    env = Env(EnvConfig(map=TextMap(rows), **options))
+    level = jax.tree.map(lambda leaf: leaf[None], playing.generate_one(env, jax.random.key(0)))
+    metrics = measure(env, level, np.array(actions, np.int32).reshape(1, len(actions), -1))
+    assert [leaf.dtype.kind for leaf in metrics] == list("fiiffffii")
+    return {name: leaf[0].tolist() for name, leaf in metrics._asdict().items()}
+
+
+def test_every_metric_of_an_episode_by_hand():
+    # Bump; find after 5; from 1, bump, and there in 7, while 6 suffice and one sees the goal only
+    # before the last step. Then a bump, and two actions that are none.
+    rows = "#######", "#0...G#", "#.#####", "#1....#", "#######"
+    actions = [0, 1, 1, 1, 1, 2, 0, 0, 1, 1, 1, 1, 3, 4, -1]
+    assert measured(rows, actions, view_size=3) == {
+        "episode_return": [2],
+        "visits": [2],
+        "first_find_steps": [5],
+        "later_trip_steps": [7],
+        "later_trip_shortest": [6],
+        "path_ratio": [pytest.approx(6 / 7)],
+        "unseen_steps": [6],
+        "digs": [0],
+        "bumps": [3],
+    }
+
+
+def test_an_episode_with_a_tunnel_and_three_trips_by_hand():
+    # Dig 1, 2 actions are lost, up is a bump; find after 7. Then 3 steps; then a detour of 2.
+    actions = [1, 1, 0, 1, 0, 1, 1, *[1, 1, 1], *[1, 3, 1, 1, 1], 1, 1]
+    rows = "#######", "#0%.G.#", "#######"
+    by_hand = {
+        "episode_return": [3],
+        "visits": [3],
+        "first_find_steps": [7],
+        "later_trip_steps": [4],  # of 3 and 5
+        "later_trip_shortest": [3],
+        "path_ratio": [0.75],
+        "unseen_steps": [3],  # of 2 and 4
+        "digs": [1],
+        "bumps": [1],
+    }
+    assert measured(rows, actions, view_size=3, dig_steps=2) == by_hand
+    # In a view of seven one lands with the goal in sight.
+    wide = {**by_hand, "unseen_steps": [0]}
+    assert measured(rows, actions, view_size=7, dig_steps=2) == wide
+
+
+@pytest.mark.parametrize(("actions", "first"), [([0, 3], 2), ([0, 1, 0], 2)])
+def test_an_episode_without_a_later_trip_by_hand(actions, first):
+    rows = "####", "#0G#", "####"
+    metrics = measured(rows, actions, view_size=3)
+    assert metrics["first_find_steps"] == [first]
+    names = "later_trip_steps", "later_trip_shortest", "unseen_steps"
+    assert [metrics[name] for name in names] == [[0]] * 3
+    assert np.isnan(metrics["path_ratio"]).all()
+
+
+def test_metrics_as_counted_trip_by_trip():
+    rng = np.random.default_rng(0)
+    shape = 40, 30, 2
+    reward = (rng.random(shape) < rng.choice([0, 0.05, 0.3], (40, 1, 2))).astype(np.float32)
+    shortest = rng.integers(1, 9, shape, np.int32)
+    marks = [rng.random(shape) < 0.5 for _ in range(3)]
+    traced = Trace(*(jnp.asarray(leaf) for leaf in (reward, shortest, *marks)))
+    metrics = episode_metrics(traced)
+    assert set(np.asarray(metrics.visits).ravel()) >= {0, 1, 2, 3}
+    for i, agent in np.ndindex(40, 2):
+        by_step = [leaf[i, :, agent].tolist() for leaf in (reward, shortest, *marks)]
+        actual = [float(leaf[i, agent]) for leaf in metrics]
+        assert actual == pytest.approx(counted(*by_step), nan_ok=True)
+
+
+def counted(reward, shortest, unseen, dug, bumped):
+    """The fields of `EpisodeMetrics` from what happened to one agent, step by step."""
+    finds = [time for time, paid in enumerate(reward) if paid]
+    trips = list(pairwise(finds))
+    taken = [end - begin for begin, end in trips]
+    best = [shortest[begin] for begin, _ in trips]
+    blind = [sum(unseen[begin:end]) for begin, end in trips]
+    return [
+        sum(reward),
+        len(finds),
+        finds[0] + 1 if finds else len(reward),
+        *(np.mean(x) if trips else 0 for x in (taken, best)),
+        sum(best) / sum(taken) if trips else np.nan,
+        np.mean(blind) if trips else 0,
+        sum(dug),
+        sum(bumped),
+    ]
+
+
+def test_a_summary_by_hand():
+    rows = {  # two levels of two agents; the third of the four never finds it again
+        "episode_return": [[2, 3], [1, 4]],
+        "visits": [[2, 3], [1, 4]],
+        "first_find_steps": [[6, 4], [9, 5]],
+        "later_trip_steps": [[4, 2.5], [0, 1]],
+        "later_trip_shortest": [[2, 2], [0, 0.5]],
+        "path_ratio": [[0.5, 0.8], [np.nan, 0.5]],
+        "unseen_steps": [[3, 0], [0, 0]],
+        "digs": [[1, 0], [0, 0]],
+        "bumps": [[0, 8], [2, 2]],
+    }
+    metrics = EpisodeMetrics(**{name: jnp.asarray(rows[name], jnp.float32) for name in rows})
+    by_hand = {
+        "episode_return": 2.5,
+        "visits": 2.5,
+        "first_find_steps": 6,
+        "later_trip_steps": 2.5,
+        "later_trip_shortest": 1.5,
+        "path_ratio": 0.6,
+        "unseen_steps": 1,
+        "digs": 0.25,
+        "bumps": 3,
+        "return_standard_error": 0,  # both levels have a mean of 2.5
+        "memory_gain": 2,  # 6 + 4 + 5 by 4 + 2.5 + 1
+    }
+    assert summary(metrics) == pytest.approx(by_hand)
+    unequal = metrics._replace(episode_return=jnp.array([[1.0, 3.0], [5.0, 7.0]]))
+    assert summary(unequal)["return_standard_error"] == pytest.approx(8**0.5 / 2**0.5)
+
+
+def test_a_summary_says_none_where_there_is_nothing_to_tell():
+    names = EpisodeMetrics._fields
+    nothing = EpisodeMetrics(**dict.fromkeys(names, jnp.zeros((1, 2))))
+    nothing = nothing._replace(path_ratio=jnp.full((1, 2), jnp.nan))
+    told = summary(nothing)
+    later = {"later_trip_steps", "later_trip_shortest", "path_ratio", "unseen_steps"}
+    assert {name for name in told if told[name] is None} == later | {
+        "return_standard_error",
+        "memory_gain",
+    }
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+
+
+def test_the_gain_is_the_same_from_metrics_as_from_rewards():
+    env = gridmem.make("GridMem-9x9-v0")
+    levels = jax.tree.map(lambda leaf: leaf[:40], playing.batch("GridMem-9x9-v0", 0)[1])
+    actions = np.random.default_rng(0).integers(0, 4, (40, 64, 1), np.int32)
+    metrics = measure(env, levels, actions)
+    assert (np.asarray(metrics.visits) > 1).any()
+    stats = EpisodeStats(*(getattr(metrics, name).ravel() for name in EpisodeStats._fields))
+    assert memory_gain(metrics) == memory_gain(stats) > 0
