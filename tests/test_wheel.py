@@ -17,13 +17,17 @@ assert home.is_relative_to(sys.prefix), home
 assert (home / "assets").is_dir() and (home / "py.typed").is_file()
 heavy = {"jax", "pettingzoo", "flax", "pygame"} & sys.modules.keys()
 assert not heavy, heavy
-env = gymnasium.make("GridMem-9x9-v0")
+env = gymnasium.make("GridMem-9x9-v0", render_mode="rgb_array")
 obs, info = env.reset(seed=0)
 done = False
 while not done:
     obs, reward, terminated, truncated, info = env.step(env.action_space.sample())
     done = terminated or truncated
 print("played", info["steps"], "steps")
+
+from gridmem.envs.assets import asset
+assert asset("sprites.png").parent == home / "assets"
+assert len(set(map(tuple, env.render().reshape(-1, 3)))) > 20, "drawn in plain colours"
 """
 
 
@@ -54,10 +58,13 @@ def wheel(tmp_path_factory):
 def test_the_wheel_has_all_of_the_package_and_nothing_else(wheel):
     inside = set(zipfile.ZipFile(wheel).namelist())
     for folder, prefix in ((ROOT / "gridmem", "gridmem"), (ROOT / "assets", "gridmem/assets")):
-        files = [p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
-        assert {f"{prefix}/{p.relative_to(folder).as_posix()}" for p in files} <= inside
+        files = {p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+        files -= set((ROOT / "assets").glob("make_*.py"))  # they made the others
+        expected = {f"{prefix}/{p.relative_to(folder).as_posix()}" for p in files}
+        assert expected <= inside
+    assert not [name for name in inside if "make_" in name]
     assert "gridmem/py.typed" in inside
-    assert any(name.startswith("gridmem/assets/") for name in inside)
+    assert "gridmem/assets/sprites.png" in inside
     assert {name.split("/")[0] for name in inside if ".dist-info/" not in name} == {"gridmem"}
 
 

@@ -1,21 +1,18 @@
 """Maps and views as pictures: numpy only, no window.
 
-A picture is put together from an atlas, one small square picture per tile. Every tile differs
-from the others in brightness and shape as well as in colour, so that it reads in greyscale and
-with any kind of colour vision. The colours are Okabe and Ito's ("Color Universal Design", 2008).
+Every kind of tile differs from the others in brightness and shape as well as in colour, so that it
+reads in greyscale and with any kind of colour vision.
 """
-
-from functools import cache
 
 import numpy as np
 from jaxtyping import Bool, Integer, UInt8
 
 from gridmem.envs.types import Tile
+from gridmem.render.sprites import AGENTS, FACINGS, GOAL, GROUNDS, sprites
 
-FLOOR, WALL = (240, 238, 230), (52, 58, 68)
-ROCK, CRACK = (170, 130, 96), (120, 86, 58)
-GOAL, AGENT, EDGE = (230, 159, 0), (0, 114, 178), (20, 24, 30)
-SHADE, SHADE_SHARE = (24, 28, 40), 0.6  # what covers unseen cells, and how much of it
+NO_FACING = FACINGS - 1  # the id of `last_action` before the first
+PALE, DARK = (255, 255, 255), (16, 18, 28)  # of an outline: one of them shows on any ground
+_KINDS = np.array([0] * 8 + [1] * 6 + [2, 3])  # plain ones, and rare ones
 
 
 def draw(
@@ -23,62 +20,144 @@ def draw(
     positions: Integer[np.ndarray, "A 2"] | None = None,
     tile_px: int = 16,
     seen: Bool[np.ndarray, "H W"] | None = None,
+    *,
+    facing: Integer[np.ndarray, " A"] | None = None,
+    colours: Integer[np.ndarray, " A"] | None = None,
+    highlight: tuple[int, int, int] | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """A picture of a map or of a view.
+    """A picture of a map or of a view, the same for the same arguments.
 
     Args:
         tiles: tile ids, a whole map or one agent's view.
-        positions: cells (row, column) of the agents, drawn over whatever is there; None for a
-            view, which already shows them.
+        positions: cells (row, column) of the agents, drawn over whatever is there, the first on
+            top; None for tiles that already show them.
         tile_px: side of a cell in pixels.
-        seen: where False, the cell is shaded; None shades nothing.
+        seen: where False, the cell lies under fog; None means no fog.
+        facing: where each agent looks: an id of `Action`, or 4 for nowhere yet, as in
+            `last_action`; None means 4 for all.
+        colours: the number of each agent's colour; there are six, used in turn. None numbers the
+            agents from 0.
+        highlight: (row, column, side) of a square of cells to outline: an agent's cell and the
+            size of its view. It may reach beyond the map.
 
     Returns:
         Red, green and blue, of height H * tile_px and width W * tile_px.
 
     Raises:
-        ValueError: if `tile_px` is below 1.
+        ValueError: if `tile_px` is below 1, or a facing is none of 0..4.
     """
-    if tile_px < 1:
-        raise ValueError(f"tile_px is {tile_px}; it must be a whole number of pixels, 1 or more")
+    count = 0 if positions is None else len(positions)
+    facing = np.full(count, NO_FACING) if facing is None else facing
+    colours = np.arange(count) if colours is None else colours
+    cells, pieces = _shown(tiles, colour=0)
     if positions is not None:
-        tiles = tiles.copy()
-        tiles[positions[:, 0], positions[:, 1]] = Tile.AGENT
-    index = tiles.astype(np.intp)
-    if seen is not None:
-        index += len(Tile) * ~seen
-    # Row y of the picture of tile t is row t * tile_px + y of the atlas, so that a single `take`
-    # of whole pixel rows writes the picture in its final order.
-    rows = index[:, None, :] * tile_px + np.arange(tile_px)[None, :, None]
-    height, width = tiles.shape
-    return _atlas(tile_px).take(rows, axis=0).reshape(height * tile_px, width * tile_px, 3)
-
-
-@cache
-def _atlas(px: int) -> UInt8[np.ndarray, "rows row_bytes"]:
-    """Pixel rows of all tiles in the order of their ids, then of the same tiles shaded."""
-    # Distance of each pixel's centre from the tile's centre, in tiles.
-    across = np.abs((np.arange(px) + 0.5) / px - 0.5)
-    y, x = across[:, None], across[None, :]
-    disc = np.hypot(y, x)
-    edge = 0.08 if px >= 8 else 0.0  # on a smaller tile it would hide what it surrounds
-    stripes = (np.arange(px)[:, None] + np.arange(px)[None, :]) % max(px // 2, 2) < max(px // 8, 1)
-    pictures = {
-        Tile.FLOOR: [],
-        Tile.WALL: [(np.ones((px, px), bool), WALL)],
-        Tile.ROCK: [(np.ones((px, px), bool), ROCK), (stripes, CRACK)],
-        Tile.GOAL: [(y + x <= 0.5, EDGE), (y + x <= 0.5 - 1.25 * edge, GOAL)],
-        Tile.AGENT: [(disc <= 0.46, EDGE), (disc <= 0.46 - edge, AGENT)],
-    }
-    lit = np.stack([_paint(px, pictures[tile]) for tile in Tile])
-    shaded = np.round(lit * (1 - SHADE_SHARE) + np.array(SHADE) * SHADE_SHARE).astype(np.uint8)
-    return np.concatenate([lit, shaded]).reshape(-1, px * 3)
-
-
-def _paint(
-    px: int, layers: list[tuple[np.ndarray, tuple[int, int, int]]]
-) -> UInt8[np.ndarray, "px px 3"]:
-    picture = np.full((px, px, 3), FLOOR, np.uint8)
-    for where, colour in layers:
-        picture[where] = colour
+        cells = np.concatenate([cells, positions[::-1]])
+        pieces = np.concatenate([pieces, _agents(colours, facing)[::-1]])
+    picture = _composed(tiles, cells, pieces, tile_px, seen, kinds=positions is not None)
+    if highlight is not None:
+        _outline(picture, highlight, tile_px)
     return picture
+
+
+def draw_view(
+    view: UInt8[np.ndarray, "V V"], tile_px: int = 16, facing: int = NO_FACING, colour: int = 0
+) -> UInt8[np.ndarray, "v v 3"]:
+    """A picture of what one agent sees, and of nothing more: the floor has no marks to know it by.
+
+    Args:
+        view: tile ids, the agent itself at the centre.
+        tile_px: side of a cell in pixels.
+        facing: where it looks; see `draw`.
+        colour: the number of its colour. All others share another, as it cannot tell them apart.
+
+    Returns:
+        Red, green and blue, of side V * tile_px.
+
+    Raises:
+        ValueError: if `tile_px` is below 1, or `facing` is none of 0..4.
+    """
+    cells, pieces = _shown(view, colour + 1)
+    cells = np.concatenate([cells, np.full((1, 2), len(view) // 2)])
+    pieces = np.concatenate([pieces, _agents(np.array([colour]), np.array([facing]))])
+    return _composed(view, cells, pieces, tile_px, seen=None, kinds=False)
+
+
+def _composed(
+    tiles: UInt8[np.ndarray, "H W"],
+    cells: Integer[np.ndarray, "n 2"],
+    pieces: Integer[np.ndarray, " n"],
+    px: int,
+    seen: Bool[np.ndarray, "H W"] | None,
+    kinds: bool,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The grounds, with pieces over some cells; where two share a cell, the later one shows."""
+    if px < 1:
+        raise ValueError(f"tile_px is {px}; it must be a whole number of pixels, 1 or more")
+    art = sprites(px)
+    fog = np.zeros(tiles.shape, np.intp) if seen is None else (~seen).astype(np.intp)
+    ground = _grounds(tiles, kinds) + GROUNDS * fog
+    height, width = tiles.shape
+    # A single `take` of whole pixel rows of tiles writes the picture in its final order.
+    rows = ground[:, None, :] * px + np.arange(px)[None, :, None]
+    picture = art.ground.take(rows, axis=0).reshape(height, px, width, px, 3)
+    row, column = cells.T
+    piece = art.piece[fog[row, column], pieces].astype(np.uint16)
+    under, opacity = picture[row, :, column], piece[..., 3:]
+    picture[row, :, column] = (under * (255 - opacity) + piece[..., :3] * opacity + 127) // 255
+    return picture.reshape(height * px, width * px, 3)
+
+
+def _grounds(tiles: UInt8[np.ndarray, "H W"], kinds: bool) -> Integer[np.ndarray, "H W"]:
+    """The number of each cell's ground among the sprites; beyond the edge all goes on as it is."""
+    wall, rock = tiles == Tile.WALL, tiles == Tile.ROCK
+    solid = np.pad(wall | rock, 1, mode="edge").astype(np.intp)
+    up, right, down, left = solid[:-2, 1:-1], solid[1:-1, 2:], solid[2:, 1:-1], solid[1:-1, :-2]
+    kind = _kinds(*tiles.shape) if kinds else 0
+    of_floor = 4 * kind + up + 2 * left
+    of_wall = 31 - (up + 2 * right + 4 * down + 8 * left)
+    of_rock = 35 + 4 * kind - (up + 2 * down)
+    return np.select([wall, rock], [of_wall, of_rock], of_floor)
+
+
+def _kinds(height: int, width: int) -> Integer[np.ndarray, "height width"]:
+    """Which kind of floor each cell has, by a hash of its place: mostly the bare one, 0."""
+    row, column = np.arange(height, dtype=np.uint32)[:, None], np.arange(width, dtype=np.uint32)
+    hash = row * 0x9E3779B1 + column * 0x85EBCA77
+    hash = (hash ^ hash >> 15) * 0xC2B2AE3D
+    return _KINDS[hash >> 28]
+
+
+def _shown(
+    tiles: UInt8[np.ndarray, "H W"], colour: int
+) -> tuple[Integer[np.ndarray, "n 2"], Integer[np.ndarray, " n"]]:
+    """Cells and pieces of what the tiles show: goals, and agents without a facing."""
+    cells = np.argwhere(tiles >= Tile.GOAL)
+    is_goal = tiles[cells[:, 0], cells[:, 1]] == Tile.GOAL
+    agent = _agents(np.array([colour]), np.array([NO_FACING]))
+    return cells, np.where(is_goal, GOAL, agent)
+
+
+def _agents(
+    colours: Integer[np.ndarray, " A"], facing: Integer[np.ndarray, " A"]
+) -> Integer[np.ndarray, " A"]:
+    if facing.size and not (facing.min() >= 0 and facing.max() < FACINGS):
+        raise ValueError("a facing is none of 0 (up), 1 (right), 2 (down), 3 (left), 4 (none yet)")
+    return colours % len(AGENTS) * FACINGS + facing
+
+
+def _outline(picture: UInt8[np.ndarray, "h w 3"], square: tuple[int, int, int], px: int) -> None:
+    """Frames a square of cells, just outside of it."""
+    row, column, side = square
+    top, left = (row - side // 2) * px, (column - side // 2) * px
+    line = max(px // 8, 1)
+
+    def box(margin: int) -> tuple[slice, slice]:
+        def along(start: int) -> slice:
+            return slice(max(start - margin, 0), max(start + side * px + margin, 0))
+
+        return along(top), along(left)
+
+    inside = picture[box(0)].copy()
+    picture[box(2 * line)] = DARK
+    picture[box(line)] = PALE
+    picture[box(0)] = inside

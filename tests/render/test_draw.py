@@ -1,89 +1,308 @@
+import runpy
+
 import numpy as np
 import pytest
+from pictures import CAVE, FACING, GOLDEN, PICTURES, POSITIONS, part_seen, tiles_of
+from PIL import Image
 
+from gridmem.envs.assets import asset
 from gridmem.envs.types import Tile
-from gridmem.render.draw import AGENT, FLOOR, GOAL, ROCK, SHADE_SHARE, WALL, draw
+from gridmem.render import sprites
+from gridmem.render.draw import DARK, PALE, draw, draw_view
+from gridmem.render.sprites import AGENTS, FLOOR, FOG, GOLD, PIECE_FOG, ROCK, WALL
 
-EVERY_TILE = np.array([[tile for tile in Tile]], np.uint8)
-TILES = np.array([[1, 1, 1], [1, 0, 3], [2, 0, 1], [1, 1, 1]], np.uint8)
+EVERY_TILE = np.array([[0, 0, 1, 0, 0, 2, 0, 0, 3, 0, 0, 4, 0]], np.uint8)
+SIZES = [1, 2, 3, 5, 6, 7, 8, 12, 16, 33]
 
 
 def cell(picture, row, column, px):
     return picture[row * px : (row + 1) * px, column * px : (column + 1) * px]
 
 
+def linear(colours):
+    """sRGB made proportional to light."""
+    share = np.asarray(colours) / 255
+    return np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+
+
 def luminance(colours):
-    """Relative luminance of sRGB colours, by WCAG 2."""
-    linear = np.where(
-        colours <= 10.31475, colours / 3294.6, ((colours / 255 + 0.055) / 1.055) ** 2.4
-    )
-    return linear @ [0.2126, 0.7152, 0.0722]
+    """Relative luminance, by WCAG 2."""
+    return linear(colours) @ [0.2126, 0.7152, 0.0722]
 
 
-@pytest.mark.parametrize("px", [1, 2, 3, 7, 8, 16, 33])
+# The art, read by another PNG reader, and put together cell by cell.
+
+
+def art():
+    picture = np.asarray(Image.open(asset("sprites.png"))).astype(float)
+    return picture[:80].reshape(5, 16, 16, 16, 4).swapaxes(1, 2)
+
+
+def test_the_art_is_what_its_script_makes():
+    script = runpy.run_path(str(asset("make_sprites.py")))
+    expected = script["sheet"](16).reshape(5, 16, 16, 16, 4).swapaxes(1, 2)
+    np.testing.assert_array_equal(art(), expected)
+
+
+def blend(under, over, opacity):
+    return under * (1 - opacity / 255) + over * opacity / 255
+
+
+def kind_of(row, column):
+    hash = (row * 0x9E3779B1 + column * 0x85EBCA77) % 2**32
+    hash = ((hash ^ hash >> 15) * 0xC2B2AE3D) % 2**32
+    return [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 3][hash >> 28]
+
+
+def by_cells(tiles, pieces, seen):
+    """`draw` at 16 pixels; pieces: (row, column) -> row and column of the art."""
+    sheet = art()
+    height, width = tiles.shape
+    picture = np.zeros((height * 16, width * 16, 3))
+    for (row, column), tile in np.ndenumerate(tiles):
+
+        def solid(down, right, row=row, column=column):
+            row, column = (row + down) % height, (column + right) % width
+            return tiles[row, column] in (Tile.WALL, Tile.ROCK)
+
+        kind = kind_of(row, column)
+        sides = [0 if solid(*way) else 1 for way in [(-1, 0), (0, 1), (1, 0), (0, -1)]]
+        if tile == Tile.WALL:
+            # In the ring, what lies beyond the map is as the ring is.
+            sides[0] *= row > 0
+            sides[1] *= column < width - 1
+            sides[2] *= row < height - 1
+            sides[3] *= column > 0
+            look = sheet[1, sides[0] + 2 * sides[1] + 4 * sides[2] + 8 * sides[3]]
+        elif tile == Tile.ROCK:
+            look = sheet[2, 4 * kind + sides[0] + 2 * sides[2]]
+        else:
+            look = sheet[0, 4 * kind + 1 - sides[0] + 2 * (1 - sides[3])]
+        look, fog = look[..., :3], sheet[4, 15]
+        dim = 0 if seen[row, column] else fog[..., 3:]
+        look = blend(look, fog[..., :3], dim)
+        if (row, column) in pieces:
+            piece = sheet[pieces[row, column]]
+            colour = blend(piece[..., :3], fog[..., :3], dim * PIECE_FOG)
+            look = blend(look, colour, piece[..., 3:])
+        cell(picture, row, column, 16)[:] = look
+    return picture
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_picture_is_put_together_from_the_art(seed):
+    rng = np.random.default_rng(seed)
+    tiles = rng.choice(4, (13, 17), p=[0.5, 0.2, 0.2, 0.1]).astype(np.uint8)
+    tiles[[0, -1]] = tiles[:, [0, -1]] = Tile.WALL
+    seen = rng.random(tiles.shape) < 0.5
+    positions = np.stack([rng.integers(1, 12, 9), rng.integers(1, 16, 9)], axis=1)
+    facing = rng.integers(0, 5, 9)
+    pieces = {(row, column): (3, 15) for row, column in np.argwhere(tiles == Tile.GOAL)}
+    for agent in reversed(range(9)):  # the first is on top
+        colour = agent % 6
+        pieces[tuple(positions[agent])] = 3 + colour // 3, 5 * (colour % 3) + facing[agent]
+    picture = draw(tiles, positions, 16, seen, facing=facing)
+    np.testing.assert_allclose(picture, by_cells(tiles, pieces, seen), atol=1.5)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_golden_pictures(name, tmp_path):
+    expected = np.asarray(Image.open(GOLDEN / f"{name}.png")).astype(int)
+    actual = PICTURES[name]()
+    assert actual.shape == expected.shape
+    far = np.abs(actual - expected)
+    if far.max() > 2:
+        Image.fromarray(actual).save(tmp_path / f"{name}.png")
+        pytest.fail(f"{(far.max(-1) > 2).sum()} pixels differ: see {tmp_path / name}.png")
+
+
+def test_every_golden_picture_is_compared():
+    assert {path.stem for path in GOLDEN.iterdir()} == set(PICTURES)
+
+
+@pytest.mark.parametrize("px", SIZES)
 def test_size_and_dtype(px):
-    picture = draw(TILES, tile_px=px)
-    assert picture.shape == (4 * px, 3 * px, 3)
+    tiles = tiles_of(CAVE)
+    picture = draw(tiles, POSITIONS, px, part_seen(), facing=FACING, highlight=(0, 0, 3))
+    assert picture.shape == (9 * px, 15 * px, 3)
     assert picture.dtype == np.uint8
+    assert draw_view(tiles[:5, :5], px).shape == (5 * px, 5 * px, 3)
 
 
-@pytest.mark.parametrize("px", [1, 2, 3, 7, 8, 16, 33])
+@pytest.mark.parametrize("px", SIZES)
 def test_every_tile_shows_its_colour_at_its_place(px):
     picture = draw(EVERY_TILE, tile_px=px)
-    colours = {Tile.FLOOR: FLOOR, Tile.WALL: WALL, Tile.GOAL: GOAL, Tile.AGENT: AGENT}
-    for tile, colour in colours.items():
-        assert (cell(picture, 0, tile, px)[px // 2, px // 2] == colour).all()
-    if px > 1:
-        assert (cell(picture, 0, Tile.ROCK, px) == ROCK).all(axis=-1).any()
+    for tile, colour in enumerate([FLOOR, WALL, ROCK, GOLD, AGENTS[0]]):
+        shown = cell(picture, 0, max(3 * tile - 1, 0), px).reshape(-1, 3).astype(int)
+        assert (np.abs(shown - colour).sum(axis=-1) < 30).mean() > 0.05
 
 
-@pytest.mark.parametrize("px", [1, 2, 3, 7, 8, 16, 33])
-@pytest.mark.parametrize("seen", [None, False])
+@pytest.mark.parametrize("px", SIZES)
+@pytest.mark.parametrize("seen", [True, False])
 def test_tiles_differ_in_brightness_too(px, seen):
-    seen = None if seen is None else np.zeros((1, len(Tile)), bool)
-    picture = draw(EVERY_TILE, tile_px=px, seen=seen)
-    light = np.sort([luminance(cell(picture, 0, tile, px)).mean() for tile in Tile])
+    picture = draw(EVERY_TILE, tile_px=px, seen=np.full(EVERY_TILE.shape, seen))
+    columns = 0, 2, 5, 8, 11
+    light = np.sort([luminance(cell(picture, 0, column, px)).mean() for column in columns])
     assert np.diff(light).min() > 0.005
 
 
-def test_a_drawn_map_is_made_of_its_cells():
-    px = 5
-    picture = draw(TILES, tile_px=px)
-    for (row, column), tile in np.ndenumerate(TILES):
-        np.testing.assert_array_equal(
-            cell(picture, row, column, px), draw(np.array([[tile]], np.uint8), tile_px=px)
-        )
+def test_the_colours_of_agents_differ_without_red_or_green():
+    # Machado, Oliveira and Fernandes 2009: how deuteranopes and protanopes see linear RGB.
+    for matrix in (
+        [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+        [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    ):
+        colours = np.clip(linear([*AGENTS, FLOOR]) @ np.transpose(matrix), 0, 1) ** (1 / 2.4)
+        far = np.linalg.norm(colours[:, None] - colours[None], axis=-1) + 9 * np.eye(7)
+        assert far.min() > 0.1
 
 
-def test_agents_are_drawn_over_goals_and_the_map_stays_as_it_was():
-    kept = TILES.copy()
-    expected = TILES.copy()
-    expected[1, 1] = expected[1, 2] = Tile.AGENT
-    picture = draw(TILES, np.array([[1, 2], [1, 1]]))
-    np.testing.assert_array_equal(picture, draw(expected))
-    np.testing.assert_array_equal(TILES, kept)
+def test_facings_and_colours_differ_also_at_8_pixels():
+    floor = np.zeros((1, 1), np.uint8)
+    here = np.zeros((1, 2), np.int64)
+    for px in (8, 16):
+        looks = {
+            draw(floor, here, px, facing=np.array([f]), colours=np.array([c])).tobytes()
+            for f in range(5)
+            for c in range(6)
+        }
+        assert len(looks) == 30
 
 
-def test_the_unseen_is_shaded():
-    seen = np.ones(TILES.shape, bool)
-    seen[1, 1:] = False
-    plain, shaded = draw(TILES), draw(TILES, seen=seen)
+def test_colours_follow_the_number_of_the_agent_and_begin_anew_after_six():
+    tiles, row = np.zeros((1, 8), np.uint8), np.zeros(8, int)
+    positions = np.stack([row, np.arange(8)], axis=1)
+    plain = draw(tiles, positions, 1)
+    np.testing.assert_array_equal(plain[0], [*AGENTS, *AGENTS[:2]])
+    given = draw(tiles, positions, 1, colours=np.arange(8)[::-1])
+    np.testing.assert_array_equal(given[0], plain[0, ::-1])
+
+
+def test_the_first_agent_is_on_top_and_agents_hide_goals():
+    tiles = np.array([[Tile.GOAL]], np.uint8)
+    here = np.zeros((3, 2), np.int64)
+    np.testing.assert_array_equal(draw(tiles, here), draw(tiles * 0, here[:1]))
+
+
+def test_a_view_shows_the_agent_itself_and_all_others_alike():
+    view = np.zeros((3, 3), np.uint8)
+    view[1, 1] = view[0, 0] = view[2, 1] = Tile.AGENT
+    picture = draw_view(view, 16, facing=2, colour=4)
+    floor, here = np.zeros((1, 1), np.uint8), np.zeros((1, 2), np.int64)
+    own = draw(floor, here, facing=np.array([2]), colours=np.array([4]))
+    other = draw(floor, here, colours=np.array([5]))
+    np.testing.assert_array_equal(cell(picture, 1, 1, 16), own)
+    np.testing.assert_array_equal(cell(picture, 0, 0, 16), other)
+    np.testing.assert_array_equal(cell(picture, 2, 1, 16), other)
+
+
+def test_a_view_tells_nothing_of_where_it_is():
+    # All empty floors look alike, also in pictures of tiles that show their agents themselves.
+    view = np.zeros((5, 5), np.uint8)
+    for picture in (draw_view(view), draw(view)):
+        np.testing.assert_array_equal(cell(picture, 0, 0, 16), cell(picture, 4, 3, 16))
+
+
+def test_tiles_that_show_their_agents():
+    view = np.array([[0, 4], [4, 1]], np.uint8)
+    picture = draw(view)
+    np.testing.assert_array_equal(cell(picture, 0, 1, 16), cell(picture, 1, 0, 16))
+    assert (cell(picture, 0, 1, 16) == AGENTS[0]).all(-1).any()
+
+
+def test_fog_covers_what_is_not_seen():
+    seen = part_seen()
+    plain, fogged = (draw(tiles_of(CAVE), tile_px=16, seen=s) for s in (None, seen))
     for (row, column), visible in np.ndenumerate(seen):
-        before, after = cell(plain, row, column, 16), cell(shaded, row, column, 16)
+        before, after = cell(plain, row, column, 16), cell(fogged, row, column, 16)
         if visible:
             np.testing.assert_array_equal(before, after)
         else:
-            assert np.ptp(after.astype(int)) <= np.ptp(before.astype(int)) * (1 - SHADE_SHARE) + 20
             assert luminance(after).mean() < luminance(before).mean()
+            assert np.ptp(after, axis=(0, 1)).max() < np.ptp(before, axis=(0, 1)).max()
 
 
-def test_pictures_are_fresh_and_writable():
-    first = draw(TILES)
+@pytest.mark.parametrize("px", [4, 8, 16])
+def test_a_highlight_frames_its_square_and_changes_nothing_else(px):
+    tiles, line = np.zeros((9, 9), np.uint8), max(px // 8, 1)
+    plain, framed = draw(tiles, tile_px=px), draw(tiles, tile_px=px, highlight=(3, 4, 3))
+    changed = (plain != framed).any(axis=-1)
+    expected = np.zeros_like(changed)
+    expected[2 * px - 2 * line : 5 * px + 2 * line, 3 * px - 2 * line : 6 * px + 2 * line] = True
+    expected[2 * px : 5 * px, 3 * px : 6 * px] = False
+    np.testing.assert_array_equal(changed, expected)
+    np.testing.assert_array_equal(framed[2 * px - 1, 3 * px], PALE)
+    np.testing.assert_array_equal(framed[5 * px + 2 * line - 1, 6 * px], DARK)
+
+
+@pytest.mark.parametrize("square", [(0, 0, 5), (8, 8, 5), (4, 4, 99), (20, -20, 3)])
+def test_a_highlight_may_reach_beyond_the_map(square):
+    tiles = np.zeros((9, 9), np.uint8)
+    big = np.zeros((129, 129), np.uint8)
+    around = draw(big, tile_px=8, highlight=(square[0] + 60, square[1] + 60, square[2]))
+    np.testing.assert_array_equal(
+        draw(tiles, tile_px=8, highlight=square), around[480 : 69 * 8, 480 : 69 * 8]
+    )
+
+
+def test_the_same_arguments_give_the_same_picture_and_stay_as_they_were():
+    tiles, positions, seen, facing = tiles_of(CAVE), POSITIONS.copy(), part_seen(), FACING.copy()
+    first = draw(tiles, positions, 16, seen, facing=facing, highlight=(3, 3, 5))
     kept = first.copy()
     first[:] = 0
-    np.testing.assert_array_equal(draw(TILES), kept)
+    again = draw(tiles, positions, 16, seen, facing=facing, highlight=(3, 3, 5))
+    np.testing.assert_array_equal(again, kept)
+    np.testing.assert_array_equal(tiles, tiles_of(CAVE))
+    np.testing.assert_array_equal(positions, POSITIONS)
+    np.testing.assert_array_equal(seen, part_seen())
+    np.testing.assert_array_equal(facing, FACING)
+
+
+@pytest.fixture
+def no_atlas(monkeypatch):
+    monkeypatch.setattr(sprites, "ATLAS", "nosuch.png")
+    for cached in (sprites.sprites, sprites._atlas):
+        cached.cache_clear()
+    yield
+    for cached in (sprites.sprites, sprites._atlas):
+        cached.cache_clear()
+
+
+@pytest.mark.usefixtures("no_atlas")
+@pytest.mark.parametrize("px", [1, 8, 16])
+def test_plain_colours_where_there_is_no_atlas(px):
+    seen = np.array([[True, True, True, True, True, False]])
+    tiles, agent = np.array([[0, 1, 2, 3, 0, 0]], np.uint8), np.array([[0, 4]])
+    picture = draw(tiles, agent, px, seen, colours=np.array([3]))
+    colours = [
+        FLOOR,
+        WALL,
+        ROCK,
+        GOLD,
+        AGENTS[3],
+        np.round(blend(*np.array([FLOOR, FOG[:3]]), FOG[3])),
+    ]
+    for column, colour in enumerate(colours):
+        assert (cell(picture, 0, column, px) == np.array(colour)).all()
+
+
+def test_a_damaged_atlas_is_named(no_atlas, monkeypatch, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(asset("sprites.png").read_bytes()[:-20])
+    monkeypatch.setattr(sprites, "ATLAS", str(broken))
+    with pytest.raises(ValueError, match=r"broken\.png is damaged"):
+        draw(tiles_of(CAVE))
 
 
 def test_a_tile_of_no_pixels_is_refused():
     with pytest.raises(ValueError, match="tile_px is 0; it must be a whole number of pixels"):
-        draw(TILES, tile_px=0)
+        draw(tiles_of(CAVE), tile_px=0)
+
+
+@pytest.mark.parametrize("facing", [-1, 5])
+def test_a_facing_that_is_none_is_refused(facing):
+    view = np.zeros((3, 3), np.uint8)
+    with pytest.raises(ValueError, match="a facing is none of 0"):
+        draw(view, np.array([[1, 1]]), facing=np.array([facing]))
+    with pytest.raises(ValueError, match="a facing is none of 0"):
+        draw_view(view, facing=facing)
