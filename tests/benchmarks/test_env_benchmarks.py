@@ -1,8 +1,8 @@
-"""Speed of the environments: `uv run pytest tests/benchmarks --benchmark-only`.
+"""Speed of every id: `uv run python tests/benchmarks/env_table.py` runs this and prints a table.
 
-With --benchmark-json=FILE, `extra_info` says how long compilation took (timed apart, uncached),
-how large a state is, and how many environments were stepped or reset in a second. All outputs of
-every step are returned from the scan, so that none of them is optimised away.
+With --benchmark-json=FILE, `extra_info` says how long tracing and compiling took (timed apart,
+uncached), how large a state is, and how many environments were stepped or reset in a second. All
+outputs of every step are returned from the scan, so that none of them is optimised away.
 """
 
 import time
@@ -14,7 +14,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 import gridmem
 
-NUM_ENVS, NUM_STEPS = 1024, 100
+NUM_ENVS, NUM_STEPS = 4096, 100
 
 
 @pytest.fixture(autouse=True)
@@ -34,18 +34,19 @@ def keys():
 
 def compiled(benchmark, function, *arguments):
     """The function compiled for the arguments; the seconds that took are noted."""
-    lowered = jax.jit(function).lower(*arguments)
     begin = time.perf_counter()
-    program = lowered.compile()
+    program = jax.jit(function).lower(*arguments).compile()
     benchmark.extra_info["compile_seconds"] = round(time.perf_counter() - begin, 2)
     return program
 
 
-def note(benchmark, state, num_steps):
+def note(benchmark, env_id, kind, state, num_steps):
     """Records what the times refer to."""
     num_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     seconds = benchmark.stats.stats.median
     benchmark.extra_info |= {
+        "env_id": env_id,
+        "kind": kind,
         "num_envs": NUM_ENVS,
         "state_bytes_per_env": num_bytes // NUM_ENVS,
         "env_per_second": round(num_steps * NUM_ENVS / seconds),
@@ -59,7 +60,7 @@ def test_reset_of_a_batch(benchmark, keys, env_id):
     env = gridmem.make(env_id)
     reset = compiled(benchmark, jax.vmap(env.reset), keys)
     state, _ = benchmark(lambda: jax.block_until_ready(reset(keys)))
-    note(benchmark, state, 1)
+    note(benchmark, env_id, "reset", state, 1)
 
 
 @pytest.mark.parametrize("env_id", gridmem.CONFIGS)
@@ -74,4 +75,4 @@ def test_steps_of_a_batch(benchmark, keys, env_id):
 
     run = compiled(benchmark, steps, state, actions)
     benchmark(lambda: jax.block_until_ready(run(state, actions)))
-    note(benchmark, state, NUM_STEPS)
+    note(benchmark, env_id, "step", state, NUM_STEPS)

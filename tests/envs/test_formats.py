@@ -1,13 +1,17 @@
 """Observation formats, by hand and in both single-step faces."""
 
+import warnings
+
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
-from pettingzoo.test import parallel_api_test
 
 import gridmem
 from gridmem.envs.gymnasium_env import GridMemEnv
+
+with warnings.catch_warnings(action="ignore"):  # it imports an environment of its own the old way
+    from pettingzoo.test import parallel_api_test
 
 SMALL = "GridMem-9x9-v0"
 ROWS = ["######", "#0.G.#", "######"]

@@ -1,0 +1,26 @@
+"""What a figure was measured on, in a line to stand beside it."""
+
+import os
+import platform
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import jax
+
+
+def machine(*packages: str) -> str:
+    """Date, device, and the versions of Python, JAX and the packages named."""
+    device = jax.devices()[0]
+    where = f"{os.cpu_count()} x {cpu_model()}" if device.platform == "cpu" else device.device_kind
+    versions = ", ".join(f"{name} {version(name)}" for name in ("jax", "numpy", *packages))
+    today = date.today().isoformat()
+    return f"{today}, {device.platform}, {where}, Python {platform.python_version()}, {versions}"
+
+
+def cpu_model() -> str:
+    """The processor's name where Linux tells it, else its architecture."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
