@@ -5,7 +5,7 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Integer, Key
+from jaxtyping import Array, Bool, Integer, Key
 
 from gridmem.envs.maps import Map, NoiseMap, place
 from gridmem.envs.rules import act
@@ -139,7 +139,7 @@ class Env:
             last_reward=jnp.zeros(num_agents, jnp.float32),
             time=jnp.int32(0),
         )
-        return state, self._timestep(state, jnp.bool_(False))
+        return state, self.observe(state, jnp.bool_(False))
 
     def reset(self, key: Key[Array, ""]) -> tuple[State, TimeStep]:
         """Begins an episode on a level drawn from the key."""
@@ -172,9 +172,10 @@ class Env:
             last_reward=outcome.reward,
             time=state.time + 1,
         )
-        return state, self._timestep(state, outcome.terminated)
+        return state, self.observe(state, outcome.terminated)
 
-    def _timestep(self, state: State, terminated: Array) -> TimeStep:
+    def observe(self, state: State, terminated: Bool[Array, ""]) -> TimeStep:
+        """What agents are told of a state; `terminated` is whether the task has ended."""
         each = (self.num_agents,)
         tiles, position = state.world.tiles, state.world.position
         view = views(tiles, position, self.view_size)

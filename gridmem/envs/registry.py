@@ -73,7 +73,7 @@ def nearest(name: Any, known: Any) -> str:
 
 
 def register_with_gymnasium() -> None:
-    """Makes every id known to `gymnasium.make`."""
+    """Makes every id known to `gymnasium.make` and `gymnasium.make_vec`."""
     import gymnasium
 
     for id in CONFIGS:
@@ -81,5 +81,6 @@ def register_with_gymnasium() -> None:
             gymnasium.register(
                 id=id,
                 entry_point="gridmem.envs.gymnasium_env:GridMemEnv",
+                vector_entry_point="gridmem.envs.gymnasium_vector_env:GridMemVectorEnv",
                 kwargs={"env_id": id},  # `id` would clash with an argument of `make_vec`
             )

@@ -192,7 +192,8 @@ for mistake in {list(MISTAKES)}:
     try:
         answers[mistake] = "nothing", repr(eval(mistake))
     except Exception as error:
-        answers[mistake] = type(error).__name__, str(error)
+        kind = ValueError if isinstance(error, ValueError) else type(error)
+        answers[mistake] = kind.__name__, str(error)
 print(json.dumps(answers))
 """
     done = subprocess.run(

@@ -1,0 +1,78 @@
+"""Spaces that look like gymnax's, so that gymnax need not be installed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from gymnasium import spaces
+from jaxtyping import Array, Bool
+
+
+@dataclass(frozen=True)
+class Discrete:
+    """The whole numbers from 0 to n - 1, as int32."""
+
+    n: int
+    shape: tuple[int, ...] = ()
+    dtype: Any = jnp.int32
+
+    def sample(self, key: Array) -> Array:
+        """A uniformly random one."""
+        return jax.random.randint(key, self.shape, 0, self.n, self.dtype)
+
+    def contains(self, x: Any) -> Bool[Array, ""]:
+        """Whether it is one of them."""
+        return (jnp.asarray(x) >= 0) & (jnp.asarray(x) < self.n)
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """Arrays whose elements lie between bounds, which belong to it."""
+
+    low: Any
+    high: Any
+    shape: tuple[int, ...]
+    dtype: Any
+
+    def sample(self, key: Array) -> Array:
+        """A uniformly random one."""
+        if jnp.issubdtype(self.dtype, jnp.integer):
+            high = jnp.asarray(self.high, jnp.int32) + 1
+            return jax.random.randint(key, self.shape, self.low, high).astype(self.dtype)
+        return jax.random.uniform(key, self.shape, self.dtype, self.low, self.high)
+
+    def contains(self, x: Any) -> Bool[Array, ""]:
+        """Whether all elements lie between the bounds."""
+        return jnp.all((jnp.asarray(x) >= self.low) & (jnp.asarray(x) <= self.high))
+
+
+@dataclass(frozen=True, eq=False)
+class Dict:
+    """Dicts or records, each part of them from a space of its own."""
+
+    spaces: Mapping[str, Any]
+
+    def sample(self, key: Array) -> dict[str, Any]:
+        """A uniformly random one, as a dict."""
+        return {
+            name: space.sample(jax.random.fold_in(key, i))
+            for i, (name, space) in enumerate(self.spaces.items())
+        }
+
+    def contains(self, x: Any) -> Bool[Array, ""]:
+        """Whether all parts are in their spaces."""
+        parts = x if isinstance(x, Mapping) else x._asdict()
+        within = [space.contains(parts[name]) for name, space in self.spaces.items()]
+        return jnp.all(jnp.array(within))
+
+
+def as_gymnax(space: spaces.Space[Any]) -> Discrete | Box | Dict:
+    """The same space in this form."""
+    if isinstance(space, spaces.Discrete):
+        return Discrete(int(space.n))
+    if isinstance(space, spaces.Box):
+        return Box(space.low, space.high, space.shape, space.dtype)
+    assert isinstance(space, spaces.Dict), space
+    return Dict({name: as_gymnax(part) for name, part in space.spaces.items()})
