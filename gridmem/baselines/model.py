@@ -1,6 +1,6 @@
 """The actor-critic: an encoder, blocks of mixer and feed-forward, two heads."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -8,11 +8,20 @@ from flax import nnx
 from jaxtyping import Array, Float, Float32, Int
 
 from gridmem.baselines.config import ModelConfig
-from gridmem.baselines.mixers import make_mixer
+from gridmem.baselines.mixers import ExplainingMixer, make_mixer
 from gridmem.envs.types import Observation, Tile
 
 Caches = list[Any]
 EMBED_STD = 0.02  # small, so that the first policy is nearly uniform
+
+
+class Explained(NamedTuple):
+    """What `step` gives for B streams, and what L mixers drew it from: weights of S slots."""
+
+    logits: Float32[Array, "B actions"]
+    value: Float32[Array, " B"]
+    caches: Caches
+    weights: Float32[Array, "B L S"] | None  # see `ExplainingMixer`; None if it has none to show
 
 
 class Norm(nnx.Module):
@@ -61,6 +70,16 @@ class Block(nnx.Module):
         mixed, cache = self.mixer.step(self.mixer_norm(x), cache, segment)
         x = x + mixed
         return x + self.ff(self.ff_norm(x)), cache
+
+    def explain(
+        self, x: Array, cache: Any, segment: Array | None
+    ) -> tuple[Array, Any, Array | None]:
+        """What `step` gives, and the mixer's weights if it has some to show."""
+        if not isinstance(self.mixer, ExplainingMixer):
+            return *self.step(x, cache, segment), None
+        mixed, cache, weights = self.mixer.explain(self.mixer_norm(x), cache, segment)
+        x = x + mixed
+        return x + self.ff(self.ff_norm(x)), cache, weights
 
     def sequence(self, x: Array, cache: Any, segments: Array | None) -> Array:
         """A sequence of tokens per stream."""
@@ -121,6 +140,20 @@ class ActorCritic(nnx.Module):
             x, cache = block.step(x, cache, segment)
             seen.append(cache)
         return *self._heads(x), seen
+
+    def explain(
+        self, obs: Observation, caches: Caches, segment: Int[Array, " B"] | None = None
+    ) -> Explained:
+        """What `step` gives, and which of the tokens so far each layer drew on."""
+        x = self._embed(obs)
+        seen, shown = [], []
+        for block, cache in zip(self.blocks, caches, strict=True):
+            x, cache, weights = block.explain(x, cache, segment)
+            seen.append(cache)
+            shown.append(weights)
+        logits, value = self._heads(x)
+        layers = [weights for weights in shown if weights is not None]
+        return Explained(logits, value, seen, jnp.stack(layers, axis=1) if layers else None)
 
     def sequence(
         self, obs: Observation, caches: Caches, segments: Int[Array, "B T"] | None = None

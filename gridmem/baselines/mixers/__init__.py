@@ -3,7 +3,7 @@
 from typing import Any, Protocol, runtime_checkable
 
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Float32, Int
 
 from gridmem.baselines.config import ModelConfig
 from gridmem.baselines.mixers.attention import Attention
@@ -38,6 +38,22 @@ class Mixer(Protocol):
         self, x: Float[Array, "B T D"], cache: Cache, segments: Int[Array, "B T"] | None = None
     ) -> Float[Array, "B T D"]:
         """Takes in T tokens per stream at once, after those that the cache has seen."""
+        ...
+
+
+@runtime_checkable
+class ExplainingMixer(Mixer, Protocol):
+    """A mixer that can tell which tokens it draws on; those that cannot have no `explain`."""
+
+    def explain(
+        self, x: Float[Array, "B D"], cache: Cache, segment: Int[Array, " B"] | None = None
+    ) -> tuple[Float[Array, "B D"], Cache, Float32[Array, "B S"]]:
+        """What `step` gives, and a weight for each token that the cache has room for.
+
+        Slot s is the token that came s-th since the cache was empty, the last one being that of
+        this step. Weights are 0 or more and sum to 1; slots that are empty, or of another
+        segment, have 0.
+        """
         ...
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Float32, Int
 
 from gridmem.baselines.config import ModelConfig
 
@@ -63,6 +63,25 @@ class Attention(nnx.Module):
         segment: Int[Array, " B"] | None = None,
     ) -> tuple[Float[Array, "B D"], AttentionCache]:
         """See `Mixer`."""
+        query, cache, visible = self._take(x, cache, segment)
+        return self._finish(attend(query, cache.key, cache.value, visible))[:, 0], cache
+
+    def explain(
+        self,
+        x: Float[Array, "B D"],
+        cache: AttentionCache,
+        segment: Int[Array, " B"] | None = None,
+    ) -> tuple[Float[Array, "B D"], AttentionCache, Float32[Array, "B S"]]:
+        """See `ExplainingMixer`; the weights are the mean over the heads."""
+        query, cache, visible = self._take(x, cache, segment)
+        mixed = self._finish(attend(query, cache.key, cache.value, visible))[:, 0]
+        weights = attention_weights(query, cache.key, visible)
+        return mixed, cache, jnp.mean(weights, axis=(1, 2, 3))
+
+    def _take(
+        self, x: Float[Array, "B D"], cache: AttentionCache, segment: Int[Array, " B"] | None
+    ) -> tuple[Float[Array, "B 1 H d"], AttentionCache, Bool[Array, "b 1 S"]]:
+        """A token's query, the cache that has taken in the token, and the slots that it sees."""
         _check_segments(cache, segment)
         query, key, value = self._project(x[:, None], cache.used[None])
         at, segments = cache.used, cache.segment
@@ -76,7 +95,7 @@ class Attention(nnx.Module):
             segment=segments,
             used=at + 1,
         )
-        return self._finish(attend(query, cache.key, cache.value, visible))[:, 0], cache
+        return query, cache, visible
 
     def sequence(
         self,
@@ -160,11 +179,18 @@ def attend(
     The queries that share a key head are stacked, so that each product is one large matrix
     product per stream: on a CPU about twice as fast as `jax.nn.dot_product_attention`.
     """
-    batch, num_queries, num_heads, head_dim = query.shape
+    weights = attention_weights(query, key, visible).astype(value.dtype)
+    attended = jnp.einsum("bktgs,bskd->btkgd", weights, value)
+    return attended.reshape(query.shape)
+
+
+def attention_weights(
+    query: Float[Array, "B T H d"], key: Float[Array, "B S K d"], visible: Bool[Array, "b T S"]
+) -> Float32[Array, "B K T G S"]:
+    """How much each query attends to each key, G = H / K of them to a key head: rows sum to 1."""
+    batch, num_queries, _, head_dim = query.shape
     num_kv_heads = key.shape[2]
     grouped = query.reshape(batch, num_queries, num_kv_heads, -1, head_dim)
     scores = jnp.einsum("btkgd,bskd->bktgs", grouped, key, preferred_element_type=jnp.float32)
     scores = jnp.where(visible[:, None, :, None, :], scores / np.float32(head_dim**0.5), -1e30)
-    weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
-    attended = jnp.einsum("bktgs,bskd->btkgd", weights, value)
-    return attended.reshape(batch, num_queries, num_heads, head_dim)
+    return jax.nn.softmax(scores, axis=-1)

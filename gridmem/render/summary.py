@@ -1,0 +1,127 @@
+"""One picture of an episode: the cave once for each of some trips, with the way that was taken."""
+
+from math import ceil
+
+import numpy as np
+from jaxtyping import Integer, UInt8
+
+from gridmem.envs.env import Env
+from gridmem.envs.types import Level
+from gridmem.render.font import ADVANCE, cut, draw_text, text_px
+from gridmem.render.paint import ACCENT, BACK, BAR, EDGE, MUTED, TEXT, fill, paste
+from gridmem.render.trips import Trip, seen_cells, trips
+from gridmem.render.way import draw_way, way_colour
+
+Picture = UInt8[np.ndarray, "h w 3"]
+COLUMNS, SHOWN = 4, 8  # caves in a row, and in all
+CAVE_PX, CAPTION_PX = 440, 320  # side of a cave at most, and the least width for its caption
+PAD, GAP, HEAD, CAPTION, CHART = 32, 28, 56, 30, 150  # pixels
+
+
+def episode_picture(
+    env: Env,
+    level: Level,
+    actions: Integer[np.ndarray, "T A"],
+    agent: int = 0,
+    title: str = "",
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The first trips of an agent and its last ones, each on a map of its own.
+
+    A map is lit where the agent had seen it by the end of the trip. The way is dark where it
+    begins and bright where it ends. Below, a bar for each trip of the episode shows its steps,
+    and how many of them the shortest path would have taken.
+
+    Args:
+        env: the environment.
+        level: where the episode was played.
+        actions: what all agents did.
+        agent: whose trips.
+        title: a heading; how many finds there were, if not given.
+
+    Raises:
+        ValueError: if there are too many actions, or none.
+    """
+    made = trips(env, level, actions, agent)
+    finds = sum(trip.found for trip in made)
+    title = title or f"{finds} find{'s' * (finds != 1)} in {len(actions)} steps"
+    shown = _shown(len(made))
+    caves = _caves(env, made, shown, agent)
+    high, cave_width = len(caves[0]) + GAP, caves[0].shape[1]
+    wide = max(cave_width, CAPTION_PX) + GAP
+    rows, columns = ceil(len(shown) / COLUMNS), max(min(len(shown), COLUMNS), 2)
+    foot = PAD + HEAD + rows * (high + CAPTION)
+    picture = np.empty((foot + CHART + PAD, 2 * PAD - GAP + columns * wide, 3), np.uint8)
+    fill(picture, 0, 0, *picture.shape[:2], BACK)
+    _heading(picture, title)
+    for place, (number, cave) in enumerate(zip(shown, caves, strict=True)):
+        top = PAD + HEAD + place // COLUMNS * (high + CAPTION)
+        left = PAD + place % COLUMNS * wide
+        _caption(picture, number, made[number], top, left, wide - GAP)
+        paste(picture, cave, top + CAPTION, left + (wide - GAP - cave_width) // 2)
+    _chart(picture[foot : foot + CHART, PAD:-PAD], made)
+    return picture
+
+
+def _shown(count: int) -> list[int]:
+    """The numbers of all trips or, if they are many, of the first and the last ones."""
+    if count <= SHOWN:
+        return list(range(count))
+    first = SHOWN // 2
+    return [*range(first), *range(count - SHOWN + first, count)]
+
+
+def _caves(env: Env, made: list[Trip], shown: list[int], agent: int) -> list[Picture]:
+    height, width = made[0].tiles.shape
+    px = min(max(CAVE_PX // max(height, width), 1), 32)
+    px -= px % 8 if px > 16 else 0  # sizes at which the sprites are sharp
+    seen, caves = np.zeros((height, width), bool), []
+    for number, trip in enumerate(made):
+        stood = trip.cells[:-1] if trip.found else trip.cells  # it never saw from the goal itself
+        seen |= seen_cells(stood, env.view_size, height, width)
+        if number in shown:
+            caves.append(draw_way(trip, seen, px, agent))
+    return caves
+
+
+def _heading(picture: Picture, title: str) -> None:
+    right, length = picture.shape[1] - PAD, 120
+    bar = right - text_px("end", 2)[1] - 12 - length
+    legend = bar - 12 - text_px("begin", 2)[1]
+    title = cut(title, (legend - PAD) // (3 * ADVANCE))
+    draw_text(picture, title, PAD, PAD, ACCENT, 3)
+    draw_text(picture, "begin", PAD + 5, legend, MUTED, 2)
+    for at in range(length):
+        fill(picture, PAD + 6, bar + at, 12, 1, way_colour(at / (length - 1)))
+    draw_text(picture, "end", PAD + 5, right - text_px("end", 2)[1], MUTED, 2)
+
+
+def _caption(picture: Picture, number: int, trip: Trip, top: int, left: int, width: int) -> None:
+    steps = f"{number + 1}: {trip.steps} step{'s' * (trip.steps != 1)}"
+    other = f"shortest {trip.shortest}" if trip.found else "not found"
+    draw_text(picture, steps, top, left, TEXT, 2)
+    draw_text(picture, other, top, left + width - text_px(other, 2)[1], MUTED, 2)
+
+
+def _chart(picture: Picture, made: list[Trip]) -> None:
+    """A bar for each trip, its number below and its steps above where there is room."""
+    height, width = picture.shape[:2]
+    draw_text(picture, "steps", 0, 0, BAR, 2)
+    draw_text(picture, "shortest path", 0, text_px("steps  ", 2)[1], ACCENT, 2)
+    pitch, ground, top = width / len(made), height - 22, 52
+    bar = max(min(round(pitch * 0.7), 60), 1)
+    scale = 2 if pitch >= 44 else 1
+    fill(picture, ground, 0, 2, width, EDGE)
+    per_step = (ground - top) / max(trip.steps for trip in made)
+    for number, trip in enumerate(made):
+        middle = round((number + 0.5) * pitch)
+        tall, least = (max(round(n * per_step), 1) for n in (trip.steps, trip.shortest))
+        left = middle - bar // 2
+        fill(picture, ground - tall, left, tall, bar, BAR if trip.found else EDGE)
+        if trip.found:
+            fill(picture, ground - least, left, least, bar, ACCENT)
+        if pitch >= 20:
+            for word, row, colour in (
+                (str(trip.steps), ground - tall - 10 * scale, TEXT),
+                (str(number + 1), ground + 6, MUTED),
+            ):
+                draw_text(picture, word, row, middle - text_px(word, scale)[1] // 2, colour, scale)

@@ -1,0 +1,185 @@
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tiny
+from flax import nnx
+
+from gridmem.baselines.learner import build_model
+from gridmem.baselines.mixers import MIXERS, ExplainingMixer, Mixer, make_mixer
+from gridmem.baselines.model_policy import model_policy
+from gridmem.envs.unroll import play
+
+B, T, ROOM = 3, 12, 15
+MODEL = replace(tiny.MODEL, num_heads=4, num_kv_heads=2)
+TOLERANCE = {"float32": 1e-5, "bfloat16": 0.02}
+EPISODES = np.array([[0] * 12, [0] * 5 + [1] * 7, [0, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3, 4]], np.int32)
+
+
+def rotated(x, base):
+    """Rotary positions 0, 1, 2, ... for x[B, T, heads, d], in float64."""
+    half = x.shape[-1] // 2
+    angle = np.arange(x.shape[1])[:, None, None] * base ** -(np.arange(half) / half)
+    turn = (x[..., :half] + 1j * x[..., half:]) * np.exp(1j * angle)
+    return np.concatenate([turn.real, turn.imag], axis=-1)
+
+
+def slow_weights(mixer, x, segments):
+    """[B, T, S]: softmax attention of the whole sequence, a head at a time, its mean over heads."""
+    x = np.asarray(x.astype(jnp.float32), np.float64)
+    query, key = (
+        rotated((x @ np.asarray(w[...], np.float64)).reshape(*x.shape[:2], n, -1), mixer.rope_base)
+        for w, n in ((mixer.query, mixer.num_heads), (mixer.key, mixer.num_kv_heads))
+    )
+    time = np.arange(x.shape[1])
+    visible = (time[None, :] <= time[:, None])[None] & (
+        segments[:, :, None] == segments[:, None, :]
+    )
+    total = np.zeros(visible.shape)
+    for head in range(mixer.num_heads):
+        k = key[:, :, head * mixer.num_kv_heads // mixer.num_heads]
+        score = np.exp(np.einsum("btd,bsd->bts", query[:, :, head], k) / mixer.head_dim**0.5)
+        score = np.where(visible, score, 0)
+        total += score / score.sum(axis=-1, keepdims=True)
+    return total / mixer.num_heads
+
+
+@partial(jax.jit, static_argnums=0)
+def stepped(graphdef, params, x, segments):
+    """Outputs and weights, token by token, and the outputs of `step` beside them."""
+    mixer = nnx.merge(graphdef, params)
+    cache = mixer.init_cache(len(x), ROOM, segmented=segments is not None)
+    columns = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), (x, segments))
+
+    def step(cache, column):
+        plain, kept = mixer.step(column[0], cache, column[1])
+        mixed, cache, weights = mixer.explain(column[0], cache, column[1])
+        return cache, (
+            mixed,
+            weights,
+            plain,
+            jax.tree.map(lambda a, b: (a == b).all(), kept, cache),
+        )
+
+    out = jax.lax.scan(step, cache, columns)[1]
+    return jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1) if leaf.ndim > 1 else leaf, out)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("segments", [None, EPISODES], ids=["one episode", "episodes"])
+def test_weights_through_the_cache_are_those_of_plain_attention(dtype, segments):
+    config = replace(MODEL, dtype=dtype)
+    mixer = make_mixer(config, nnx.Rngs(params=jax.random.key(0)))
+    x = jnp.asarray(np.random.default_rng(1).normal(size=(B, T, MODEL.width)), jnp.dtype(dtype))
+    mixed, weights, plain, same = stepped(*nnx.split(mixer), x, segments)
+    assert weights.shape == (B, T, ROOM)
+    assert weights.dtype == jnp.float32
+    assert (mixed == plain).all()
+    assert all(flag.all() for flag in jax.tree.leaves(same))
+    of_one = np.zeros((B, T), np.int32) if segments is None else segments
+    expected = slow_weights(mixer, x, of_one)
+    assert expected.max() > 2 * expected[:, -1].mean()
+    np.testing.assert_allclose(weights[..., :T], expected, atol=TOLERANCE[dtype])
+    np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-5)
+    hidden = np.ones((B, T, ROOM), bool)
+    hidden[..., :T] = expected == 0
+    assert (np.asarray(weights)[hidden] == 0).all()
+
+
+def test_without_preference_all_of_the_episode_counts_alike():
+    mixer = make_mixer(MODEL, nnx.Rngs(params=jax.random.key(0)))
+    mixer.query[...] = jnp.zeros_like(mixer.query[...])
+    x = jnp.ones((B, T, MODEL.width))
+    weights = stepped(*nnx.split(mixer), x, EPISODES)[1]
+    np.testing.assert_allclose(weights[1, 3], [0.25] * 4 + [0] * 11, atol=1e-6)
+    np.testing.assert_allclose(weights[1, 5], [0] * 5 + [1] + [0] * 9, atol=1e-6)
+    np.testing.assert_allclose(weights[2, 7], [0] * 4 + [0.25] * 4 + [0] * 7, atol=1e-6)
+
+
+def test_who_can_explain():
+    mixers = {
+        name: make_mixer(replace(MODEL, mixer=name), nnx.Rngs(params=jax.random.key(0)))
+        for name in MIXERS
+    }
+    assert all(isinstance(mixer, Mixer) for mixer in mixers.values())
+    can = {name for name, mixer in mixers.items() if isinstance(mixer, ExplainingMixer)}
+    assert can == {"attention"}
+
+
+def build(mixer):
+    config = tiny.config(model={"mixer": mixer}, env={"max_steps": T})
+    env = config.make_env()
+    return env, nnx.split(build_model(config, env, jax.random.key(1)))
+
+
+@partial(jax.jit, static_argnums=0)
+def caves(env):
+    return jax.vmap(env.generate)(jax.random.split(jax.random.key(2), 4))
+
+
+@partial(jax.jit, static_argnums=(0, 1, 4))
+def episodes(env, graphdef, params, levels, explain):
+    policy = model_policy(nnx.merge(graphdef, params), explain=explain)
+    unrolled = play(env, policy, levels, jax.random.key(3), chunk_steps=T)
+    return jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), unrolled.rollout)
+
+
+def played(env, graphdef, params, explain):
+    """What a model did in 4 episodes, batch-major."""
+    return episodes(env, graphdef, params, caves(env), explain)
+
+
+@pytest.mark.parametrize("mixer", MIXERS)
+def test_an_explained_policy_does_the_same(mixer):
+    env, (graphdef, params) = build(mixer)
+    plain, told = (played(env, graphdef, params, explain) for explain in (False, True))
+    assert (plain.action == told.action).all()
+    np.testing.assert_allclose(told.extras.log_prob, plain.extras.log_prob, atol=1e-6)
+    np.testing.assert_allclose(told.extras.value, plain.extras.value, atol=1e-6)
+    log_probs = jax.nn.log_softmax(told.extras.logits)
+    picked = np.take_along_axis(np.asarray(log_probs), np.asarray(told.action)[..., None], -1)
+    np.testing.assert_allclose(picked[..., 0], told.extras.log_prob, atol=1e-6)
+    assert (told.extras.weights is None) == (mixer == "none")
+
+
+def test_a_models_weights_are_those_of_the_full_pass():
+    env, (graphdef, params) = build("attention")
+    told = played(env, graphdef, params, True)
+    model = nnx.merge(graphdef, params)
+    x, one_episode, layers = model._embed(told.obs), np.zeros((4, T), np.int32), []
+    for block in model.blocks:
+        layers.append(slow_weights(block.mixer, block.mixer_norm(x), one_episode))
+        x = block.sequence(x, block.mixer.init_cache(4, 0), None)
+    assert len(layers) == 2
+    assert np.abs(layers[0] - layers[1]).max() > 0.001
+    np.testing.assert_allclose(told.extras.weights, np.mean(layers, axis=0), atol=1e-5)
+    first = jax.tree.map(lambda leaf: leaf[:, 0], told.obs)
+    explained = jax.jit(model.explain)(first, model.init_cache(4, T))
+    assert explained.weights.shape == (4, 2, T)
+    np.testing.assert_array_equal(explained.weights[:, :, 0], 1)
+    assert not explained.weights[:, :, 1:].any()
+
+
+def test_layers_are_told_apart():
+    env, (graphdef, params) = build("attention")
+    model = nnx.merge(graphdef, params)
+    model.blocks[1].mixer.query[...] = jnp.zeros_like(model.blocks[1].mixer.query[...])
+    model.blocks[0].mixer.query[...] = model.blocks[0].mixer.query[...] * 100
+
+    @jax.jit
+    def last_weights(params, obs):
+        model = nnx.merge(graphdef, params)
+
+        def step(caches, obs):
+            told = model.explain(obs, caches)
+            return told.caches, told.weights
+
+        by_time = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), obs)
+        return jax.lax.scan(step, model.init_cache(4, T), by_time)[1][-1]
+
+    weights = last_weights(nnx.state(model), played(env, graphdef, params, True).obs)
+    np.testing.assert_allclose(weights[:, 1], 1 / T, atol=1e-6)
+    assert (weights[:, 0].max(axis=-1) > 2 / T).all()

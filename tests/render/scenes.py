@@ -1,0 +1,90 @@
+"""The pictures in tests/render/golden_scenes/; `uv run python tests/render/scenes.py` writes them.
+
+Whoever changes the art or the layout writes them anew and looks at each.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from gridmem.render.png import write_png
+from gridmem.render.scene import Moment, frame
+from gridmem.render.trips import Trip
+from gridmem.render.way import draw_way
+
+GOLDEN = Path(__file__).parent / "golden_scenes"
+CAVE = """
+#############
+#.....%%....#
+#.##..%%..#.#
+#.##.....##.#
+#..G..%.....#
+#....%%%..#.#
+#############
+"""
+HELP = "Keys", "", "arrows, WASD   move", "Tab            the whole cave", "Esc            quit"
+
+
+def tiles_of(picture):
+    return np.array([[".#%G".index(cell) for cell in row] for row in picture.split()], np.uint8)
+
+
+def a_moment(**changes):
+    """An agent that has walked from (3, 5) to (4, 5), and has seen the middle of a cave."""
+    tiles = tiles_of(CAVE)
+    positions = np.array([(1, 10), (4, 5), (5, 3)], np.int32)
+    view = tiles[2:7, 3:8].copy()
+    view[2, 2] = view[3, 0] = 4
+    seen = np.zeros(tiles.shape, bool)
+    seen[1:7, 3:8] = True
+    moment = Moment(
+        tiles=tiles,
+        positions=positions,
+        facing=np.array([0, 2, 3], np.int32),
+        agent=1,
+        view=view,
+        seen=seen,
+        title="GridMem-v0",
+        lines=(("visits", "3"), ("steps left", "412"), ("trips", "51 12 9")),
+        bars=(("up", 0.62), ("right", 0.25), ("down", 0.13), ("left", 0.0)),
+        status="your move; H help",
+    )
+    return moment._replace(**changes)
+
+
+def heat():
+    warm = np.zeros(tiles_of(CAVE).shape, np.float32)
+    warm[3, 4:7] = 0.1, 1.0, 0.4
+    warm[4, 4:6] = 0.7, 0.2
+    return warm
+
+
+def a_trip():
+    """Out of the lower right corner, to and fro, and to the goal."""
+    turns = [(5, 11), (1, 11), (1, 8), (1, 10), (1, 8), (3, 8), (3, 5), (4, 5), (4, 3)]
+    cells = [turns[0]]
+    for row, column in turns[1:]:
+        while cells[-1] != (row, column):
+            y, x = cells[-1]
+            cells.append((int(y + np.sign(row - y)), int(x + np.sign(column - x))))
+    return Trip(0, len(cells) - 1, 10, True, np.array(cells, np.int32), tiles_of(CAVE))
+
+
+SCENES = {
+    "view": lambda: frame(a_moment(), 640, 400),
+    "view-heat": lambda: frame(a_moment(heat=heat()), 640, 400),
+    "whole": lambda: frame(a_moment(whole=True, heat=heat()), 1280, 800),
+    "help": lambda: frame(a_moment(help=HELP), 640, 400),
+    "way": lambda: draw_way(a_trip(), a_moment().seen, 16, agent=4),
+    "way-small": lambda: draw_way(a_trip(), a_moment().seen, 5),
+}
+
+
+def main():
+    GOLDEN.mkdir(exist_ok=True)
+    for name, picture in SCENES.items():
+        write_png(GOLDEN / f"{name}.png", picture())
+
+
+if __name__ == "__main__":
+    main()
