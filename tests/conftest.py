@@ -1,14 +1,17 @@
 """Set up before gridmem is imported: type-checked signatures, strict JAX, a compilation cache."""
 
+import gc
 import os
 from pathlib import Path
 
 import jaxtyping
+import pytest
 
 jaxtyping.install_import_hook("gridmem", "beartype.beartype")
 
 import jax  # noqa: E402
 
+MANY_MAPPINGS = 20_000
 CACHE = Path(__file__).parent.parent / ".cache" / "jax"
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
@@ -17,3 +20,17 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # The programs that tests start share the cache.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _room_for_programs():
+    """Forgets compiled programs before there are too many.
+
+    Each takes dozens of memory mappings, of which Linux allows a process 65,530; beyond that JAX
+    crashes. What is needed again comes from the compilation cache.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MANY_MAPPINGS:
+        jax.clear_caches()
+        gc.collect()
