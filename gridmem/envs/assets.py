@@ -19,6 +19,4 @@ def asset(name: str) -> Path:
     for folder in _FOLDERS:
         if (path := folder / name).exists():
             return path
-    raise FileNotFoundError(
-        f"the file {name} of gridmem's assets is missing; install gridmem anew"
-    )
+    raise FileNotFoundError(f"the file {name} of gridmem's assets is missing; install gridmem anew")

@@ -31,6 +31,9 @@ class EnvConfig:
         dig_steps: actions that digging out one rock costs beyond the one that starts it; 0
             makes rock permanent.
         compass: tell each agent, beside its view, where the nearest goal is: a control.
+
+    Raises:
+        ValueError: for a value that cannot be.
     """
 
     map: Map = field(default_factory=NoiseMap)

@@ -35,7 +35,11 @@ class EnvParams:
 
 
 def gymnax_env(env_id: str, **options: Any) -> "GymnaxEnv":
-    """An environment in gymnax's calling convention; see `GymnaxEnv`."""
+    """An environment in gymnax's calling convention; see `GymnaxEnv`.
+
+    Raises:
+        ValueError: for an unknown id or option, a value that cannot be, or more than one agent.
+    """
     return GymnaxEnv(env_id, **options)
 
 

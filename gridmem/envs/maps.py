@@ -68,6 +68,9 @@ class NoiseMap:
             weights are 1 each, and drawn ones sum to 1.
         solid: "wall" (permanent; all but the largest connected region is filled in) or "rock"
             (can be dug through).
+
+    Raises:
+        ValueError: for a value that cannot be.
     """
 
     height: int = 40
@@ -145,6 +148,9 @@ class TextMap:
 
     Attributes:
         rows: the lines of the picture, top to bottom, all of one length.
+
+    Raises:
+        ValueError: for a value that cannot be.
     """
 
     rows: tuple[str, ...]

@@ -15,12 +15,20 @@ from gridmem.envs.types import Level, Tile
 
 
 def parallel_env(env_id: str, **options: Any) -> "GridMemParallelEnv":
-    """Agents that share a cave and act at once; see `GridMemParallelEnv`."""
+    """Agents that share a cave and act at once; see `GridMemParallelEnv`.
+
+    Raises:
+        ValueError: for an unknown id or option, or a value that cannot be.
+    """
     return GridMemParallelEnv(env_id, **options)
 
 
 def env(env_id: str, **options: Any) -> AECEnv:
-    """The same as `parallel_env`, its agents taking turns, as PettingZoo's AEC interface."""
+    """The same as `parallel_env`, its agents taking turns, as PettingZoo's AEC interface.
+
+    Raises:
+        ValueError: for an unknown id or option, or a value that cannot be.
+    """
     return parallel_to_aec(parallel_env(env_id, **options))
 
 

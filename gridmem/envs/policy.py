@@ -40,7 +40,7 @@ class Policy(NamedTuple):
 
 
 def random_policy(num_actions: int) -> Policy:
-    """Uniformly random actions."""
+    """Uniformly random actions, i32[B] of 0 to `num_actions` - 1."""
 
     def act(carry: Carry, timestep: TimeStep, key: Key[Array, ""]) -> Acted:
         action = jax.random.randint(key, timestep.reward.shape, 0, num_actions, jnp.int32)

@@ -52,6 +52,9 @@ class Return:
         goal_moves: the goal moves, too, whenever it is found, to the next free cell of the spawn
             list read from its end: a control, in which remembering the goal is worthless. Needs
             `num_goals` 1.
+
+    Raises:
+        ValueError: for a value that cannot be.
     """
 
     num_goals: int = 1
@@ -102,6 +105,9 @@ class Tour:
 
     Attributes:
         num_goals: waypoints.
+
+    Raises:
+        ValueError: for a value that cannot be.
     """
 
     num_goals: int = 4

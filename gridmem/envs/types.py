@@ -31,7 +31,10 @@ class Action(IntEnum):
 
 
 class Level(NamedTuple):
-    """Everything random about an episode; independent of the number of agents."""
+    """Everything random about an episode; independent of the number of agents.
+
+    Tiles u8[H,W], goals i32[G,2], spawns i32[K,2].
+    """
 
     tiles: UInt8[Array, "H W"]  # goals are drawn in
     goals: Int32[Array, "G 2"]
@@ -55,7 +58,11 @@ class Event(NamedTuple):
 
 
 class State(NamedTuple):
-    """The whole state of an episode."""
+    """The whole state of an episode.
+
+    World (tiles u8[H,W], position i32[A,2], busy i32[A]), goals i32[G,2], spawns i32[K,2], what the
+    task keeps, visits i32[A], last_action i32[A], last_reward f32[A], time i32[].
+    """
 
     world: World
     goals: Int32[Array, "G 2"]  # where they are now
@@ -68,7 +75,10 @@ class State(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """What each agent is told."""
+    """What each agent is told.
+
+    View u8[A,V,V], last_action i32[A], last_reward f32[A], compass f32[A,C].
+    """
 
     view: UInt8[Array, "*batch A V V"]  # tile ids around the agent
     last_action: Int32[Array, "*batch A"]  # as given; num_actions at the first timestep
@@ -77,7 +87,10 @@ class Observation(NamedTuple):
 
 
 class TimeStep(NamedTuple):
-    """What `reset` and `step` return beside the state; every leaf leads with the agent axis."""
+    """What `reset` and `step` return beside the state; every leaf leads with the agent axis.
+
+    Obs (an `Observation`), reward f32[A], terminated bool[A], truncated bool[A], time i32[A].
+    """
 
     obs: Observation
     reward: Float32[Array, "*batch A"]

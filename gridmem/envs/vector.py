@@ -51,6 +51,9 @@ class VectorEnv:
     Attributes:
         env: what is played.
         num_envs: how many of it, N.
+
+    Raises:
+        ValueError: for a value that cannot be.
     """
 
     env: Env
