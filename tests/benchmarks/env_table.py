@@ -21,7 +21,7 @@ def measured(options: list[str]) -> dict[str, dict[str, dict[str, Any]]]:
     found: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "benchmarks.json")
-        command = [sys.executable, "-m", "pytest", str(BENCHMARKS), "--benchmark-only"]
+        command = [sys.executable, "-m", "pytest", str(BENCHMARKS), "--benchmark-only", "-n", "0"]
         subprocess.run([*command, f"--benchmark-json={file}", *options], check=True)
         for benchmark in json.loads(file.read_text())["benchmarks"]:
             info = benchmark["extra_info"]

@@ -375,7 +375,7 @@ def test_without_a_cpu_platform_the_default_device_serves(monkeypatch):
         return [gpu]
 
     monkeypatch.setattr(jax, "local_devices", local_devices)
-    assert simulator._cpu.__wrapped__() is gpu
+    assert simulator.cpu_device.__wrapped__() is gpu
 
 
 def test_render_modes():
