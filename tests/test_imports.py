@@ -78,6 +78,28 @@ MAY_IMPORT = {
     "render/trips": f"jax numpy {ENVS} envs/paths",
     "render/way": "numpy envs/types render/draw render/paint render/sprites render/trips",
     "render/summary": f"numpy {ENVS} render/font render/paint render/trips render/way",
+    # The play application: a game, what is shown of it, and the window around it.
+    "render/players": f"jax numpy {ENVS} envs/oracle envs/paths",
+    "render/session": f"jax numpy {ENVS} render/players",
+    "render/cast": "numpy render/players render/session",
+    "render/caves": f"jax numpy {ENVS} envs/packs envs/seeding",
+    "render/scores": f"jax numpy {ENVS} envs/oracle envs/paths envs/trace",
+    "render/replay": f"numpy {ENVS}",
+    "render/keys": "",
+    "render/panel": "numpy render/keys render/players render/scores render/session",
+    "render/game": f"{ENVS} render/cast render/caves render/keys render/panel render/scores "
+    "render/session",
+    "render/moments": "numpy render/game render/heat render/panel render/players render/scene",
+    "render/film": "numpy render/game render/moments render/png render/scene render/summary",
+    "render/records": f"numpy {ENVS} render/game render/replay render/scores",
+    "render/camera": "numpy render/png render/scene render/video",
+    "render/window": "numpy ~pygame",
+    "render/viewer": "numpy render/window",
+    "render/live": "numpy render/camera render/font render/game render/keys render/moments "
+    "render/paint render/scene render/window",
+    "render/options": "envs/registry",
+    "render/setup": f"numpy {ENVS} envs/scripted render/cast render/caves render/game "
+    "render/players render/replay render/session",
     "baselines/__init__": "",
     "baselines/config": ENVS,
     "baselines/mixers/__init__": f"{TRAINER} baselines/mixers/*",
@@ -91,6 +113,8 @@ MAY_IMPORT = {
     "baselines/optimizer",
     "baselines/evaluation": f"{TRAINER} baselines/model baselines/model_policy",
     "baselines/checkpoint": "jax orbax baselines/learner",
+    "baselines/load": f"{TRAINER} orbax baselines/checkpoint baselines/learner "
+    "baselines/model_policy",
     # The run around the learner: these know no model either.
     "baselines/run_folder": "",
     "baselines/interruption": "",
@@ -100,8 +124,9 @@ MAY_IMPORT = {
     "baselines/training": f"{TRAINER} baselines/*",
     # Applications: everything lazily, so that a missing library can be named.
     "baselines/train": "~tyro ~envs/* ~baselines/*",
+    "render/play": "~jax ~envs/* ~baselines/* ~render/*",
 }
-APPLICATIONS = {"baselines/train"}
+APPLICATIONS = {"baselines/train", "render/play"}
 
 FILES = {
     path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in PACKAGE.rglob("*.py")
