@@ -1,0 +1,80 @@
+"""Which cave is played first, and which next."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, UInt32
+
+from gridmem.envs.env import Env
+from gridmem.envs.levels import as_level
+from gridmem.envs.packs import levels
+from gridmem.envs.seeding import level_key, seed_key
+from gridmem.envs.types import Level
+
+
+class Caves(NamedTuple):
+    """Numbered levels.
+
+    Attributes:
+        name: where they are from.
+        first: the number of the one to begin with.
+        level: the level of a number, as numpy arrays. After the last comes the first again.
+        many: whether there is more than one.
+    """
+
+    name: str
+    first: int
+    level: Callable[[int], Level]
+    many: bool = True
+
+    def title(self, number: int) -> str:
+        """One line that says which level it is."""
+        return f"{self.name}, level {number}" if self.many else self.name
+
+
+def seeded_caves(env: Env, seed: int, first: int = 0) -> Caves:
+    """The levels that a seed gives, the same as `reset(seed=seed)` and the resets after it play.
+
+    Raises:
+        ValueError: for a number that is below 0 or too large.
+    """
+    if not 0 <= first < 2**32:
+        raise ValueError(f"there is no level {first}; levels are numbered from 0 to 2**32 - 1")
+    key = seed_key(seed)
+
+    def level(number: int) -> Level:
+        return jax.device_get(_generate(env, key, np.uint32(number % 2**32)))
+
+    return Caves(f"seed {seed}", first, level)
+
+
+def stored_caves(id: str, split: str, first: int = 0) -> Caves:
+    """The levels that are stored for an id.
+
+    Raises:
+        ValueError: for an unknown id or split, or a number that none has.
+    """
+    stored = levels(id, split)
+    count = len(stored.tiles)
+    if not 0 <= first < count:
+        raise ValueError(
+            f"there is no {split} level {first} of {id}; they are numbered from 0 to {count - 1}"
+        )
+
+    def level(number: int) -> Level:
+        return as_level(*(np.asarray(leaf)[number % count] for leaf in stored))
+
+    return Caves(split, first, level)
+
+
+def one_cave(name: str, level: Level) -> Caves:
+    """One level, again and again."""
+    return Caves(name, 0, lambda number: level, many=False)
+
+
+@partial(jax.jit, static_argnums=0)
+def _generate(env: Env, key: UInt32[Array, "2"], episode: UInt32[Array, ""]) -> Level:
+    return env.generate(level_key(key, episode))

@@ -1,0 +1,81 @@
+"""A game in a window: the loop that waits for keys."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from gridmem.render.camera import Camera
+from gridmem.render.font import draw_text, text_px
+from gridmem.render.game import Game
+from gridmem.render.keys import KEYS, REPEATED
+from gridmem.render.moments import moment_of
+from gridmem.render.paint import BACK, TEXT
+from gridmem.render.scene import frame
+from gridmem.render.window import Window
+
+BUSY = "compiling: once a few seconds, later less"
+WAKE_MS = 50.0  # between two looks at whether the work is done
+LEAST_PX = 160  # of a side of the picture, however small the window is made
+
+
+def live(game: Game, window: Window, camera: Camera) -> None:
+    """Plays until the person quits or closes the window. Between steps and keys it sleeps."""
+    due = time.monotonic()
+    while game.running and not window.closed:
+        width, height = (max(side, LEAST_PX) for side in window.size)
+        window.show(frame(moment_of(game), width, height))
+        left_ms = 1000 * (due - time.monotonic()) if game.playing else None
+        keys = window.wait(left_ms)
+        was_playing, happened = game.playing, False
+        for command in _commands(keys):
+            happened = True
+            if command == "screenshot":
+                game.say = camera.shoot(moment_of(game), width, height)
+            elif command == "record":
+                game.say = camera.stop() if camera.recording else camera.start(width, height)
+            else:
+                game.do(command)
+        now = time.monotonic()
+        if game.playing and not was_playing:
+            due = now + 1 / game.speed
+        elif game.playing and now >= due:
+            due = max(due + 1 / game.speed, now)
+            game.tick()
+            happened = True
+        if happened:
+            camera.film(moment_of(game))
+
+
+def _commands(keys: list[tuple[str, bool]]) -> list[str]:
+    """What the keys ask for; a held one asks once a picture, however late the picture is."""
+    commands = []
+    for key, repeated in keys:
+        command = KEYS.get(key, "")
+        if command and not (repeated and (command not in REPEATED or command in commands)):
+            commands.append(command)
+    return commands
+
+
+def while_busy[Made](window: Window, work: Callable[[], Made]) -> Made | None:
+    """Does some work beside the window, which says so and can be closed.
+
+    Returns:
+        what the work made; None if the window was closed meanwhile.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(work)
+        while not (future.done() or window.closed):
+            width, height = window.size
+            picture = np.full((height, width, 3), BACK, np.uint8)
+            text_height, text_width = text_px(BUSY, 2)
+            row, column = (height - text_height) // 2, (width - text_width) // 2
+            draw_text(picture, BUSY, row, column, TEXT, 2)
+            window.show(picture)
+            if "quit" in _commands(window.wait(WAKE_MS)):
+                break
+        if future.done():
+            return future.result()
+        window.close()
+    return None

@@ -1,0 +1,122 @@
+"""Play by keyboard, watch an agent, make videos: `python -m gridmem.render.play [ID] [OPTIONS]`."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+NEEDED_BY_AGENTS = "flax", "optax", "orbax"
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the program; returns its exit code.
+
+    0 when all is done, 1 if the disk refused, 2 for bad input, 130 if interrupted.
+    """
+    from gridmem.render.options import parse
+
+    try:
+        options = parse(sys.argv[1:] if argv is None else argv)
+        _set_up_jax()
+        if options.video or options.gif or options.frames or options.picture:
+            return _make_films(options)
+        return _open_window(options)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # the disk is full, or the like
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _make_films(options: "Namespace") -> int:
+    from gridmem.render.film import film, play_out, write_picture
+    from gridmem.render.records import Records
+    from gridmem.render.setup import begin, set_up
+    from gridmem.render.video import write_frames, write_video
+
+    if options.player == "keys":
+        raise ValueError("there are no keys without a window; choose another --player")
+    records = Records(None, options.save)
+    game = begin(set_up(options, _trained(options), has_keys=False), options, lambda game: "")
+    play_out(game, options.steps)
+    said = [records.save(game)]
+    for path in filter(None, (options.video, options.gif)):
+        write_video(path, film(game, options.size, options.steps), float(options.speed))
+        said.append(f"wrote {path}")
+    if options.frames:
+        write_frames(options.frames, film(game, options.size, options.steps))
+        said.append(f"wrote {options.frames}")
+    if options.picture:
+        write_picture(options.picture, game, options.steps)
+        said.append(f"wrote {options.picture}")
+    for sentence in filter(None, said):
+        print(sentence)
+    return 0
+
+
+def _open_window(options: "Namespace") -> int:
+    from gridmem.render.camera import Camera
+    from gridmem.render.live import live, while_busy
+    from gridmem.render.records import Records
+    from gridmem.render.scores import score_file
+    from gridmem.render.setup import begin, set_up
+    from gridmem.render.window import Window
+
+    if options.steps is not None:
+        raise ValueError("--steps is for --video, --gif and --frames; see also --max-steps")
+    records = Records(score_file(options.scores), options.save)
+    camera = Camera(Path(), "gridmem", float(options.speed))
+    setup = set_up(options, _trained(options), has_keys=True)
+    window = Window("GridMem", *options.size)
+    said = []
+    try:
+        game = while_busy(window, lambda: begin(setup, options, records.at_end))
+        if game:
+            live(game, window, camera)
+            said.append(records.save(game))
+    finally:
+        window.close()
+        said.append(camera.stop())
+    for sentence in filter(None, said):
+        print(sentence)
+    return 0
+
+
+def _trained(options: "Namespace") -> Any:
+    """The agent of the run that is named, if one is."""
+    if options.agent is None:
+        for flag in ("player", "crowd"):
+            if getattr(options, flag) == "agent":
+                raise ValueError(f"--{flag} agent needs a trained one; name it with --agent RUN")
+        return None
+    missing = [name for name in NEEDED_BY_AGENTS if find_spec(name) is None]
+    if missing:
+        raise ValueError(f"a trained agent needs {missing[0]}; install gridmem[train]")
+    from gridmem.baselines.load import load_agent
+
+    return load_agent(options.agent, options.greedy, explain=True)
+
+
+def _set_up_jax() -> None:
+    """Steps one at a time are fastest on the CPU; what was compiled is kept for the next time."""
+    import jax
+
+    if not os.environ.get("JAX_PLATFORMS"):
+        jax.config.update("jax_platforms", "cpu")
+    if not jax.config.jax_compilation_cache_dir:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        jax.config.update("jax_compilation_cache_dir", str(cache / "gridmem" / "jax"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
