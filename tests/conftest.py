@@ -19,6 +19,9 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # The programs that tests start share the cache.
+# Windows open without a display.
+os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE)
 
 

@@ -26,7 +26,7 @@ class GridMemEnv(gymnasium.Env[Any, np.int64]):
 
     Args:
         env_id: one of the ids in the README; not `id`, which `gymnasium.make_vec` has taken.
-        render_mode: "rgb_array", "ansi" or None.
+        render_mode: "human" (a window; needs gridmem[play]), "rgb_array", "ansi" or None.
         observation: "view", "dict" or "flat".
         **overrides: options of `gridmem.make`.
 
@@ -112,6 +112,10 @@ class GridMemEnv(gymnasium.Env[Any, np.int64]):
     def render(self) -> Any:
         """The whole map: u8[h,w,3] for "rgb_array", text for "ansi", else None."""
         return self._simulator.render()
+
+    def close(self) -> None:
+        """Closes the window of the render mode "human"."""
+        self._simulator.close()
 
     def _seed_of_np_random(self) -> int:
         if self.np_random_seed >= 0:

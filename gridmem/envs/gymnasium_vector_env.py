@@ -11,7 +11,7 @@ from gridmem.envs import vector
 from gridmem.envs.env import NUM_ACTIONS, Env
 from gridmem.envs.formats import checked_format, observation_space
 from gridmem.envs.registry import make, nearest
-from gridmem.envs.simulator import RENDER_FPS, RENDER_MODES
+from gridmem.envs.simulator import PICTURE_MODES, RENDER_FPS
 from gridmem.envs.types import Level
 from gridmem.envs.vector_input import (
     checked_batch,
@@ -58,7 +58,7 @@ class GridMemVectorEnv(VectorEnv[Any, Any, Any]):
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (Gymnasium declares it so)
-        "render_modes": RENDER_MODES,
+        "render_modes": PICTURE_MODES,
         "render_fps": RENDER_FPS,
     }
 
@@ -79,7 +79,7 @@ class GridMemVectorEnv(VectorEnv[Any, Any, Any]):
                 f"use gridmem.parallel_env({env_id!r}, num_agents={env.num_agents})"
             )
         for name, value, known in (
-            ("render_mode", render_mode, [None, *RENDER_MODES]),
+            ("render_mode", render_mode, [None, *PICTURE_MODES]),
             ("autoreset_mode", autoreset_mode, [*AutoresetMode, *_MODES]),
             ("output", output, get_args(Output)),
         ):
@@ -180,7 +180,7 @@ class GridMemVectorEnv(VectorEnv[Any, Any, Any]):
         else:
             logger.warn(
                 "render was called without a render mode; make the environments with a "
-                f"render_mode out of {RENDER_MODES}"
+                f"render_mode out of {PICTURE_MODES}"
             )
             return None
         return tuple(picture(*world) for world in zip(tiles, positions, strict=True))

@@ -46,7 +46,7 @@ class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
 
     Args:
         env_id: one of the ids in the README.
-        render_mode: "rgb_array", "ansi" or None.
+        render_mode: "human" (a window; needs gridmem[play]), "rgb_array", "ansi" or None.
         observation: "view", "dict" or "flat".
         **overrides: options of `gridmem.make`, foremost `num_agents`; `max_cycles` is
             PettingZoo's name for `max_steps`.
@@ -152,6 +152,10 @@ class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
     def render(self) -> Any:
         """The whole map: u8[h,w,3] for "rgb_array", text for "ansi", else None."""
         return self._simulator.render()
+
+    def close(self) -> None:
+        """Closes the window of the render mode "human"."""
+        self._simulator.close()
 
     def _observations(self, answer: np.void) -> dict[str, Any]:
         return dict(zip(self.possible_agents, self._simulator.observations(answer), strict=True))

@@ -18,7 +18,8 @@ from gridmem.envs.packing import infos, layout, observations, packed
 from gridmem.envs.seeding import level_key, seed_key
 from gridmem.envs.types import Action, Level, State, Tile
 
-RENDER_MODES = ["rgb_array", "ansi"]
+PICTURE_MODES = ["rgb_array", "ansi"]
+RENDER_MODES = ["human", *PICTURE_MODES]
 RENDER_FPS = 8
 
 
@@ -30,7 +31,7 @@ class Simulator:
 
     Attributes:
         env: what is played.
-        render_mode: "rgb_array", "ansi" or None.
+        render_mode: "human", "rgb_array", "ansi" or None.
         format: the observation format.
         running: whether an episode is under way.
     """
@@ -44,6 +45,7 @@ class Simulator:
         self.render_mode = render_mode
         self.format: Format = checked_format(env, observation)
         self.running = False
+        self._viewer: Any = None
         self._layout = layout(env, self.format, env.num_agents)
         self._key: np.ndarray | None = None
         self._episode = 0
@@ -102,6 +104,7 @@ class Simulator:
             self._level = jax.device_put(checked_level(self.env, level), cpu_device())
         self._state, answer = _start(self.env, self.format, self._level)
         self.running = True
+        self._show()
         return self._unpack(answer)
 
     def step(self, actions: list[int]) -> np.void:
@@ -122,6 +125,7 @@ class Simulator:
         self._state, answer = _step(self.env, self.format, self._state, np.array(actions, np.int32))
         answer = self._unpack(answer)
         self.running = not (answer["terminated"][0] or answer["truncated"][0])
+        self._show()
         return answer
 
     def observations(self, answer: np.void) -> list[Any]:
@@ -133,21 +137,44 @@ class Simulator:
         return infos(answer)
 
     def render(self) -> np.ndarray | str | None:
-        """The whole map in the render mode: u8[h,w,3], or text; None, and a warning, without."""
-        tiles, positions = self._tiles_and_positions()
-        if self.render_mode == "rgb_array":
-            from gridmem.render.draw import draw
+        """The whole map in the render mode: u8[h,w,3], or text; None, and a warning, without.
 
-            return draw(tiles, positions)
+        None, too, for "human", whose window `reset` and `step` draw.
+        """
+        self._started()
+        if self.render_mode == "rgb_array":
+            return self._picture()
         if self.render_mode == "ansi":
             from gridmem.render.text import text
 
-            return text(tiles, positions)
+            return text(*self._tiles_and_positions())
+        if self.render_mode == "human":
+            return None
         logger.warn(
             f"render was called without a render mode; make the environment with a render_mode "
             f"out of {RENDER_MODES}"
         )
         return None
+
+    def close(self) -> None:
+        """Closes the window, if there is one."""
+        if self._viewer is not None:
+            self._viewer.close()
+
+    def _show(self) -> None:
+        if self.render_mode != "human":
+            return
+        if self._viewer is None:
+            from gridmem.render.viewer import Viewer
+
+            self._viewer = Viewer("GridMem", float(RENDER_FPS))
+        self._viewer.show(self._picture())
+
+    def _picture(self) -> np.ndarray:
+        from gridmem.render.draw import draw
+
+        facing = np.array(self._started().last_action)
+        return draw(*self._tiles_and_positions(), facing=facing)
 
     def _tiles_and_positions(self) -> tuple[np.ndarray, np.ndarray]:
         world = self._started().world

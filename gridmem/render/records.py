@@ -52,11 +52,8 @@ class Records:
         """Only what a person did alone, with nothing but the view, is a score of memory."""
         if not self.scores or not game.yours or game.env.num_agents > 1:
             return ""
-        helped = sorted(game.aids)
-        if game.session.rewritten:
-            helped.append("steps were taken back")
-        if helped:
-            return f"score not noted: {helped[0]}"
+        if game.aids:
+            return f"score not noted: {min(game.aids)}"
         try:
             add_score(self.scores, _row(game))
         except OSError as error:

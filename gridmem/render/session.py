@@ -27,7 +27,6 @@ class Session:
         timesteps: what the agents were told, likewise, as numpy arrays.
         actions: what they did, i32[A] each, one fewer than states.
         time: what is looked at: a number of actions.
-        rewritten: whether something has been forgotten.
     """
 
     def __init__(self, env: Env, level: Level, actions: Iterable[np.ndarray] = ()) -> None:
@@ -38,7 +37,6 @@ class Session:
         self.timesteps: list[TimeStep] = [jax.device_get(timestep)]
         self.actions: list[Int32[np.ndarray, " A"]] = []
         self.time = 0
-        self.rewritten = False
         self._players: list[Player] = []
         self._seen_at = np.full((env.num_agents, *self.level.tiles.shape), NEVER, np.int32)
         self._look()
@@ -127,7 +125,6 @@ class Session:
         self._seen_at[self._seen_at > self.time] = NEVER
         for player in self._players:
             player.cut(self.time + 1)
-        self.rewritten = True
 
 
 @partial(jax.jit, static_argnums=0)

@@ -11,8 +11,8 @@ from flax import nnx
 from gridmem.baselines.checkpoint import save
 from gridmem.baselines.config import to_dict
 from gridmem.baselines.load import load_agent
-from gridmem.baselines.model_policy import ExplainedExtras, model_policy
-from gridmem.envs.unroll import play
+from gridmem.baselines.model_policy import ModelExtras, model_policy
+from gridmem.envs.unroll import flatten
 
 
 @pytest.fixture(scope="module")
@@ -34,28 +34,35 @@ def copy(run, tmp_path):
     return shutil.copytree(run, tmp_path / "run")
 
 
-def actions(env, policy):
-    levels = jax.vmap(env.generate)(jax.random.split(jax.random.key(0), 4))
-    return np.asarray(play(env, policy, levels, jax.random.key(1), env.max_steps).rollout.action)
+def thoughts(env, policy):
+    """What a policy does and thinks at the first timesteps of eight episodes."""
+    levels = jax.vmap(env.generate)(jax.random.split(jax.random.key(0), 8))
+    _, timestep = jax.jit(jax.vmap(env.start))(levels)
+    carry = policy.grow(policy.init(8), env.max_steps)
+    return jax.device_get(jax.jit(policy.act)(carry, flatten(timestep), jax.random.key(1)))
 
 
-@pytest.mark.parametrize("greedy", [False, True])
-def test_the_agent_acts_as_the_learner_that_was_saved(run, greedy):
-    agent = load_agent(run, greedy)
+def test_the_agent_acts_as_the_learner_that_was_saved(run):
+    agent = load_agent(run, explain=True)
     assert agent.config == tiny.CONFIG
     assert agent.env == tiny.CONFIG.make_env()
-    graphdef, _ = tiny.start(tiny.CONFIG)
-    expected = model_policy(nnx.merge(graphdef, learner().params), greedy)
-    np.testing.assert_array_equal(actions(agent.env, agent.policy), actions(agent.env, expected))
-    fresh = model_policy(nnx.merge(graphdef, tiny.start(tiny.CONFIG)[1].params), greedy)
-    assert (actions(agent.env, agent.policy) != actions(agent.env, fresh)).any()
+    found = thoughts(agent.env, agent.policy)
+    graphdef, fresh = tiny.start(tiny.CONFIG)
+    for params, same in ((learner().params, True), (fresh.params, False)):
+        policy = model_policy(nnx.merge(graphdef, params), explain=True)
+        expected = thoughts(agent.env, policy)
+        assert np.array_equal(found.extras.logits, expected.extras.logits) == same
 
 
-def test_it_explains_itself_if_asked(run):
-    agent = load_agent(run, explain=True)
-    carry = agent.policy.grow(agent.policy.init(1), 3)
-    _, timestep = jax.jit(agent.env.reset)(jax.random.key(0))
-    assert isinstance(agent.policy.act(carry, timestep, jax.random.key(0)).extras, ExplainedExtras)
+def test_greedy_agents_take_the_most_probable_action(run):
+    agent = load_agent(run, greedy=True, explain=True)
+    found = thoughts(agent.env, agent.policy)
+    np.testing.assert_array_equal(found.action, found.extras.logits.argmax(axis=-1))
+
+
+def test_it_explains_itself_only_if_asked(run):
+    agent = load_agent(run)
+    assert isinstance(thoughts(agent.env, agent.policy).extras, ModelExtras)
 
 
 def test_a_checkpoint_that_was_being_replaced_is_found(copy):

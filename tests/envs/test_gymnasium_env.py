@@ -314,7 +314,7 @@ def test_several_agents_are_sent_to_pettingzoo():
     [
         ({"view_sise": 7}, "did you mean 'view_size'"),
         ({"view_size": 4}, "view_size is 4; it must be an odd number"),
-        ({"render_mode": "human"}, "render_mode is 'human'; it must be None or one of"),
+        ({"render_mode": "jpeg"}, "render_mode is 'jpeg'; it must be None or one of"),
     ],
 )
 def test_wrong_options_are_refused(options, message):
@@ -418,3 +418,33 @@ def test_a_fork_of_a_process_that_played_gets_an_error(env):
         with pytest.raises(RuntimeError, match="start it with 'spawn'"):
             envs.reset(seed=0)
         envs.close(terminate=True)
+
+
+def test_the_mode_human_shows_a_picture_of_each_step_in_a_window(monkeypatch):
+    shown = []
+    monkeypatch.setattr(
+        "gridmem.render.viewer.Viewer.show", lambda _, picture: shown.append(picture)
+    )
+    env = gymnasium.make(SMALL, render_mode="human")
+    twin = gymnasium.make(SMALL, render_mode="rgb_array")
+    env.reset(seed=0)
+    twin.reset(seed=0)
+    expected = [twin.render()]
+    for action in (0, 1, 2):
+        assert env.render() is None
+        env.step(action)
+        twin.step(action)
+        expected.append(twin.render())
+    np.testing.assert_array_equal(shown, expected)
+    env.close()
+
+
+def test_the_window_of_the_mode_human_closes_with_the_environment(monkeypatch):
+    monkeypatch.setattr("gridmem.envs.simulator.RENDER_FPS", 1000)
+    env = GridMemEnv(SMALL, render_mode="human")
+    env.reset(seed=0)
+    again = pickle.loads(pickle.dumps(env))
+    env.step(0)
+    env.close()
+    again.step(0)  # opens a window of its own
+    again.close()

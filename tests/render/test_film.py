@@ -23,7 +23,8 @@ def test_a_film_has_one_frame_a_step_and_one_for_the_start():
     assert (game.session.last, len(frames)) == (20, 21)
     assert {picture.shape for picture in frames} == {(200, 320, 3)}
     assert any((one != other).any() for one, other in zip(frames[1:], frames, strict=False))
-    assert len(filmed(7, lead="oracle")[1]) == 8
+    game, frames = filmed(7, lead="oracle")
+    assert (game.session.last, len(frames)) == (7, 8)
     assert len(filmed(99, lead="random")[1]) == 21
 
 

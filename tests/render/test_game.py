@@ -104,10 +104,10 @@ def test_new_levels_and_the_same_again():
 def test_the_end_is_summed_up_and_told_once():
     told = []
     game = games.game_of(ENV, at_end=lambda game: told.append(game.session.trips(0)) or "noted")
-    do(game, *["right"] * 19)
+    do(game, "up", *["right"] * 18)
     assert (moment_of(game).help, told) == ((), [])
-    do(game, "right")
-    assert told == [[6, 6, 6]]
+    do(game, "down")
+    assert told == [[7, 6, 6]]
     box = moment_of(game).help
     assert box[0] == "The episode is over"
     assert [line.split() for line in box[2:7]] == [
@@ -117,10 +117,10 @@ def test_the_end_is_summed_up_and_told_once():
         ["ceiling", "3"],
         ["score", "1.00"],
     ]
-    assert "first trip 6 steps, later 6.0 on average" in box
+    assert "first trip 7 steps, later 6.0 on average" in box
     assert "noted" in box
     do(game, "right")
-    assert (game.session.last, moment_of(game).help, told) == (20, box, [[6, 6, 6]])
+    assert (game.session.last, moment_of(game).help, told) == (20, box, [[7, 6, 6]])
     do(game, "whole")
     assert moment_of(game).help == ()
     do(game, "back", "forth")

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from games import LEFT, RIGHT
 
+from gridmem import Return
 from gridmem.envs.oracle import oracle_actions
 from gridmem.envs.policy import random_policy
 from gridmem.render.players import STEPS_BETWEEN_MEMORIES, OraclePlayer, PolicyPlayer
@@ -93,13 +94,14 @@ def test_an_episode_that_is_played_again_is_the_same_again():
 
     player = PolicyPlayer(ENV, random_policy(4))
     actions = episode(player)
+    assert len(np.unique(actions, axis=0)) > 4
     np.testing.assert_array_equal(actions, episode(player))
     assert (actions != episode(PolicyPlayer(ENV, random_policy(4), seed=1))).any()
 
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"num_agents": 2}, {"dig_steps": 2}],
+    [{}, {"num_agents": 2}, {"dig_steps": 2}, {"task": Return(goal_moves=True)}],
 )
 def test_the_oracle_plays_as_it_does_in_whole_episodes(options):
     rows = "#######", "#0.%..#", "#.%%..#", "#.%..G#", "#1..%%#", "#######"
@@ -122,3 +124,17 @@ def test_the_oracle_goes_on_from_wherever_the_agent_was_led():
     while not session.over:
         session.act(session.ask(player).action)
     assert session.trips(0) == [8, 6, 6]
+
+
+def test_the_oracle_finds_its_way_in_another_cave():
+    env = games.env_of(games.CORRIDOR)
+    level, player = games.level_of(env), OraclePlayer(env)
+    tiles = level.tiles.copy()
+    tiles[1, 7], tiles[1, 2] = 0, 3
+    other = level._replace(tiles=tiles, goals=np.array([[1, 2]], np.int32))
+    spawned = other._replace(spawns=np.full_like(level.spawns, 1) * [1, 5])
+    for cave, trip in ((level, 6), (spawned, 3)):
+        session = Session(env, cave)
+        for _ in range(trip):
+            session.act(session.ask(player).action)
+        assert session.trips(0) == [trip]
