@@ -172,18 +172,20 @@ class GridMemVectorEnv(VectorEnv[Any, Any, Any]):
 
     def render(self) -> tuple[Any, ...] | None:
         """The whole map of each environment: u8[h,w,3] for "rgb_array", text for "ansi"."""
-        tiles, positions = self._simulator.maps
+        worlds = zip(*self._simulator.maps, strict=True)
         if self.render_mode == "rgb_array":
-            from gridmem.render.draw import draw as picture
-        elif self.render_mode == "ansi":
-            from gridmem.render.text import text as picture
-        else:
-            logger.warn(
-                "render was called without a render mode; make the environments with a "
-                f"render_mode out of {PICTURE_MODES}"
-            )
-            return None
-        return tuple(picture(*world) for world in zip(tiles, positions, strict=True))
+            from gridmem.render.draw import draw
+
+            return tuple(draw(tiles, cells, facing=facing) for tiles, cells, facing in worlds)
+        if self.render_mode == "ansi":
+            from gridmem.render.text import text
+
+            return tuple(text(tiles, cells) for tiles, cells, _ in worlds)
+        logger.warn(
+            "render was called without a render mode; make the environments with a "
+            f"render_mode out of {PICTURE_MODES}"
+        )
+        return None
 
     def _seeds(self, seed: Any, mask: np.ndarray) -> list[int | None]:
         if isinstance(seed, int):

@@ -57,10 +57,11 @@ class VectorSimulator:
         return next(iter(array.devices()))
 
     @property
-    def maps(self) -> tuple[np.ndarray, np.ndarray]:
-        """Tiles u8[N,H,W] and positions i32[N,1,2] as they are now."""
-        world = self._started().envs.world
-        return np.array(world.tiles), np.array(world.position)
+    def maps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Tiles u8[N,H,W], positions i32[N,1,2] and last actions i32[N,1] as they are now."""
+        envs = self._started().envs
+        world = envs.world
+        return np.array(world.tiles), np.array(world.position), np.array(envs.last_action)
 
     def reset(
         self, mask: Bool[np.ndarray, " N"], seeds: list[int | None], levels: Level | None
