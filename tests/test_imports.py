@@ -50,12 +50,12 @@ MAY_IMPORT = {
     # What the faces share, and the faces: nothing of the core may know them.
     "envs/formats": f"jax numpy gymnasium {CORE} envs/registry",
     "envs/packing": f"jax numpy {CORE} envs/formats",
-    "envs/seeding": "jax numpy gymnasium",
+    "envs/seeding": f"jax numpy gymnasium {CORE}",
     "envs/vector": f"jax {CORE} envs/groups envs/seeding envs/unroll",
     "envs/simulator": f"jax {FACE}",
     "envs/gymnasium_env": FACE,
     "envs/record_metrics": f"jax {FACE} envs/gymnasium_env",
-    "envs/vector_answers": f"{BATCH} numpy",
+    "envs/vector_answers": f"{BATCH} numpy envs/packing",
     "envs/vector_programs": f"{BATCH} gymnasium envs/packing envs/seeding envs/vector_answers",
     "envs/vector_input": f"{BATCH} numpy gymnasium",
     "envs/vector_simulator": f"{BATCH} numpy gymnasium envs/packing envs/seeding envs/vector_*",
@@ -100,21 +100,26 @@ MAY_IMPORT = {
     "render/options": "envs/registry",
     "render/setup": f"numpy {ENVS} envs/scripted render/cast render/caves render/game "
     "render/players render/replay render/session",
-    "baselines/__init__": "",
+    "baselines/__init__": "~baselines/agent",
     "baselines/config": ENVS,
+    "baselines/presets": f"{ENVS} baselines/config",
+    "baselines/norm": TRAINER,
     "baselines/mixers/__init__": f"{TRAINER} baselines/mixers/*",
-    "baselines/mixers/*": TRAINER,
-    "baselines/model": f"{TRAINER} baselines/mixers/__init__",
-    "baselines/model_policy": f"{TRAINER} baselines/model baselines/loss",
-    # These two know no model.
+    "baselines/mixers/*": f"{TRAINER} baselines/norm",
+    # These know no model.
+    "baselines/heads": TRAINER,
     "baselines/loss": TRAINER,
     "baselines/optimizer": TRAINER,
+    "baselines/model": f"{TRAINER} baselines/mixers/__init__ baselines/heads baselines/norm",
+    "baselines/model_policy": f"{TRAINER} baselines/model baselines/loss",
+    "baselines/ongoing": f"{TRAINER} envs/vector baselines/model baselines/model_policy",
     "baselines/learner": f"{TRAINER} baselines/model baselines/model_policy baselines/loss "
-    "baselines/optimizer",
+    "baselines/ongoing baselines/optimizer",
     "baselines/evaluation": f"{TRAINER} baselines/model baselines/model_policy",
     "baselines/checkpoint": "jax orbax baselines/learner",
-    "baselines/load": f"{TRAINER} orbax baselines/checkpoint baselines/learner "
-    "baselines/model_policy",
+    "baselines/weights": "jax numpy safetensors __init__ baselines/config",
+    "baselines/agent": f"{TRAINER} envs/assets envs/registry baselines/learner baselines/model "
+    "baselines/model_policy baselines/weights",
     # The run around the learner: these know no model either.
     "baselines/run_folder": "",
     "baselines/interruption": "",

@@ -1,1 +1,17 @@
 """The reference agent: an on-policy transformer trained by PPO on whole episodes."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gridmem.baselines.agent import Agent, load, released
+
+__all__ = ["Agent", "load", "released"]
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, loaded when they are first used: they need `gridmem[train]`."""
+    if name in __all__:
+        from gridmem.baselines import agent
+
+        return getattr(agent, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

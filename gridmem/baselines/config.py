@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 MixerName = Literal["attention", "none"]
 DtypeName = Literal["float32", "bfloat16"]
+ValueHeadName = Literal["mse", "hl_gauss"]
+OptimizerName = Literal["adamw", "muon"]
 
 
 def _check_choice(config: Any, name: str, choices: Any) -> None:
@@ -23,7 +25,7 @@ def _check_choice(config: Any, name: str, choices: Any) -> None:
 
 def _check_positive(config: Any, *names: str) -> None:
     for name in names:
-        value, whole = getattr(config, name), config.__annotations__[name] is int
+        value, whole = getattr(config, name), config.__annotations__[name] in (int, int | None)
         if (whole and not isinstance(value, int)) or not 0 < value < inf:
             number = "whole number" if whole else "number"
             raise ValueError(f"{name} is {value}; it must be a {number} above 0")
@@ -80,6 +82,20 @@ class ModelConfig:
     """Hidden features of the value head."""
     rope_base: float = 10_000.0
     """Base of the rotary embedding's wavelengths."""
+    window: int | None = None
+    """Tokens that attention sees, its own included; the whole episode if not given."""
+    qk_norm: bool = False
+    """Normalise queries and keys before the rotary embedding."""
+    value_head: ValueHeadName = "mse"
+    """How values are learnt: by squared error, or as a histogram by cross-entropy."""
+    value_bins: int = 51
+    """Bins of the histogram of hl_gauss."""
+    value_min: float = -10.0
+    """Lower end of the histogram."""
+    value_max: float = 10.0
+    """Upper end of the histogram."""
+    value_sigma: float = 0.75
+    """Deviation of a target spread over the histogram, in bin widths."""
     dtype: DtypeName = "float32"
     """Number format of the matrix products; parameters, norms and losses are float32."""
 
@@ -95,6 +111,15 @@ class ModelConfig:
             )
         if self.head_dim % 2:
             raise ValueError(f"head_dim is {self.head_dim}; it must be even")
+        if self.window is not None:
+            _check_positive(self, "window")
+        _check_choice(self, "value_head", ValueHeadName)
+        _check_positive(self, "value_bins", "value_sigma")
+        if not -inf < self.value_min < self.value_max < inf:
+            raise ValueError(
+                f"value_min is {self.value_min} and value_max {self.value_max}; "
+                "the first must be below the second"
+            )
 
 
 @dataclass(frozen=True)
@@ -102,11 +127,14 @@ class PPOConfig:
     """Rollouts and the loss."""
 
     num_envs: int = 128
-    """Environments stepped side by side; each update plays one whole episode in each."""
+    """Environments stepped side by side."""
+    rollout_steps: int | None = None
+    """Steps that an update plays in each environment, at most an episode; it goes on with the
+    episodes where the last one stopped. Whole episodes if not given."""
     num_epochs: int = 1
     """Passes over the data of an update."""
     num_minibatches: int = 32
-    """Gradient steps per pass; each takes whole episodes of some of the streams."""
+    """Gradient steps per pass; each takes all steps of some of the streams."""
     gamma: float = 0.97
     """Discount per step."""
     td_lambda: float = 0.95
@@ -122,6 +150,8 @@ class PPOConfig:
 
     def __post_init__(self) -> None:
         _check_positive(self, "num_envs", "num_epochs", "num_minibatches", "policy_clip")
+        if self.rollout_steps is not None:
+            _check_positive(self, "rollout_steps")
         _check_not_negative(self, "value_coef", "entropy_coef")
         for name in ("gamma", "td_lambda"):
             if not 0 <= getattr(self, name) <= 1:
@@ -130,8 +160,10 @@ class PPOConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW with a linear warm-up and a linear decay to zero."""
+    """AdamW or Muon, with a linear warm-up and a linear decay to zero."""
 
+    optimizer: OptimizerName = "adamw"
+    """Muon is for the matrices inside the blocks; AdamW then has the rest."""
     learning_rate: float = 1e-3
     """Peak learning rate."""
     warmup: float = 0.02
@@ -139,7 +171,7 @@ class OptimizerConfig:
     weight_decay: float = 1e-4
     """Decay of matrices, in units of the learning rate."""
     b1: float = 0.9
-    """Decay of the first moment."""
+    """Decay of the first moment, Muon's momentum included."""
     b2: float = 0.95
     """Decay of the second moment."""
     eps: float = 1e-8
@@ -147,7 +179,14 @@ class OptimizerConfig:
     max_grad_norm: float = 1.0
     """Gradients longer than this are shortened to it, before the optimiser sees them."""
 
+    muon_rms: float | None = 0.2
+    """Root mean square of the entries of Muon's updates, in units of the learning rate; 0.2 is
+    about AdamW's. None for a spectral norm of sqrt(max(1, columns / rows)), as first published."""
+
     def __post_init__(self) -> None:
+        _check_choice(self, "optimizer", OptimizerName)
+        if self.muon_rms is not None:
+            _check_positive(self, "muon_rms")
         _check_positive(self, "learning_rate", "max_grad_norm", "eps")
         _check_not_negative(self, "weight_decay")
         for name in ("b1", "b2"):
@@ -173,12 +212,25 @@ class TrainConfig:
     """Held-out levels on which the agent is evaluated at the end."""
     run_dir: str | None = None
     """Folder for the run's results; must not exist. A new one under runs/ if not given."""
+    checkpoint_seconds: float = 60.0
+    """Time between two checkpoints."""
+    deterministic: bool = False
+    """Make a GPU add in a fixed order, so that a resumed run equals one that never stopped."""
+    wandb: str | None = None
+    """Project of Weights & Biases to log to, too."""
 
     def __post_init__(self) -> None:
         _check_positive(self, "total_steps", "eval_levels")
+        _check_not_negative(self, "checkpoint_seconds")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed is {self.seed}; it must be from 0 to 2**32 - 1")
-        num_streams = self.ppo.num_envs * self.make_env().num_agents
+        env = self.make_env()
+        steps = self.ppo.rollout_steps
+        if steps is not None and steps > env.max_steps:
+            raise ValueError(
+                f"rollout_steps is {steps}; it must be at most the {env.max_steps} of an episode"
+            )
+        num_streams = self.ppo.num_envs * env.num_agents
         if num_streams % self.ppo.num_minibatches:
             raise ValueError(
                 f"num_minibatches is {self.ppo.num_minibatches}; it must divide the "
@@ -193,31 +245,13 @@ class TrainConfig:
     def steps_per_update(self) -> int:
         """Agent steps that one update plays."""
         env = self.make_env()
-        return self.ppo.num_envs * env.num_agents * env.max_steps
+        steps = self.ppo.rollout_steps or env.max_steps
+        return self.ppo.num_envs * env.num_agents * steps
 
     @property
     def num_updates(self) -> int:
         """Updates in the run."""
         return -(-self.total_steps // self.steps_per_update)
-
-
-PRESETS: dict[str, tuple[str, TrainConfig]] = {
-    "quickstart": (
-        "learns to remember small caves within five minutes on two CPU cores",
-        TrainConfig(env=EnvSettings("GridMem-9x9-v0", view_size=3, max_steps=256)),
-    ),
-}
-"""Name -> (what it is for, config)."""
-
-
-def preset(name: str) -> TrainConfig:
-    """The config of that name; ValueError with the nearest one if there is none."""
-    if name not in PRESETS:
-        raise ValueError(
-            f"there is no preset {name!r}{nearest(name, PRESETS)}; "
-            f"the presets are {', '.join(PRESETS)}"
-        )
-    return PRESETS[name][1]
 
 
 def to_dict(config: TrainConfig) -> dict[str, Any]:

@@ -17,6 +17,7 @@ class Display:
         self._total_steps = total_steps
         self._started, self._start_steps = time.monotonic(), 0  # set anew after compilation
         self._printed = self._started
+        self._scores = ""
         self._progress = Progress(
             BarColumn(bar_width=24),
             TaskProgressColumn(),
@@ -44,13 +45,16 @@ class Display:
             self._started, self._start_steps = now, steps
         speed = (steps - self._start_steps) / max(now - self._started, 1e-9)
         speed_text = f"{speed:,.0f} steps/s" if speed else "compiled"
-        scores = f"return {metrics['episode_return']:.2f}  memory gain {metrics['memory_gain']:.2f}"
-        self._progress.update(self._task, completed=steps, speed=speed_text, scores=scores)
+        if "episode_return" in metrics:  # otherwise no episode ended in this update
+            self._scores = (
+                f"return {metrics['episode_return']:.2f}  memory gain {metrics['memory_gain']:.2f}"
+            )
+        self._progress.update(self._task, completed=steps, speed=speed_text, scores=self._scores)
         due = now - self._printed > PLAIN_INTERVAL_SECONDS or steps >= self._total_steps
         if speed and due and not self.console.is_terminal:
             self._printed = now
             left = (self._total_steps - steps) / max(speed, 1e-9)
             self.console.print(
                 f"{steps / self._total_steps:4.0%}  {steps:,} steps  {speed_text}  "
-                f"{left:.0f} s left  {scores}"
+                f"{left:.0f} s left  {self._scores}"
             )

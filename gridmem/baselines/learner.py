@@ -11,12 +11,21 @@ from jax import lax
 from jaxtyping import Array, Float32, Int32, Key
 
 from gridmem.baselines.config import TrainConfig
-from gridmem.baselines.loss import Batch, LossMetrics, explained_variance, ppo_loss, td_lambda
-from gridmem.baselines.model import ActorCritic
-from gridmem.baselines.model_policy import model_policy
+from gridmem.baselines.loss import (
+    Batch,
+    LossMetrics,
+    explained_variance,
+    masked_mean,
+    normalized,
+    ppo_loss,
+    td_lambda,
+)
+from gridmem.baselines.model import ActorCritic, Caches
+from gridmem.baselines.model_policy import model_policy, streaming_policy
+from gridmem.baselines.ongoing import Ongoing, begin, context, go_on, whole_episodes
 from gridmem.baselines.optimizer import make_optimizer
 from gridmem.envs.env import Env
-from gridmem.envs.metrics import episode_stats, memory_gain
+from gridmem.envs.policy import Policy
 from gridmem.envs.types import Observation
 from gridmem.envs.unroll import Unrolled, play
 
@@ -28,19 +37,34 @@ class Learner(NamedTuple):
     opt_state: Any
     key: Key[Array, ""]
     num_updates: Int32[Array, ""]
+    ongoing: Ongoing | None  # the episodes under way; None if every update plays whole ones
 
 
 class UpdateMetrics(NamedTuple):
-    """What one update saw; means over the update unless said otherwise."""
+    """What one update saw; means over the update unless said otherwise.
+
+    The first three are of the episodes that ended in it, and nan if none did.
+    """
 
     episode_return: Float32[Array, ""]
     memory_gain: Float32[Array, ""]
     first_find_steps: Float32[Array, ""]
+    num_episodes: Float32[Array, ""]
     explained_variance: Float32[Array, ""]
+    target_outside: Float32[Array, ""]  # share of targets beyond what the value head can say
     grad_norm: Float32[Array, ""]  # before clipping
     param_norm: Float32[Array, ""]  # after the update
     first_ratio_error: Float32[Array, ""]  # largest |ratio - 1| before the first gradient step
     loss: LossMetrics
+
+
+class _Data(NamedTuple):
+    """What an update learns from; leaves [B, ...], or without axes."""
+
+    obs: Observation  # leaves [B, T, ...]
+    batch: Batch
+    caches: Caches  # what the model remembered before the first timestep
+    segments: Int32[Array, "B T"] | None
 
 
 def build_model(config: TrainConfig, env: Env, key: Key[Array, ""]) -> ActorCritic:
@@ -53,79 +77,94 @@ def init(config: TrainConfig, env: Env) -> tuple[Any, Learner]:
     """The model's static part and the learner at the start of a run."""
     model_key, key = jax.random.split(jax.random.key(config.seed, impl="threefry2x32"))
     graphdef, params = nnx.split(build_model(config, env, model_key))
+    ongoing = None
+    if config.ppo.rollout_steps is not None:
+        key, env_key = jax.random.split(key)
+        ongoing = begin(config, env, nnx.merge(graphdef, params), env_key)
     opt_state = _optimizer(config).init(params)
-    return graphdef, Learner(params, opt_state, key, jnp.int32(0))
+    return graphdef, Learner(params, opt_state, key, jnp.int32(0), ongoing)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
 def update(
     config: TrainConfig, env: Env, graphdef: Any, learner: Learner
 ) -> tuple[Learner, UpdateMetrics]:
-    """Plays one episode in every environment, on fresh levels, and learns from it."""
+    """Plays in every environment and learns from it."""
     key, level_key, play_key, shuffle_key = jax.random.split(learner.key, 4)
     model = nnx.merge(graphdef, learner.params)
-    levels = jax.vmap(env.generate)(jax.random.split(level_key, config.ppo.num_envs))
-    unrolled = play(env, model_policy(model), levels, play_key)
-    obs, batch = _batch(config, model, unrolled)
-    params, opt_state, grad_norm, losses = _learn(
-        config, graphdef, learner, obs, batch, shuffle_key
-    )
-    stats = episode_stats(unrolled.rollout.reward)
+    if learner.ongoing is None:
+        policy, seen, ongoing = model_policy(model), 0, None
+        levels = jax.vmap(env.generate)(jax.random.split(level_key, config.ppo.num_envs))
+        unrolled = play(env, policy, levels, play_key)
+        episodes = whole_episodes(unrolled.rollout)
+        caches = model.init_cache(unrolled.timestep.reward.shape[0], 0)
+    else:
+        policy, seen = streaming_policy(model), context(config, env)
+        unrolled, ongoing, episodes = go_on(config, env, model, learner.ongoing, play_key)
+        caches = learner.ongoing.streams.carry.caches
+    data = _data(config, policy, unrolled, seen, caches)
+    params, opt_state, grad_norm, losses = _learn(config, graphdef, learner, data, shuffle_key)
+    batch = data.batch
     metrics = UpdateMetrics(
-        episode_return=jnp.mean(stats.episode_return),
-        memory_gain=memory_gain(stats),
-        first_find_steps=jnp.mean(stats.first_find_steps.astype(jnp.float32)),
-        explained_variance=explained_variance(batch.value, batch.target),
+        **episodes._asdict(),
+        explained_variance=explained_variance(batch.value, batch.target, batch.valid),
+        target_outside=masked_mean(model.value_head.outside(batch.target), batch.valid),
         grad_norm=jnp.mean(grad_norm),
         param_norm=optax.tree.norm(params),
         first_ratio_error=losses.max_ratio_error[0],
         loss=jax.tree.map(jnp.mean, losses),
     )
-    return Learner(params, opt_state, key, learner.num_updates + 1), metrics
+    return Learner(params, opt_state, key, learner.num_updates + 1, ongoing), metrics
 
 
-def _batch(
-    config: TrainConfig, model: ActorCritic, unrolled: Unrolled
-) -> tuple[Observation, Batch]:
-    """The rollout as the loss wants it, batch-major."""
+def _data(
+    config: TrainConfig, policy: Policy, unrolled: Unrolled, seen: int, caches: Caches
+) -> _Data:
+    """The rollout as the loss wants it, batch-major.
+
+    Args:
+        config: discounts.
+        policy: who played.
+        unrolled: the rollout.
+        seen: tokens that the memory had room for before it.
+        caches: the memory before it.
+    """
     rollout, ppo = unrolled.rollout, config.ppo
-    # The observation that an episode was truncated at is real: its value is asked of the true
+    # The observation that comes after the last action is real: its value is asked of the true
     # memory, which has grown by that one token.
-    caches = model.grow(unrolled.carry, len(rollout.reward) + 1)
-    _, last_value, _ = model.step(unrolled.timestep.obs, caches)
-    value = rollout.extras.value
+    memory = policy.grow(unrolled.carry, seen + len(rollout.reward) + 1)
+    last = policy.act(memory, unrolled.timestep, jax.random.key(0)).extras.value
+    log_prob, value, segments = rollout.extras
     target = td_lambda(
-        rollout.reward, value, last_value, rollout.terminated, ppo.gamma, ppo.td_lambda
+        rollout.reward, value, last, rollout.terminated, rollout.valid, ppo.gamma, ppo.td_lambda
     )
     advantage = target - value
     if ppo.normalize_advantage:
-        advantage = (advantage - jnp.mean(advantage)) / (jnp.std(advantage) + 1e-8)
-    batch = Batch(rollout.action, rollout.extras.log_prob, value, advantage, target)
-    return jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), (rollout.obs, batch))
+        advantage = normalized(advantage, rollout.valid)
+    batch = Batch(rollout.valid, rollout.action, log_prob, value, advantage, target)
+    obs, batch, segments = jax.tree.map(
+        lambda x: jnp.swapaxes(x, 0, 1), (rollout.obs, batch, segments)
+    )
+    return _Data(obs, batch, caches, segments)
 
 
 def _learn(
-    config: TrainConfig,
-    graphdef: Any,
-    learner: Learner,
-    obs: Observation,
-    batch: Batch,
-    key: Key[Array, ""],
+    config: TrainConfig, graphdef: Any, learner: Learner, data: _Data, key: Key[Array, ""]
 ) -> tuple[Any, Any, Array, LossMetrics]:
     """Epochs of gradient steps on minibatches of whole streams."""
     optimizer = _optimizer(config)
-    num_streams = batch.action.shape[0]
+    num_streams = data.batch.action.shape[0]
 
-    def loss_of(params: Any, obs: Observation, batch: Batch) -> tuple[Array, LossMetrics]:
+    def loss_of(params: Any, data: _Data) -> tuple[Array, LossMetrics]:
         model = nnx.merge(graphdef, params)
-        caches = model.init_cache(batch.action.shape[0], 0)
-        logits, value = model.sequence(obs, caches)
-        return ppo_loss(logits, value, batch, config.ppo)
+        logits, outputs = model.sequence(data.obs, data.caches, data.segments)
+        losses = model.value_head.loss(outputs, data.batch.target)
+        return ppo_loss(logits, losses, data.batch, config.ppo)
 
     def gradient_step(carry: tuple[Any, Any], rows: Array) -> Any:
         params, opt_state = carry
-        chosen = jax.tree.map(lambda x: x[rows], (obs, batch))
-        grads, metrics = jax.grad(loss_of, has_aux=True)(params, *chosen)
+        some = jax.tree.map(lambda x: x[rows] if x.ndim else x, data)
+        grads, metrics = jax.grad(loss_of, has_aux=True)(params, some)
         # Adam's bias correction mixes an int32 count with float32 moments.
         with jax.numpy_dtype_promotion("standard"):
             updates, opt_state = optimizer.update(grads, opt_state, params)

@@ -15,6 +15,7 @@ def td_lambda(
     value: Float32[Array, "T B"],
     last_value: Float32[Array, " B"],
     terminated: Bool[Array, "T B"],
+    valid: Bool[Array, "T B"],
     gamma: float,
     lam: float,
 ) -> Float32[Array, "T B"]:
@@ -25,23 +26,28 @@ def td_lambda(
         value: of the observation at t.
         last_value: of the observation after the last action; the future beyond a truncation.
         terminated: whether the action at t ended the episode for good: nothing follows.
+        valid: whether the episode was still going on at t. Elsewhere the value is its own target:
+            it is what the action before led to, and what comes after is another story.
         gamma: discount.
         lam: weight of longer returns.
     """
     next_value = jnp.concatenate([value[1:], last_value[None]])
     discount = jnp.where(terminated, 0.0, gamma).astype(jnp.float32)
 
-    def backwards(target: Array, step: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-        reward, next_value, discount = step
+    def backwards(target: Array, step: tuple[Array, ...]) -> tuple[Array, Array]:
+        reward, value, next_value, discount, valid = step
         target = reward + discount * ((1 - lam) * next_value + lam * target)
+        target = jnp.where(valid, target, value)
         return target, target
 
-    return lax.scan(backwards, last_value, (reward, next_value, discount), reverse=True)[1]
+    steps = reward, value, next_value, discount, valid
+    return lax.scan(backwards, last_value, steps, reverse=True)[1]
 
 
 class Batch(NamedTuple):
     """What the loss knows of the rollout; leaves [B, T]."""
 
+    valid: Bool[Array, "B T"]  # whether the row counts
     action: Int[Array, "B T"]
     log_prob: Float32[Array, "B T"]  # of the action when it was chosen
     value: Float32[Array, "B T"]  # likewise
@@ -62,29 +68,53 @@ class LossMetrics(NamedTuple):
 
 def ppo_loss(
     logits: Float32[Array, "B T actions"],
-    value: Float32[Array, "B T"],
+    value_losses: Float32[Array, "B T"],
     batch: Batch,
     config: PPOConfig,
 ) -> tuple[Float32[Array, ""], LossMetrics]:
-    """Clipped surrogate (Schulman et al. 2017), squared value error, entropy bonus."""
+    """Clipped surrogate (Schulman et al. 2017), value loss, entropy bonus; valid rows count.
+
+    Args:
+        logits: of the actions.
+        value_losses: how wrong the value head is at each timestep.
+        batch: the rollout.
+        config: the weights of the three.
+    """
     log_probs = jax.nn.log_softmax(logits)
     log_prob = chosen(log_probs, batch.action)
     log_ratio = log_prob - batch.log_prob
     ratio = jnp.exp(log_ratio)
     clipped = jnp.clip(ratio, 1 - config.policy_clip, 1 + config.policy_clip)
-    policy_loss = -jnp.mean(jnp.minimum(ratio * batch.advantage, clipped * batch.advantage))
-    value_loss = 0.5 * jnp.mean(jnp.square(value - batch.target))
-    entropy = -jnp.mean(jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1))
+    surrogate = jnp.minimum(ratio * batch.advantage, clipped * batch.advantage)
+
+    def mean(x: Array) -> Array:
+        return masked_mean(x, batch.valid)
+
+    policy_loss, value_loss = -mean(surrogate), mean(value_losses)
+    entropy = -mean(jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1))
     loss = policy_loss + config.value_coef * value_loss - config.entropy_coef * entropy
     metrics = LossMetrics(
         policy_loss=policy_loss,
         value_loss=value_loss,
         entropy=entropy,
-        approx_kl=jnp.mean(ratio - 1 - log_ratio),
-        clip_fraction=jnp.mean((ratio != clipped).astype(jnp.float32)),
-        max_ratio_error=jnp.max(jnp.abs(ratio - 1)),
+        approx_kl=mean(ratio - 1 - log_ratio),
+        clip_fraction=mean((ratio != clipped).astype(jnp.float32)),
+        max_ratio_error=jnp.max(jnp.where(batch.valid, jnp.abs(ratio - 1), 0)),
     )
     return loss, metrics
+
+
+def masked_mean(x: Float32[Array, "B T"], valid: Bool[Array, "B T"]) -> Float32[Array, ""]:
+    """The mean of the valid entries; 0 if there is none."""
+    count = jnp.sum(valid, dtype=jnp.float32)
+    return jnp.sum(jnp.where(valid, x, 0)) / jnp.maximum(count, 1)
+
+
+def normalized(x: Float32[Array, "B T"], valid: Bool[Array, "B T"]) -> Float32[Array, "B T"]:
+    """Shifted and scaled to mean 0 and deviation 1 over the valid entries; 0 elsewhere."""
+    centred = jnp.where(valid, x - masked_mean(x, valid), 0)
+    deviation = jnp.sqrt(masked_mean(jnp.square(centred), valid))
+    return centred / (deviation + 1e-8)
 
 
 def chosen(
@@ -95,7 +125,11 @@ def chosen(
 
 
 def explained_variance(
-    value: Float32[Array, "B T"], target: Float32[Array, "B T"]
+    value: Float32[Array, "B T"], target: Float32[Array, "B T"], valid: Bool[Array, "B T"]
 ) -> Float32[Array, ""]:
     """Share of the targets' variance that the values account for; 1 is perfect."""
-    return 1 - jnp.var(target - value) / jnp.maximum(jnp.var(target), 1e-8)
+
+    def variance(x: Array) -> Array:
+        return masked_mean(jnp.square(x - masked_mean(x, valid)), valid)
+
+    return 1 - variance(target - value) / jnp.maximum(variance(target), 1e-8)

@@ -8,7 +8,9 @@ from flax import nnx
 from jaxtyping import Array, Float, Float32, Int
 
 from gridmem.baselines.config import ModelConfig
-from gridmem.baselines.mixers import ExplainingMixer, make_mixer
+from gridmem.baselines.heads import make_value_head
+from gridmem.baselines.mixers import ExplainingMixer, Weights, make_mixer
+from gridmem.baselines.norm import Norm
 from gridmem.envs.types import Observation, Tile
 
 Caches = list[Any]
@@ -24,20 +26,6 @@ class Explained(NamedTuple):
     weights: Float32[Array, "B L S"] | None  # see `ExplainingMixer`; None if it has none to show
 
 
-class Norm(nnx.Module):
-    """Root-mean-square norm (Zhang & Sennrich 2019), in float32."""
-
-    def __init__(self, width: int) -> None:
-        self.scale = nnx.Param(jnp.ones((width,), jnp.float32))
-
-    def __call__(self, x: Float[Array, "*batch D"]) -> Float[Array, "*batch D"]:
-        """The normalised input, in its own dtype."""
-        wide = x.astype(jnp.float32)
-        mean_square = jnp.mean(jnp.square(wide), axis=-1, keepdims=True)
-        scale = self.scale[...].reshape((1,) * (x.ndim - 1) + (-1,))
-        return (wide * jax.lax.rsqrt(mean_square + 1e-6) * scale).astype(x.dtype)
-
-
 class FeedForward(nnx.Module):
     """Gated feed-forward (Shazeer 2020, "GLU variants"): up and gate in one matrix product."""
 
@@ -49,11 +37,18 @@ class FeedForward(nnx.Module):
         self.up = nnx.Param(init(rngs.params(), shape, jnp.float32))
         self.down = nnx.Param(init(rngs.params(), shape[::-1], jnp.float32))
 
-    def __call__(self, x: Float[Array, "*batch D"]) -> Float[Array, "*batch D"]:
+    def prepare(self) -> tuple[Array, Array]:
+        """See `Mixer.prepare`."""
+        fused = jnp.concatenate([self.gate[...], self.up[...]], axis=1)
+        return fused.astype(self.dtype), self.down[...].astype(self.dtype)
+
+    def __call__(
+        self, x: Float[Array, "*batch D"], weights: tuple[Array, Array]
+    ) -> Float[Array, "*batch D"]:
         """The layer's output, to be added to its input."""
-        fused = jnp.concatenate([self.gate[...], self.up[...]], axis=1).astype(self.dtype)
+        fused, down = weights
         gate, up = jnp.split(x @ fused, 2, axis=-1)
-        return (jax.nn.gelu(gate) * up) @ self.down[...].astype(self.dtype)
+        return (jax.nn.gelu(gate) * up) @ down
 
 
 class Block(nnx.Module):
@@ -65,26 +60,34 @@ class Block(nnx.Module):
         self.ff_norm = Norm(config.width)
         self.ff = FeedForward(config, rngs)
 
-    def step(self, x: Array, cache: Any, segment: Array | None) -> tuple[Array, Any]:
+    def prepare(self) -> Weights:
+        """See `Mixer.prepare`."""
+        return self.mixer.prepare(), self.ff.prepare()
+
+    def step(
+        self, x: Array, cache: Any, segment: Array | None, weights: Weights
+    ) -> tuple[Array, Any]:
         """One token per stream."""
-        mixed, cache = self.mixer.step(self.mixer_norm(x), cache, segment)
+        of_mixer, of_ff = weights
+        mixed, cache = self.mixer.step(self.mixer_norm(x), cache, segment, of_mixer)
         x = x + mixed
-        return x + self.ff(self.ff_norm(x)), cache
+        return x + self.ff(self.ff_norm(x), of_ff), cache
 
     def explain(
-        self, x: Array, cache: Any, segment: Array | None
+        self, x: Array, cache: Any, segment: Array | None, weights: Weights
     ) -> tuple[Array, Any, Array | None]:
         """What `step` gives, and the mixer's weights if it has some to show."""
         if not isinstance(self.mixer, ExplainingMixer):
-            return *self.step(x, cache, segment), None
-        mixed, cache, weights = self.mixer.explain(self.mixer_norm(x), cache, segment)
+            return *self.step(x, cache, segment, weights), None
+        of_mixer, of_ff = weights
+        mixed, cache, shown = self.mixer.explain(self.mixer_norm(x), cache, segment, of_mixer)
         x = x + mixed
-        return x + self.ff(self.ff_norm(x)), cache, weights
+        return x + self.ff(self.ff_norm(x), of_ff), cache, shown
 
     def sequence(self, x: Array, cache: Any, segments: Array | None) -> Array:
         """A sequence of tokens per stream."""
         x = x + self.mixer.sequence(self.mixer_norm(x), cache, segments)
-        return x + self.ff(self.ff_norm(x))
+        return x + self.ff(self.ff_norm(x), self.ff.prepare())
 
 
 class ActorCritic(nnx.Module):
@@ -116,7 +119,9 @@ class ActorCritic(nnx.Module):
         self.final_norm = Norm(width)
         self.value_in = nnx.Param(init(rngs.params(), (width, config.value_width), jnp.float32))
         self.value_bias = nnx.Param(jnp.zeros((config.value_width,), jnp.float32))
-        self.value_out = nnx.Param(embed(rngs.params(), (config.value_width, 1), jnp.float32))
+        self.value_head = make_value_head(config)
+        outputs = self.value_head.num_outputs
+        self.value_out = nnx.Param(embed(rngs.params(), (config.value_width, outputs), jnp.float32))
         self.compass = None
         if compass_size:
             self.compass = nnx.Param(init(rngs.params(), (compass_size, width), jnp.float32))
@@ -130,16 +135,38 @@ class ActorCritic(nnx.Module):
         blocks = zip(self.blocks, caches, strict=True)
         return [block.mixer.grow(cache, length) for block, cache in blocks]
 
+    def keep(self, caches: Caches, length: int) -> Caches:
+        """See `Mixer.keep`."""
+        blocks = zip(self.blocks, caches, strict=True)
+        return [block.mixer.keep(cache, length) for block, cache in blocks]
+
+    def prepare(self) -> list[Weights]:
+        """See `Mixer.prepare`; one for each block."""
+        return [block.prepare() for block in self.blocks]
+
     def step(
-        self, obs: Observation, caches: Caches, segment: Int[Array, " B"] | None = None
+        self,
+        obs: Observation,
+        caches: Caches,
+        segment: Int[Array, " B"] | None = None,
+        weights: list[Weights] | None = None,
     ) -> tuple[Float32[Array, "B actions"], Float32[Array, " B"], Caches]:
-        """Logits and value of one timestep per stream, and the caches that have seen it."""
+        """Logits and value of one timestep per stream, and the caches that have seen it.
+
+        Args:
+            obs: what is seen now, leaves [B, ...].
+            caches: what has been seen.
+            segment: see `Mixer`.
+            weights: what `prepare` gave, so that a loop of steps does not do it each time.
+        """
         x = self._embed(obs)
         seen = []
-        for block, cache in zip(self.blocks, caches, strict=True):
-            x, cache = block.step(x, cache, segment)
+        weights = self.prepare() if weights is None else weights
+        for block, cache, prepared in zip(self.blocks, caches, weights, strict=True):
+            x, cache = block.step(x, cache, segment, prepared)
             seen.append(cache)
-        return *self._heads(x), seen
+        logits, outputs = self._heads(x)
+        return logits, self.value_head.value(outputs), seen
 
     def explain(
         self, obs: Observation, caches: Caches, segment: Int[Array, " B"] | None = None
@@ -148,17 +175,21 @@ class ActorCritic(nnx.Module):
         x = self._embed(obs)
         seen, shown = [], []
         for block, cache in zip(self.blocks, caches, strict=True):
-            x, cache, weights = block.explain(x, cache, segment)
+            x, cache, weights = block.explain(x, cache, segment, block.prepare())
             seen.append(cache)
             shown.append(weights)
-        logits, value = self._heads(x)
+        logits, outputs = self._heads(x)
         layers = [weights for weights in shown if weights is not None]
-        return Explained(logits, value, seen, jnp.stack(layers, axis=1) if layers else None)
+        weights = jnp.stack(layers, axis=1) if layers else None
+        return Explained(logits, self.value_head.value(outputs), seen, weights)
 
     def sequence(
         self, obs: Observation, caches: Caches, segments: Int[Array, "B T"] | None = None
-    ) -> tuple[Float32[Array, "B T actions"], Float32[Array, "B T"]]:
-        """Logits and values of T timesteps per stream, leaves [B, T, ...], after the caches'."""
+    ) -> tuple[Float32[Array, "B T actions"], Float32[Array, "B T K"]]:
+        """Logits, and outputs for `value_head`, of T timesteps per stream, leaves [B, T, ...].
+
+        The timesteps come after those that the caches have seen.
+        """
         x = self._embed(obs)
         for block, cache in zip(self.blocks, caches, strict=True):
             x = block.sequence(x, cache, segments)
@@ -180,8 +211,7 @@ class ActorCritic(nnx.Module):
         logits = x.astype(jnp.float32) @ actions.T
         bias = self.value_bias[...].reshape((1,) * (x.ndim - 1) + (-1,))
         hidden = (x @ self.value_in[...].astype(self.dtype)).astype(jnp.float32) + bias
-        value = jax.nn.gelu(hidden) @ self.value_out[...]
-        return logits, value[..., 0]
+        return logits, jax.nn.gelu(hidden) @ self.value_out[...]
 
 
 def num_parameters(params: Any) -> int:

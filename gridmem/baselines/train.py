@@ -53,7 +53,8 @@ def parse(argv: Sequence[str]) -> tuple[str, "TrainConfig"]:
     """
     import tyro
 
-    from gridmem.baselines.config import PRESETS, TrainConfig, preset
+    from gridmem.baselines.config import TrainConfig
+    from gridmem.baselines.presets import PRESETS, preset
     from gridmem.envs.registry import nearest
 
     name, flags = "quickstart", list(argv)

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 from flax import nnx
 
+from gridmem.baselines.agent import WEIGHTS
 from gridmem.baselines.checkpoint import save
 from gridmem.baselines.config import TrainConfig, to_dict
 from gridmem.baselines.curve import draw_curve
@@ -16,6 +17,7 @@ from gridmem.baselines.learner import Learner, build_model, init, update
 from gridmem.baselines.model import num_parameters
 from gridmem.baselines.run_folder import RunFolder
 from gridmem.baselines.training_log import TrainingLog
+from gridmem.baselines.weights import to_bytes
 from gridmem.envs.spec import config_to_dict
 
 CHECKPOINT_SECONDS = 60.0
@@ -73,6 +75,8 @@ def train(config: TrainConfig, log: TrainingLog, folder: RunFolder) -> tuple[Any
                 log.add(*waiting)
                 waiting, last_save = None, time.monotonic()
                 if not log.ending:
+                    weights = to_bytes(config, learner.params, number * steps)
+                    folder.write_bytes(WEIGHTS, weights)
                     log.checkpoint = folder.keep("checkpoint", partial(save, learner=learner))
             if stop and not log.ending:
                 log.interrupt(number * steps)

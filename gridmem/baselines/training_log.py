@@ -7,6 +7,9 @@ from typing import Any
 from gridmem.baselines.display import Display
 from gridmem.baselines.run_folder import RunFolder
 
+OF_EPISODES = ("episode_return", "memory_gain", "first_find_steps")
+"""What there is to tell of an update only if an episode ended in it."""
+
 
 class TrainingLog:
     """Takes in the metrics of each update.
@@ -36,6 +39,8 @@ class TrainingLog:
     def add(self, steps: int, metrics: Any) -> None:
         """Records an update's metrics, a tree of named tuples; waits for the device."""
         row = {"steps": float(steps), **_flat(metrics)}
+        if not row["num_episodes"]:
+            row = {name: value for name, value in row.items() if name not in OF_EPISODES}
         self.rows.append(row)
         self._folder.append_metrics(row)
         self._display.show(steps, row)

@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 
 from gridmem.envs.env import Env
-from gridmem.envs.registry import make, nearest
+from gridmem.envs.registry import make_single, nearest
 from gridmem.envs.simulator import RENDER_FPS, RENDER_MODES, Simulator, checked_action
 from gridmem.envs.types import Level
 
@@ -46,12 +46,7 @@ class GridMemEnv(gymnasium.Env[Any, np.int64]):
         observation: str = "view",
         **overrides: Any,
     ) -> None:
-        env = make(env_id, **overrides)
-        if env.num_agents != 1:
-            raise ValueError(
-                f"num_agents is {env.num_agents}, and a Gymnasium environment has one agent; "
-                f"use gridmem.parallel_env({env_id!r}, num_agents={env.num_agents})"
-            )
+        env = make_single(env_id, "Gymnasium", **overrides)
         self._simulator = Simulator(env, render_mode, observation)
         self.render_mode = render_mode
         self.observation_space = self._simulator.observation_space

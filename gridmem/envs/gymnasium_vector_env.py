@@ -10,7 +10,7 @@ from gymnasium.vector.utils import batch_space
 from gridmem.envs import vector
 from gridmem.envs.env import NUM_ACTIONS, Env
 from gridmem.envs.formats import checked_format, observation_space
-from gridmem.envs.registry import make, nearest
+from gridmem.envs.registry import make_single, nearest
 from gridmem.envs.simulator import PICTURE_MODES, RENDER_FPS
 from gridmem.envs.types import Level
 from gridmem.envs.vector_input import (
@@ -72,12 +72,7 @@ class GridMemVectorEnv(VectorEnv[Any, Any, Any]):
         output: Output = "numpy",
         **overrides: Any,
     ) -> None:
-        env = make(env_id, **overrides)
-        if env.num_agents != 1:
-            raise ValueError(
-                f"num_agents is {env.num_agents}, and a Gymnasium environment has one agent; "
-                f"use gridmem.parallel_env({env_id!r}, num_agents={env.num_agents})"
-            )
+        env = make_single(env_id, "Gymnasium", **overrides)
         for name, value, known in (
             ("render_mode", render_mode, [None, *PICTURE_MODES]),
             ("autoreset_mode", autoreset_mode, [*AutoresetMode, *_MODES]),

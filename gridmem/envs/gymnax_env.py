@@ -13,7 +13,7 @@ from jaxtyping import Array
 from gridmem.envs.env import Env
 from gridmem.envs.formats import Format, checked_format, flat, observation_space
 from gridmem.envs.gymnax_spaces import Box, Dict, Discrete, as_gymnax
-from gridmem.envs.registry import make
+from gridmem.envs.registry import make_single
 from gridmem.envs.types import State, Tile, TimeStep
 from gridmem.envs.vector import with_reset
 
@@ -71,12 +71,7 @@ class GymnaxEnv:
         five_values: bool = False,
         **overrides: Any,
     ) -> None:
-        self.core = make(env_id, **overrides)
-        if self.core.num_agents != 1:
-            raise ValueError(
-                f"num_agents is {self.core.num_agents}, and an environment of gymnax has one "
-                "agent; use gridmem.make and jax.vmap"
-            )
+        self.core = make_single(env_id, "gymnax", **overrides)
         self.name = env_id
         self._format: Format = checked_format(self.core, observation)
         self._five_values = five_values

@@ -33,7 +33,9 @@ def make_level(
     """
     if isinstance(cave, Sequence) and all(isinstance(row, str) for row in cave):
         map_ = TextMap(tuple(str(row) for row in cave))
-        tiles = np.array([[_MARKS.get(mark, Tile.FLOOR) for mark in row] for row in map_.rows])
+        tiles = map_.tiles.copy()
+        for goal in map_.goals:
+            tiles[goal] = Tile.GOAL
         spawns = spawns if spawns is not None or not map_.spawns else map_.spawns
     else:
         tiles = np.asarray(cave)
@@ -50,9 +52,6 @@ def make_level(
         raise ValueError("the cave has no goal; draw one, 'G' in text or 3 in an array")
     stacked = as_level(tiles[None], goals[None], spawns[None])
     return Level(*(leaf[0] for leaf in checked_levels(stacked)))
-
-
-_MARKS = {"#": Tile.WALL, "%": Tile.ROCK, "G": Tile.GOAL}
 
 
 def checked_level(env: Env, level: Any) -> Level:

@@ -212,10 +212,15 @@ class TextMap:
             if mark not in "#%."
         ]
 
+    @property
+    def tiles(self) -> UInt8[np.ndarray, "H W"]:
+        """Floor, wall and rock; floor also where a goal or a spawn is marked."""
+        solid = {"#": Tile.WALL, "%": Tile.ROCK}
+        return np.array([[solid.get(m, Tile.FLOOR) for m in row] for row in self.rows], np.uint8)
+
     def generate(self, key: Key[Array, ""]) -> UInt8[Array, "H W"]:
         """The drawn map, whatever the key."""
-        tiles = {"#": Tile.WALL, "%": Tile.ROCK}
-        return jnp.array([[tiles.get(m, Tile.FLOOR) for m in row] for row in self.rows], jnp.uint8)
+        return jnp.asarray(self.tiles)
 
 
 def place(

@@ -14,6 +14,14 @@ from gridmem.envs.env import Env
 from gridmem.envs.formats import Format, flat, flat_size
 from gridmem.envs.types import State, TimeStep
 
+INFO_FIELDS = {
+    "last_action": "last_action",
+    "last_reward": "last_reward",
+    "visits": "visits",
+    "steps": "time",
+}
+"""What an info holds -> the field of `layout` that it is taken from."""
+
 
 def layout(env: Env, format: Format, num_streams: int) -> np.dtype:
     """The dtype as which numpy reads the buffer: a record of fields, each leading with the streams.
@@ -76,9 +84,8 @@ def _names(answer: np.void) -> tuple[str, ...]:
 
 def infos(answer: np.void) -> list[dict[str, Any]]:
     """The info of each agent, in plain Python numbers, from a record."""
-    names = "last_action", "last_reward", "visits", "steps"
-    columns = [answer[field].tolist() for field in ("last_action", "last_reward", "visits", "time")]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    columns = [answer[field].tolist() for field in INFO_FIELDS.values()]
+    return [dict(zip(INFO_FIELDS, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _bytes(values: Array) -> UInt8[Array, " bytes"]:

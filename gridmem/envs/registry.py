@@ -66,6 +66,21 @@ def make(id: str, **overrides: Any) -> "Env":
     return Env(config_from_dict(overrides, base=config_from_dict(CONFIGS[id])))
 
 
+def make_single(id: str, library: str, **overrides: Any) -> "Env":
+    """`make`, for the face of a library whose environments have one agent.
+
+    Raises:
+        ValueError: as `make` does, and for more than one agent.
+    """
+    env = make(id, **overrides)
+    if env.num_agents != 1:
+        raise ValueError(
+            f"num_agents is {env.num_agents}, and an environment of {library} has one agent; use "
+            f"gridmem.parallel_env({id!r}, num_agents={env.num_agents}) or, in JAX, gridmem.make"
+        )
+    return env
+
+
 def nearest(name: Any, known: Any) -> str:
     """A question that suggests the known name most like a mistyped one, or nothing."""
     close = difflib.get_close_matches(str(name), list(known), n=1)

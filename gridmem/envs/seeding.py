@@ -1,9 +1,14 @@
-"""From the seeds that users give to the keys of levels: one stream of levels per seed."""
+"""From the seeds that users give to levels: one stream of levels per seed."""
+
+from functools import partial
 
 import jax
 import numpy as np
 from gymnasium import error
 from jaxtyping import Array, Key, UInt32
+
+from gridmem.envs.env import Env
+from gridmem.envs.types import Level
 
 
 def seed_key(seed: int) -> UInt32[np.ndarray, "2"]:
@@ -24,3 +29,9 @@ def level_key(seed_key: UInt32[Array, "2"], episode: UInt32[Array, ""]) -> Key[A
     # The generator is named so that a level does not depend on the user's JAX settings.
     root = jax.random.wrap_key_data(seed_key, impl="threefry2x32")
     return jax.random.fold_in(root, episode)
+
+
+@partial(jax.jit, static_argnums=0)
+def level_of(env: Env, seed_key: UInt32[Array, "2"], episode: UInt32[Array, ""]) -> Level:
+    """Level number `episode`, from 0, in the stream of a seed."""
+    return env.generate(level_key(seed_key, episode))

@@ -9,13 +9,13 @@ import jax
 import numpy as np
 from gymnasium import error, logger, spaces
 from jax._src import xla_bridge  # no public name tells whether JAX runs
-from jaxtyping import Array, Int32, UInt8, UInt32
+from jaxtyping import Array, Int32, UInt8
 
 from gridmem.envs.env import NUM_ACTIONS, Env
 from gridmem.envs.formats import Format, checked_format, observation_space
 from gridmem.envs.levels import checked_level
 from gridmem.envs.packing import infos, layout, observations, packed
-from gridmem.envs.seeding import level_key, seed_key
+from gridmem.envs.seeding import level_of, seed_key
 from gridmem.envs.types import Action, Level, State, Tile
 
 PICTURE_MODES = ["rgb_array", "ansi"]
@@ -98,7 +98,7 @@ class Simulator:
         if level is None:
             assert self._key is not None, "seed comes before reset"
             key = jax.device_put(self._key, cpu_device())
-            self._level = _generate(self.env, key, np.uint32(self._episode))
+            self._level = level_of(self.env, key, np.uint32(self._episode))
             self._episode += 1
         else:
             self._level = jax.device_put(checked_level(self.env, level), cpu_device())
@@ -242,11 +242,6 @@ def cpu_device() -> jax.Device:
         return jax.local_devices(backend="cpu")[0]
     except RuntimeError:  # JAX_PLATFORMS names other platforms only
         return jax.local_devices()[0]
-
-
-@partial(jax.jit, static_argnums=0)
-def _generate(env: Env, key: UInt32[Array, "2"], episode: UInt32[Array, ""]) -> Level:
-    return env.generate(level_key(key, episode))
 
 
 @partial(jax.jit, static_argnums=(0, 1))

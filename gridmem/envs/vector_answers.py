@@ -14,19 +14,13 @@ from jaxtyping import Array, Bool, Int32
 
 from gridmem.envs.env import Env
 from gridmem.envs.formats import Format, flat
+from gridmem.envs.packing import INFO_FIELDS
 from gridmem.envs.types import TimeStep
 from gridmem.envs.vector import Final
 
 Fields = Mapping[str, Any]
 Answer = tuple[Any, Any, Any, Any, dict[str, Any]]
 """Observations, rewards, terminations, truncations, infos."""
-
-_INFOS = {
-    "last_action": "last_action",
-    "last_reward": "last_reward",
-    "visits": "visits",
-    "steps": "time",
-}
 
 
 def host_answer(fields: Fields, format: Format, mask: Bool[np.ndarray, " N"]) -> Answer:
@@ -84,7 +78,7 @@ def infos(fields: Fields, mask: Any) -> dict[str, Any]:
     """The infos of the marked environments, zeros for the others, with a mask beside each."""
     zeros_elsewhere = np.where if isinstance(mask, np.ndarray) else jnp.where
     found = {}
-    for name, field in _INFOS.items():
+    for name, field in INFO_FIELDS.items():
         found[name] = _wide(zeros_elsewhere(mask, fields[field], 0))
         found[f"_{name}"] = mask.copy()
     return found

@@ -1,17 +1,15 @@
 """Which cave is played first, and which next."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, UInt32
 
 from gridmem.envs.env import Env
 from gridmem.envs.levels import as_level
 from gridmem.envs.packs import levels
-from gridmem.envs.seeding import level_key, seed_key
+from gridmem.envs.seeding import level_of, seed_key
 from gridmem.envs.types import Level
 
 
@@ -46,7 +44,7 @@ def seeded_caves(env: Env, seed: int, first: int = 0) -> Caves:
     key = seed_key(seed)
 
     def level(number: int) -> Level:
-        return jax.device_get(_generate(env, key, np.uint32(number % 2**32)))
+        return jax.device_get(level_of(env, key, np.uint32(number % 2**32)))
 
     return Caves(f"seed {seed}", first, level)
 
@@ -73,8 +71,3 @@ def stored_caves(id: str, split: str, first: int = 0) -> Caves:
 def one_cave(name: str, level: Level) -> Caves:
     """One level, again and again."""
     return Caves(name, 0, lambda number: level, many=False)
-
-
-@partial(jax.jit, static_argnums=0)
-def _generate(env: Env, key: UInt32[Array, "2"], episode: UInt32[Array, ""]) -> Level:
-    return env.generate(level_key(key, episode))

@@ -60,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument("--max-steps", type=_count, metavar="N", help="actions in an episode")
     where.add_argument("--replay", metavar="FILE", help="show an episode that was saved")
     who = parser.add_argument_group("who plays")
-    who.add_argument("--agent", metavar="RUN", help="a trained agent: the folder of its run")
+    who.add_argument(
+        "--agent", metavar="RUN", help="a trained agent: a run folder or a released name"
+    )
     who.add_argument("--greedy", action="store_true", help="it takes its most probable action")
     who.add_argument("--agents", type=_count, metavar="N", help="so many share the cave; G: next")
     who.add_argument("--player", choices=PLAYERS, help="who moves the one in focus at first")

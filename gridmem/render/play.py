@@ -101,9 +101,9 @@ def _trained(options: "Namespace") -> Any:
     missing = [name for name in NEEDED_BY_AGENTS if find_spec(name) is None]
     if missing:
         raise ValueError(f"a trained agent needs {missing[0]}; install gridmem[train]")
-    from gridmem.baselines.load import load_agent
+    from gridmem.baselines import load
 
-    return load_agent(options.agent, options.greedy, explain=True)
+    return load(options.agent)
 
 
 def _set_up_jax() -> None:

@@ -36,7 +36,7 @@ def set_up(options: Namespace, trained: Any, *, has_keys: bool) -> Setup:
 
     Args:
         options: see `gridmem.render.options`.
-        trained: the agent of `options.agent`, as `gridmem.baselines.load` has it; or None.
+        trained: the agent of `options.agent`, as `gridmem.baselines.load` gives it; or None.
         has_keys: whether a person can play.
 
     Raises:
@@ -54,7 +54,7 @@ def set_up(options: Namespace, trained: Any, *, has_keys: bool) -> Setup:
             f"environment's has {env.view_size}, or only one has a compass; leave out the id to "
             f"play in the agent's own environment"
         )
-    policy = trained.policy if trained else None
+    policy = trained.policy(options.greedy, explain=True) if trained else None
     cast = _cast(options, env, policy, YOU if replay else _default_lead(policy, has_keys))
     session = _replayed(env, replay) if replay else None
     return Setup(title, env, _caves(options, title, env, replay), cast, session)
@@ -109,7 +109,10 @@ def _cast(options: Namespace, env: Env, policy: Policy | None, default: str) -> 
     players: dict[str, Player] = {ORACLE: OraclePlayer(env)}
     if policy:
         players[AGENT] = PolicyPlayer(env, policy)
-    scripted = {"random": lambda: random_policy(4), "reactive": lambda: reactive_policy(env)}
+    scripted = {
+        "random": lambda: random_policy(env.num_actions),
+        "reactive": lambda: reactive_policy(env),
+    }
     for name, make_policy in scripted.items():
         if name == lead or (name == crowd and env.num_agents > 1):
             players[name] = PolicyPlayer(env, make_policy())

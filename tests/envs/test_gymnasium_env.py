@@ -440,11 +440,16 @@ def test_the_mode_human_shows_a_picture_of_each_step_in_a_window(monkeypatch):
 
 
 def test_the_window_of_the_mode_human_closes_with_the_environment(monkeypatch):
+    display = pytest.importorskip("pygame").display
     monkeypatch.setattr("gridmem.envs.simulator.RENDER_FPS", 1000)
     env = GridMemEnv(SMALL, render_mode="human")
     env.reset(seed=0)
     again = pickle.loads(pickle.dumps(env))
     env.step(0)
+    assert display.get_init()
     env.close()
+    assert not display.get_init()
     again.step(0)  # opens a window of its own
+    assert display.get_init()
     again.close()
+    assert not display.get_init()

@@ -47,10 +47,14 @@ class Single:
         return bool(self.timestep.done.any())
 
 
+def timesteps_of(singles):
+    """As the batch has them, flattened to streams."""
+    return jax.tree.map(lambda *x: np.concatenate(x), *(s.timestep for s in singles))
+
+
 def assert_equal(singles, state, timestep):
     """That the batch, state and timesteps, is that of the singles."""
-    expected = jax.tree.map(lambda *x: np.concatenate(x), *(s.timestep for s in singles))
-    jax.tree.map(np.testing.assert_array_equal, timestep, expected)
+    jax.tree.map(np.testing.assert_array_equal, timestep, timesteps_of(singles))
     expected = jax.tree.map(lambda *x: np.stack(x), *(s.state for s in singles))
     jax.tree.map(np.testing.assert_array_equal, state.envs, expected)
     assert state.episode.tolist() == [s.episode for s in singles]
@@ -64,14 +68,19 @@ def begin_staggered():
     for marks in ([0, 1, 0, 0, 1], [0, 0, 1, 0, 1]):
         action = jnp.full(N * A, 1)
         state, _ = step_only(state, action)
-        for single in singles:
-            single.act(action[:A])
+        act(singles, action)
         state, timestep = restart(state, jnp.array(marks, bool))
         for single, mark in zip(singles, marks, strict=True):
             if mark:
                 single.begin()
         assert_equal(singles, state, timestep)
     return state, singles
+
+
+def act(singles, action):
+    """A step of each, whether it has ended or not."""
+    for single, own in zip(singles, action.reshape(N, A), strict=True):
+        single.act(own)
 
 
 def actions():
@@ -92,9 +101,8 @@ def test_next_step_equals_the_environments_one_by_one():
 def test_same_step_equals_the_environments_one_by_one():
     state, singles = begin_staggered()
     for action in actions():
-        for single, own in zip(singles, action.reshape(N, A), strict=True):
-            single.act(own)
-        expected = jax.tree.map(lambda *x: np.concatenate(x), *(s.timestep for s in singles))
+        act(singles, action)
+        expected = timesteps_of(singles)
         visits = np.concatenate([s.state.visits for s in singles])
         for single in singles:
             if single.done:
@@ -110,8 +118,7 @@ def test_same_step_equals_the_environments_one_by_one():
 def test_without_autoreset_the_cave_stays():
     state, singles = begin_staggered()
     for action in actions():
-        for single, own in zip(singles, action.reshape(N, A), strict=True):
-            single.act(own)
+        act(singles, action)
         state, timestep = step_only(state, action)
         assert_equal(singles, state, timestep)
     assert timestep.truncated.all()

@@ -6,9 +6,9 @@ Whoever changes the art writes them anew and looks at each.
 from pathlib import Path
 
 import numpy as np
+from golden_files import tiles_of, write
 
 from gridmem.render.draw import draw, draw_view
-from gridmem.render.png import write_png
 
 GOLDEN = Path(__file__).parent / "golden"
 CAVE = """
@@ -33,11 +33,6 @@ POSITIONS = np.array([(1, 1), (3, 5), (4, 2), (4, 8), (6, 6), (6, 10), (2, 8), (
 FACING = np.array([0, 1, 2, 3, 4, 0, 1, 2])
 
 
-def tiles_of(picture):
-    rows = picture.split()
-    return np.array([[".#%G@".index(cell) for cell in row] for row in rows], np.uint8)
-
-
 def cave(px, **more):
     return draw(tiles_of(CAVE), POSITIONS, px, facing=FACING, **more)
 
@@ -60,11 +55,5 @@ PICTURES = {
 }
 
 
-def main():
-    GOLDEN.mkdir(exist_ok=True)
-    for name, picture in PICTURES.items():
-        write_png(GOLDEN / f"{name}.png", picture())
-
-
 if __name__ == "__main__":
-    main()
+    write(GOLDEN, PICTURES)

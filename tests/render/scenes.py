@@ -6,8 +6,8 @@ Whoever changes the art or the layout writes them anew and looks at each.
 from pathlib import Path
 
 import numpy as np
+from golden_files import tiles_of, write
 
-from gridmem.render.png import write_png
 from gridmem.render.scene import Moment, frame
 from gridmem.render.trips import Trip
 from gridmem.render.way import draw_way
@@ -23,10 +23,6 @@ CAVE = """
 #############
 """
 HELP = "Keys", "", "arrows, WASD   move", "Tab            the whole cave", "Esc            quit"
-
-
-def tiles_of(picture):
-    return np.array([[".#%G".index(cell) for cell in row] for row in picture.split()], np.uint8)
 
 
 def a_moment(**changes):
@@ -80,11 +76,5 @@ SCENES = {
 }
 
 
-def main():
-    GOLDEN.mkdir(exist_ok=True)
-    for name, picture in SCENES.items():
-        write_png(GOLDEN / f"{name}.png", picture())
-
-
 if __name__ == "__main__":
-    main()
+    write(GOLDEN, SCENES)

@@ -2,7 +2,8 @@ import runpy
 
 import numpy as np
 import pytest
-from pictures import CAVE, FACING, GOLDEN, PICTURES, POSITIONS, part_seen, tiles_of
+from golden_files import compare, tiles_of
+from pictures import CAVE, FACING, GOLDEN, PICTURES, POSITIONS, part_seen
 from PIL import Image
 
 from gridmem.envs.assets import asset
@@ -107,13 +108,7 @@ def test_a_picture_is_put_together_from_the_art(seed):
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_golden_pictures(name, tmp_path):
-    expected = np.asarray(Image.open(GOLDEN / f"{name}.png")).astype(int)
-    actual = PICTURES[name]()
-    assert actual.shape == expected.shape
-    far = np.abs(actual - expected)
-    if far.max() > 2:
-        Image.fromarray(actual).save(tmp_path / f"{name}.png")
-        pytest.fail(f"{(far.max(-1) > 2).sum()} pixels differ: see {tmp_path / name}.png")
+    compare(GOLDEN, name, PICTURES[name](), tmp_path)
 
 
 def test_every_golden_picture_is_compared():

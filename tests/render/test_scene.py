@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from PIL import Image
+from golden_files import compare
 from scenes import GOLDEN, HELP, SCENES, a_moment, heat
 
 from gridmem.render.draw import draw, draw_view
@@ -45,13 +45,7 @@ def written(picture, text, colour, scale=1, ground=PANEL):
 
 @pytest.mark.parametrize("name", SCENES)
 def test_golden_pictures(name, tmp_path):
-    expected = np.asarray(Image.open(GOLDEN / f"{name}.png")).astype(int)
-    actual = SCENES[name]()
-    assert actual.shape == expected.shape
-    far = np.abs(actual - expected).max(axis=-1) > 2
-    if far.any():
-        Image.fromarray(actual).save(tmp_path / f"{name}.png")
-        pytest.fail(f"{far.sum()} pixels differ: see {tmp_path / name}.png")
+    compare(GOLDEN, name, SCENES[name](), tmp_path)
 
 
 def test_every_golden_picture_is_compared():

@@ -10,14 +10,17 @@ from gridmem.baselines.mixers.attention import Attention
 from gridmem.baselines.mixers.none import NoMixer
 
 Cache = Any
+Weights = Any
 
 
 @runtime_checkable
 class Mixer(Protocol):
     """What a block asks of its mixer. `step` and `sequence` agree at every position.
 
-    B streams, T tokens of D features. A segment is an episode's number within its stream: tokens
-    see only their own segment. None stands for a single one.
+    B streams, T tokens of D features. A segment is an episode's number within its stream, 0 or
+    more: tokens see only their own segment. None stands for a single one.
+
+    A cache is a tree of arrays; those with axes lead with B.
     """
 
     def init_cache(self, batch: int, length: int, segmented: bool = False) -> Cache:
@@ -28,8 +31,20 @@ class Mixer(Protocol):
         """The same memory with room for `length` tokens in all."""
         ...
 
+    def keep(self, cache: Cache, length: int) -> Cache:
+        """The memory of the last `length` tokens alone, with room for no more."""
+        ...
+
+    def prepare(self) -> Weights:
+        """The weights as the matrix products want them; made once, outside a loop of steps."""
+        ...
+
     def step(
-        self, x: Float[Array, "B D"], cache: Cache, segment: Int[Array, " B"] | None = None
+        self,
+        x: Float[Array, "B D"],
+        cache: Cache,
+        segment: Int[Array, " B"] | None,
+        weights: Weights,
     ) -> tuple[Float[Array, "B D"], Cache]:
         """Takes in one token per stream."""
         ...
@@ -46,7 +61,11 @@ class ExplainingMixer(Mixer, Protocol):
     """A mixer that can tell which tokens it draws on; those that cannot have no `explain`."""
 
     def explain(
-        self, x: Float[Array, "B D"], cache: Cache, segment: Int[Array, " B"] | None = None
+        self,
+        x: Float[Array, "B D"],
+        cache: Cache,
+        segment: Int[Array, " B"] | None,
+        weights: Weights,
     ) -> tuple[Float[Array, "B D"], Cache, Float32[Array, "B S"]]:
         """What `step` gives, and a weight for each token that the cache has room for.
 

@@ -13,6 +13,15 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Float32, Int
 
 from gridmem.baselines.config import ModelConfig
+from gridmem.baselines.norm import Norm
+
+
+class Segments(NamedTuple):
+    """Which segment a token is of; -1 where there is no token."""
+
+    slot: Int[Array, "B S"]
+    last: Int[Array, " B"]  # that of the last token
+    position: Int[Array, " B"]  # of the last token, counted from the start of its segment
 
 
 class AttentionCache(NamedTuple):
@@ -20,16 +29,24 @@ class AttentionCache(NamedTuple):
 
     key: Float[Array, "B S K d"]
     value: Float[Array, "B S K d"]
-    segment: Int[Array, "B S"] | None
+    segments: Segments | None
     used: Int[Array, ""]
 
 
+class AttentionWeights(NamedTuple):
+    """Matrices in the dtype of the products: queries, keys and values side by side; the output."""
+
+    fused: Float[Array, "D i"]
+    out: Float[Array, "i2 D"]
+
+
 class Attention(nnx.Module):
-    """Each token attends to itself and to the tokens before it in its segment."""
+    """Each token attends to itself and to the tokens before it in its segment and its window."""
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
         self.num_heads, self.num_kv_heads = config.num_heads, config.num_kv_heads
         self.head_dim, self.rope_base = config.head_dim, config.rope_base
+        self.window = config.window
         self.dtype = jnp.dtype(config.dtype)
         width, inner = config.width, config.num_heads * config.head_dim
         init = nnx.initializers.lecun_normal()
@@ -38,61 +55,92 @@ class Attention(nnx.Module):
         self.key = nnx.Param(init(rngs.params(), (width, kv_inner), jnp.float32))
         self.value = nnx.Param(init(rngs.params(), (width, kv_inner), jnp.float32))
         self.out = nnx.Param(init(rngs.params(), (inner, width), jnp.float32))
+        self.query_norm = self.key_norm = None
+        if config.qk_norm:
+            self.query_norm, self.key_norm = Norm(config.head_dim), Norm(config.head_dim)
 
     def init_cache(self, batch: int, length: int, segmented: bool = False) -> AttentionCache:
         """See `Mixer`."""
         shape = (batch, length, self.num_kv_heads, self.head_dim)
-        segment = jnp.zeros((batch, length), jnp.int32) if segmented else None
         empty = jnp.zeros(shape, self.dtype)
-        return AttentionCache(empty, empty, segment, jnp.int32(0))
+        nothing = jnp.full((batch,), -1, jnp.int32)
+        segments = Segments(jnp.full((batch, length), -1, jnp.int32), nothing, nothing)
+        return AttentionCache(empty, empty, segments if segmented else None, jnp.int32(0))
 
     def grow(self, cache: AttentionCache, length: int) -> AttentionCache:
         """See `Mixer`."""
-        more = length - cache.key.shape[1]
+        return _pad(cache, 0, length - cache.key.shape[1])
 
-        def pad(x: Array) -> Array:
-            return jnp.pad(x, ((0, 0), (0, more)) + ((0, 0),) * (x.ndim - 2))
+    def keep(self, cache: AttentionCache, length: int) -> AttentionCache:
+        """See `Mixer`; all `length` slots count as filled, those of no token with segment -1."""
+        padded = _pad(cache, length, 0)
+        if padded.segments is None:
+            raise ValueError("only a cache made with segmented=True can be cut to its last tokens")
 
-        segment = None if cache.segment is None else pad(cache.segment)
-        return cache._replace(key=pad(cache.key), value=pad(cache.value), segment=segment)
+        def cut(x: Array) -> Array:
+            return lax.dynamic_slice_in_dim(x, cache.used, length, axis=1)
+
+        segments = padded.segments._replace(slot=cut(padded.segments.slot))
+        return AttentionCache(cut(padded.key), cut(padded.value), segments, jnp.int32(length))
+
+    def prepare(self) -> AttentionWeights:
+        """See `Mixer`."""
+        fused = jnp.concatenate([self.query[...], self.key[...], self.value[...]], axis=1)
+        return AttentionWeights(fused.astype(self.dtype), self.out[...].astype(self.dtype))
 
     def step(
         self,
         x: Float[Array, "B D"],
         cache: AttentionCache,
-        segment: Int[Array, " B"] | None = None,
+        segment: Int[Array, " B"] | None,
+        weights: AttentionWeights,
     ) -> tuple[Float[Array, "B D"], AttentionCache]:
         """See `Mixer`."""
-        query, cache, visible = self._take(x, cache, segment)
-        return self._finish(attend(query, cache.key, cache.value, visible))[:, 0], cache
+        query, cache, visible = self._take(x, cache, segment, weights)
+        attended = attend(query, cache.key, cache.value, visible)
+        return _joined(attended, weights)[:, 0], cache
 
     def explain(
         self,
         x: Float[Array, "B D"],
         cache: AttentionCache,
-        segment: Int[Array, " B"] | None = None,
+        segment: Int[Array, " B"] | None,
+        weights: AttentionWeights,
     ) -> tuple[Float[Array, "B D"], AttentionCache, Float32[Array, "B S"]]:
-        """See `ExplainingMixer`; the weights are the mean over the heads."""
-        query, cache, visible = self._take(x, cache, segment)
-        mixed = self._finish(attend(query, cache.key, cache.value, visible))[:, 0]
-        weights = attention_weights(query, cache.key, visible)
-        return mixed, cache, jnp.mean(weights, axis=(1, 2, 3))
+        """See `ExplainingMixer`; the weights shown are the mean over the heads."""
+        query, cache, visible = self._take(x, cache, segment, weights)
+        attended = attend(query, cache.key, cache.value, visible)
+        shown = attention_weights(query, cache.key, visible)
+        return _joined(attended, weights)[:, 0], cache, jnp.mean(shown, axis=(1, 2, 3))
 
     def _take(
-        self, x: Float[Array, "B D"], cache: AttentionCache, segment: Int[Array, " B"] | None
+        self,
+        x: Float[Array, "B D"],
+        cache: AttentionCache,
+        segment: Int[Array, " B"] | None,
+        weights: AttentionWeights,
     ) -> tuple[Float[Array, "B 1 H d"], AttentionCache, Bool[Array, "b 1 S"]]:
         """A token's query, the cache that has taken in the token, and the slots that it sees."""
         _check_segments(cache, segment)
-        query, key, value = self._project(x[:, None], cache.used[None])
-        at, segments = cache.used, cache.segment
-        visible = (jnp.arange(cache.key.shape[1]) <= at)[None, None, :]
+        at, segments, position = cache.used, cache.segments, cache.used[None, None]
+        slots = jnp.arange(cache.key.shape[1])
+        visible = slots <= at
+        if self.window is not None:
+            visible &= slots > at - self.window
+        visible = visible[None, None, :]
         if segments is not None and segment is not None:
-            segments = lax.dynamic_update_slice(segments, segment[:, None], (0, at))
-            visible = visible & (segments == segment[:, None])[:, None, :]
+            position = _positions(segments, segment[:, None])
+            segments = Segments(
+                slot=lax.dynamic_update_slice(segments.slot, segment[:, None], (0, at)),
+                last=segment,
+                position=position[:, 0],
+            )
+            visible = visible & (segments.slot == segment[:, None])[:, None, :]
+        query, key, value = self._project(x[:, None], position, weights)
         cache = AttentionCache(
             key=lax.dynamic_update_slice(cache.key, key, (0, at, 0, 0)),
             value=lax.dynamic_update_slice(cache.value, value, (0, at, 0, 0)),
-            segment=segments,
+            segments=segments,
             used=at + 1,
         )
         return query, cache, visible
@@ -104,61 +152,104 @@ class Attention(nnx.Module):
         segments: Int[Array, "B T"] | None = None,
     ) -> Float[Array, "B T D"]:
         """See `Mixer`."""
+        _check_segments(cache, segments)
         num_new, num_slots = x.shape[1], cache.key.shape[1]
-        if num_slots:
-            _check_segments(cache, segments)
-        query, key, value = self._project(x, cache.used + jnp.arange(num_new))
+        weights = self.prepare()
+        position = (cache.used + jnp.arange(num_new))[None]
+        if cache.segments is not None and segments is not None:
+            position = _positions(cache.segments, segments)
+        query, key, value = self._project(x, position, weights)
         if num_slots == 0 and segments is None and self._has_cudnn():
+            window = None if self.window is None else (self.window - 1, 0)
             attended = jax.nn.dot_product_attention(
-                query, key, value, is_causal=True, implementation="cudnn"
+                query,
+                key,
+                value,
+                is_causal=True,
+                local_window_size=window,
+                implementation="cudnn",
             )
-            return self._finish(attended)
-        visible = np.tril(np.ones((1, num_new, num_new), bool))
-        if segments is not None:
-            visible = visible & (segments[:, :, None] == segments[:, None, :])
-        if num_slots:
-            filled = (jnp.arange(num_slots) < cache.used)[None, None, :]
-            if segments is not None and cache.segment is not None:
-                filled = filled & (cache.segment[:, None, :] == segments[:, :, None])
-            shape = (max(filled.shape[0], visible.shape[0]), num_new)
-            visible = jnp.concatenate(
-                [jnp.broadcast_to(m, (*shape, m.shape[2])) for m in (filled, visible)], axis=2
-            )
-            key = jnp.concatenate([cache.key, key], axis=1)
-            value = jnp.concatenate([cache.value, value], axis=1)
-        return self._finish(attend(query, key, value, jnp.asarray(visible)))
+            return _joined(attended, weights)
+        visible = self._visible(cache, segments, num_new)
+        key = jnp.concatenate([cache.key, key], axis=1)
+        value = jnp.concatenate([cache.value, value], axis=1)
+        return _joined(attend(query, key, value, visible), weights)
+
+    def _visible(
+        self, cache: AttentionCache, segments: Int[Array, "B T"] | None, num_new: int
+    ) -> Bool[Array, "b T S_T"]:
+        """Which of the cache's S slots and of the T new tokens each of the latter sees."""
+        new = np.arange(num_new)
+        slots = jnp.arange(cache.key.shape[1])
+        among_new = new[None, :] <= new[:, None]
+        among_old = jnp.broadcast_to(slots < cache.used, (num_new, len(slots)))
+        if self.window is not None:
+            among_new &= new[None, :] > new[:, None] - self.window
+            among_old &= slots[None, :] > cache.used + new[:, None] - self.window
+        visible = jnp.concatenate([among_old, among_new], axis=1)[None]
+        if cache.segments is None or segments is None:
+            return visible
+        of_key = jnp.concatenate([cache.segments.slot, segments], axis=1)
+        return visible & (of_key[:, None, :] == segments[:, :, None])
 
     def _project(
-        self, x: Float[Array, "B T D"], position: Int[Array, " T"]
+        self,
+        x: Float[Array, "B T D"],
+        position: Int[Array, "b T"],
+        weights: AttentionWeights,
     ) -> tuple[Array, Array, Array]:
         """Rotated queries, rotated keys and values, by one matrix product."""
-        weights = [self.query[...], self.key[...], self.value[...]]
-        fused = jnp.concatenate(weights, axis=1).astype(self.dtype)
-        heads = (x @ fused).reshape(*x.shape[:2], -1, self.head_dim)
+        heads = (x @ weights.fused).reshape(*x.shape[:2], -1, self.head_dim)
         query, key, value = jnp.split(
             heads, [self.num_heads, self.num_heads + self.num_kv_heads], axis=2
         )
+        if self.query_norm is not None and self.key_norm is not None:
+            query, key = self.query_norm(query), self.key_norm(key)
         rotate = rotary(position, self.head_dim, self.rope_base)
         return rotate(query), rotate(key), value
-
-    def _finish(self, attended: Float[Array, "B T H d"]) -> Float[Array, "B T D"]:
-        joined = attended.reshape(*attended.shape[:2], -1)
-        return joined @ self.out[...].astype(self.dtype)
 
     def _has_cudnn(self) -> bool:
         return jax.default_backend() == "gpu" and self.dtype == jnp.bfloat16
 
 
+def _joined(attended: Float[Array, "B T H d"], weights: AttentionWeights) -> Float[Array, "B T D"]:
+    return attended.reshape(*attended.shape[:2], -1) @ weights.out
+
+
+def _pad(cache: AttentionCache, before: int, after: int) -> AttentionCache:
+    """The cache with more empty slots at its ends."""
+
+    def pad(x: Array, empty: int) -> Array:
+        ends = ((0, 0), (before, after)) + ((0, 0),) * (x.ndim - 2)
+        return jnp.pad(x, ends, constant_values=empty)
+
+    segments = cache.segments
+    if segments is not None:
+        segments = segments._replace(slot=pad(segments.slot, -1))
+    return cache._replace(key=pad(cache.key, 0), value=pad(cache.value, 0), segments=segments)
+
+
+def _positions(seen: Segments, segments: Int[Array, "B T"]) -> Int[Array, "B T"]:
+    """Positions of T new tokens, each counted from the start of its segment."""
+    new = jnp.arange(segments.shape[1])[None]
+    before = jnp.concatenate([seen.last[:, None], segments[:, :-1]], axis=1)
+    start = lax.cummax(jnp.where(segments != before, new, -1), axis=1)
+    return jnp.where(start < 0, seen.position[:, None] + 1 + new, new - start)
+
+
 def _check_segments(cache: AttentionCache, segments: Array | None) -> None:
-    if (cache.segment is None) != (segments is None):
+    if (cache.segments is None) != (segments is None):
         raise ValueError("segments go with a cache made with segmented=True, and only with one")
 
 
-def rotary(position: Int[Array, " T"], head_dim: int, base: float):
-    """A function that rotates [B, T, heads, head_dim] by the positions, halves as pairs."""
+def rotary(position: Int[Array, "b T"], head_dim: int, base: float):
+    """A function that rotates [B, T, heads, head_dim] by the positions, halves as pairs; b: 1 or B.
+
+    Distances between positions are all that matters, so a segment may count from anywhere.
+    """
     frequency = base ** -(np.arange(0, head_dim, 2, dtype=np.float32) / head_dim)
-    angle = position.astype(jnp.float32)[:, None] * frequency[None, :]
-    cos, sin = jnp.cos(angle)[None, :, None, :], jnp.sin(angle)[None, :, None, :]
+    angle = position.astype(jnp.float32)[..., None, None] * frequency[None, None, None, :]
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
 
     def rotate(x: Float[Array, "B T H d"]) -> Float[Array, "B T H d"]:
         first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)

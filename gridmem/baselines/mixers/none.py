@@ -28,18 +28,33 @@ class NoMixer(nnx.Module):
         """See `Mixer`."""
         return cache
 
+    def keep(self, cache: tuple[()], length: int) -> tuple[()]:
+        """See `Mixer`."""
+        return cache
+
+    def prepare(self) -> tuple[Array, Array]:
+        """See `Mixer`; gate and value as one matrix."""
+        fused = jnp.concatenate([self.gate[...], self.value[...]], axis=1)
+        return fused.astype(self.dtype), self.out[...].astype(self.dtype)
+
     def step(
-        self, x: Float[Array, "B D"], cache: tuple[()], segment: Int[Array, " B"] | None = None
+        self,
+        x: Float[Array, "B D"],
+        cache: tuple[()],
+        segment: Int[Array, " B"] | None,
+        weights: tuple[Array, Array],
     ) -> tuple[Float[Array, "B D"], tuple[()]]:
         """See `Mixer`."""
-        return self._apply(x), cache
+        return _apply(x, weights), cache
 
     def sequence(
         self, x: Float[Array, "B T D"], cache: tuple[()], segments: Int[Array, "B T"] | None = None
     ) -> Float[Array, "B T D"]:
         """See `Mixer`."""
-        return self._apply(x)
+        return _apply(x, self.prepare())
 
-    def _apply(self, x: Float[Array, "*batch D"]) -> Float[Array, "*batch D"]:
-        gate, value, out = (w[...].astype(self.dtype) for w in (self.gate, self.value, self.out))
-        return (jax.nn.gelu(x @ gate) * (x @ value)) @ out
+
+def _apply(x: Float[Array, "*batch D"], weights: tuple[Array, Array]) -> Float[Array, "*batch D"]:
+    fused, out = weights
+    gate, value = jnp.split(x @ fused, 2, axis=-1)
+    return (jax.nn.gelu(gate) * value) @ out

@@ -1,0 +1,94 @@
+"""A trained agent, out of the folder of its run or a file of weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+from flax import nnx
+
+from gridmem.baselines.config import TrainConfig
+from gridmem.baselines.learner import build_model
+from gridmem.baselines.model import ActorCritic
+from gridmem.baselines.model_policy import model_policy
+from gridmem.baselines.weights import read_config, read_params
+from gridmem.envs.assets import asset
+from gridmem.envs.env import Env
+from gridmem.envs.policy import Policy
+from gridmem.envs.registry import nearest
+
+WEIGHTS = "agent.safetensors"
+"""The file of weights in a run folder."""
+
+
+@dataclass(frozen=True)
+class Agent:
+    """What a run was about, and what came of it.
+
+    Attributes:
+        config: of the run.
+        env: the one it was trained in; it can play any with the same view and compass.
+        graphdef: static part of the model.
+        params: its parameters.
+    """
+
+    config: TrainConfig
+    env: Env
+    graphdef: Any
+    params: Any
+
+    @property
+    def model(self) -> ActorCritic:
+        """The network."""
+        return nnx.merge(self.graphdef, self.params)
+
+    def policy(self, greedy: bool = False, explain: bool = False) -> Policy:
+        """Plays B streams of one episode each; see `model_policy`."""
+        return model_policy(self.model, greedy, explain)
+
+
+def load(run: str | Path) -> Agent:
+    """An agent, as it was last saved.
+
+    Args:
+        run: the folder that `gridmem.baselines.train` made, a file of weights, or the name of
+            released weights.
+
+    Raises:
+        ValueError: if it is none of them, or has nothing that can be read.
+    """
+    path = _file(run)
+    try:
+        config = read_config(path)
+        env = config.make_env()
+        shape = nnx.eval_shape(lambda: build_model(config, env, jax.random.key(0)))
+        graphdef, like = nnx.split(shape)
+        params = read_params(path, like)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror})") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no agent that can be loaded: {error}") from None
+    return Agent(config, env, graphdef, params)
+
+
+def released() -> list[str]:
+    """The names of the released weights."""
+    return sorted(path.stem for path in asset("weights").glob("*.safetensors"))
+
+
+def _file(run: str | Path) -> Path:
+    path = Path(run)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        if (path / WEIGHTS).is_file():
+            return path / WEIGHTS
+        what = "a run that has saved nothing yet" if (path / "config.json").exists() else "no run"
+        raise ValueError(f"{path} is {what}: there is no {WEIGHTS} in it")
+    names = released()
+    if str(run) in names:
+        return asset("weights") / f"{run}.safetensors"
+    raise ValueError(
+        f"there is no run folder, file or released agent {str(run)!r}{nearest(str(run), names)}; "
+        f"released are: {', '.join(names) or 'none'}"
+    )

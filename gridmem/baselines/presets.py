@@ -1,0 +1,112 @@
+"""Whole configurations by name."""
+
+from dataclasses import replace
+
+from gridmem.baselines.config import (
+    EnvSettings,
+    ModelConfig,
+    OptimizerConfig,
+    PPOConfig,
+    TrainConfig,
+)
+from gridmem.envs.registry import nearest
+
+_REFERENCE = TrainConfig(
+    env=EnvSettings("GridMem-v0", num_agents=16),
+    model=ModelConfig(
+        num_layers=6,
+        width=128,
+        ff_width=768,
+        num_heads=4,
+        num_kv_heads=1,
+        head_dim=32,
+        value_width=768,
+        value_head="hl_gauss",
+        dtype="bfloat16",
+    ),
+    ppo=PPOConfig(
+        num_envs=256,
+        num_epochs=1,
+        num_minibatches=16,
+        gamma=0.96609,
+        td_lambda=0.91237,
+        policy_clip=0.28279,
+        value_coef=0.53925,
+        entropy_coef=8.270e-5,
+        normalize_advantage=False,
+    ),
+    optimizer=OptimizerConfig(
+        optimizer="muon",
+        learning_rate=1e-3,
+        warmup=0.0,
+        weight_decay=1.0719e-4,
+        b1=0.93535,
+        b2=0.90402,
+        max_grad_norm=0.39644,
+        muon_rms=None,
+    ),
+    total_steps=8_000_000_000,
+)
+
+
+def _small() -> TrainConfig:
+    """The reference's every part in a size for two CPU cores."""
+    model = replace(
+        _REFERENCE.model, num_layers=2, width=64, ff_width=128, num_heads=2, value_width=128
+    )
+    ppo = replace(
+        _REFERENCE.ppo,
+        num_envs=32,
+        num_minibatches=32,
+        entropy_coef=0.003,
+        normalize_advantage=True,
+    )
+    return replace(
+        _REFERENCE,
+        env=EnvSettings("GridMem-9x9-v0", view_size=3, num_agents=4, max_steps=256),
+        model=model,
+        ppo=ppo,
+        optimizer=replace(_REFERENCE.optimizer, warmup=0.02, max_grad_norm=1.0, muon_rms=0.2),
+        total_steps=2_000_000,
+    )
+
+
+def _depth(num_layers: int) -> TrainConfig:
+    return replace(_REFERENCE, model=replace(_REFERENCE.model, num_layers=num_layers))
+
+
+PRESETS: dict[str, tuple[str, TrainConfig]] = {
+    "quickstart": (
+        "learns to remember small caves within five minutes on two CPU cores",
+        TrainConfig(env=EnvSettings("GridMem-9x9-v0", view_size=3, max_steps=256)),
+    ),
+    "reference": ("the published recipe: 16 agents in each 40x40 cave; for a GPU", _REFERENCE),
+    "dig": (
+        "the same where rock can be dug",
+        replace(_REFERENCE, env=EnvSettings("GridMem-Dig-v0", num_agents=16)),
+    ),
+    "single": (
+        "the same with one agent a cave",
+        replace(
+            _REFERENCE,
+            env=EnvSettings("GridMem-v0"),
+            ppo=replace(_REFERENCE.ppo, num_envs=4096),
+        ),
+    ),
+    "small": ("the parts of reference in a size for two CPU cores", _small()),
+    **{
+        f"depth-{num_layers}": (f"reference with {num_layers} layers", _depth(num_layers))
+        for num_layers in (1, 2, 4, 8, 16)
+    },
+}
+"""Name -> (what it is for, config)."""
+
+
+def preset(name: str) -> TrainConfig:
+    """The config of that name; ValueError with the nearest one if there is none."""
+    if name not in PRESETS:
+        raise ValueError(
+            f"there is no preset {name!r}{nearest(name, PRESETS)}; "
+            f"the presets are {', '.join(PRESETS)}"
+        )
+    return PRESETS[name][1]

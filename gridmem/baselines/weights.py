@@ -1,0 +1,83 @@
+"""The weights of an agent as one safetensors file, with its configuration in the metadata."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+import gridmem
+from gridmem.baselines.config import TrainConfig, from_dict, to_dict
+
+FORMAT = "gridmem-agent-1"
+
+
+def to_bytes(config: TrainConfig, params: Any, steps: int) -> bytes:
+    """A safetensors file.
+
+    Args:
+        config: of the run.
+        params: the model's.
+        steps: agent steps that it was trained for.
+    """
+    tensors = {name: np.asarray(leaf) for name, leaf in _named(params).items()}
+    metadata = {
+        "format": FORMAT,
+        "config": json.dumps(to_dict(config)),
+        "steps": str(steps),
+        "gridmem": gridmem.__version__,
+    }
+    return save(tensors, metadata)
+
+
+def read_config(path: Path) -> TrainConfig:
+    """The configuration of the run that wrote a file.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is not such a file.
+    """
+    with _opened(path) as file:
+        metadata = file.metadata() or {}
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"its format is {metadata.get('format')!r}; it must be {FORMAT!r}")
+    return from_dict(json.loads(metadata["config"]))
+
+
+def read_params(path: Path, like: Any) -> Any:
+    """The parameters in a file.
+
+    Args:
+        path: the file.
+        like: a tree of the same names and shapes.
+
+    Raises:
+        ValueError: if they differ.
+    """
+    with _opened(path) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    wanted = {name: leaf.shape for name, leaf in _named(like).items()}
+    if wanted != {name: tensor.shape for name, tensor in tensors.items()}:
+        raise ValueError("its parameters do not have the shapes that its configuration says")
+    leaves = [jnp.asarray(tensors[name]) for name in wanted]
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return safe_open(path, framework="numpy")
+    except SafetensorError as error:
+        raise ValueError(f"it is damaged ({error})") from None
+
+
+def _named(params: Any) -> dict[str, Any]:
+    """Leaves by name, in the order of the tree: blocks.0.mixer.query and so on."""
+    named = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        parts = [getattr(key, "key", None) for key in path]
+        named[".".join(str(part) for part in parts if part is not None)] = leaf
+    return named
