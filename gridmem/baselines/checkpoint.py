@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from orbax.checkpoint import v1 as ocp
 
 from gridmem.baselines.learner import Learner
@@ -33,10 +34,14 @@ def save(path: Path, learner: Learner) -> None:
     _ensure_room(path.parent, learner)
     try:
         with _plain_errors():
-            ocp.save(str(fresh), learner._asdict())
+            ocp.save(str(fresh), jax.tree.map(_nonempty, learner._asdict()))
     except BaseException:
         _remove(fresh)
         raise
+    _replace(path, fresh, old)
+
+
+def _replace(path: Path, fresh: Path, old: Path) -> None:
     if path.exists():
         shutil.rmtree(old, ignore_errors=True)
         path.rename(old)
@@ -51,13 +56,31 @@ def load(path: Path, like: Learner) -> Learner:
         path: the folder that `save` wrote.
         like: a learner of the same configuration, for shapes, dtypes and devices.
     """
+    path = _latest(path)
+
+    def abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:
+        stored = _nonempty(leaf)
+        return jax.ShapeDtypeStruct(stored.shape, stored.dtype, sharding=leaf.sharding)
+
+    wanted: Any = jax.tree.map(abstract, like._asdict())
+    stored = Learner(**ocp.load(str(path), wanted))
+    return jax.tree.map(lambda old, new: new if old.size else old, like, stored)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is a checkpoint for `load` to read."""
+    return _latest(path).is_dir()
+
+
+def _latest(path: Path) -> Path:
     path = path.resolve()
-    if not path.exists() and _beside(path, "old").exists():  # stopped between two renames
-        path = _beside(path, "old")
-    abstract: Any = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like._asdict()
-    )
-    return Learner(**ocp.load(str(path), abstract))
+    old = _beside(path, "old")
+    return old if old.is_dir() and not path.exists() else path  # stopped between two renames
+
+
+def _nonempty(leaf: jax.Array) -> jax.Array:
+    """The leaf, or a zero in the place of one without entries, which Orbax refuses."""
+    return leaf if leaf.size else jnp.zeros((1,), leaf.dtype)
 
 
 def _ensure_room(folder: Path, learner: Learner) -> None:

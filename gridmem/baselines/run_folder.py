@@ -1,6 +1,7 @@
 """The folder that a run leaves behind, and what happens when the disk refuses."""
 
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ class RunFolder:
         self._problems: dict[str, str] = {}
         self._pending: list[str] = []
         self._refuge: Path | None = None
+        self._lock: int | None = None
 
     @classmethod
     def create(cls, path: str | None, name: str) -> "RunFolder":
@@ -50,6 +52,62 @@ class RunFolder:
                 "that can be written to with --run-dir"
             ) from None
         return cls(folder)
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """The folder of a run that is to be resumed.
+
+        Raises:
+            ValueError: if it cannot be written to.
+        """
+        try:
+            (path / METRICS).touch()
+        except OSError as error:
+            raise ValueError(f"cannot write to the run folder {path} ({error.strerror})") from None
+        return cls(path)
+
+    def lock(self) -> None:
+        """Keeps other processes from running here until `unlock`, or for as long as this one lives.
+
+        Raises:
+            ValueError: if one does.
+        """
+        if self._lock is not None:
+            return
+        try:
+            import fcntl
+
+            self._lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.unlock()
+            raise ValueError(f"another process is running in {self.path}; wait for it") from None
+        except (ImportError, OSError):  # a system, or a file system, without locks
+            pass
+
+    def unlock(self) -> None:
+        """Lets others in again."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def rewind_metrics(self, steps: int) -> list[dict[str, float]]:
+        """Takes back what `metrics.jsonl` tells of later than `steps`; returns what remains.
+
+        Raises:
+            ValueError: if it cannot be read or written.
+        """
+        rows = []
+        try:
+            for line in (self.path / METRICS).read_text().splitlines():
+                with suppress(ValueError):  # the last line of a run that was killed
+                    rows.append(json.loads(line))
+            rows = [row for row in rows if row["steps"] <= steps]
+            text = "".join(json.dumps(row) + "\n" for row in rows)
+            _write(self.path / METRICS, text.encode())
+        except OSError as error:
+            raise ValueError(f"cannot rewrite {self.path / METRICS} ({error.strerror})") from None
+        return rows
 
     @property
     def problems(self) -> list[str]:
@@ -110,6 +168,15 @@ class RunFolder:
             return None
         self._complain(name, problem, f"it is in {self._refuge} instead")
         return self._refuge / name
+
+    def attempt(self, name: str, write: Callable[[], None]) -> bool:
+        """Does what can be done without; whether the disk let it."""
+        try:
+            write()
+        except OSError as error:
+            self._complain(name, error, "the run went on without it")
+            return False
+        return True
 
     def flush(self) -> None:
         """Last try to write the metrics that are still waiting; they too find a refuge."""

@@ -1,11 +1,13 @@
 """The record of a run: rows of metrics, on the screen and in the run folder."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from gridmem.baselines.display import Display
 from gridmem.baselines.run_folder import RunFolder
+from gridmem.baselines.trackers import Tracker
 
 OF_EPISODES = ("episode_return", "memory_gain", "first_find_steps")
 """What there is to tell of an update only if an episode ended in it."""
@@ -21,12 +23,20 @@ class TrainingLog:
         checkpoint: where the last checkpoint is; None if there is none.
     """
 
-    def __init__(self, total_steps: int, folder: RunFolder) -> None:
-        self.rows: list[dict[str, float]] = []
+    def __init__(
+        self,
+        total_steps: int,
+        folder: RunFolder,
+        rows: Sequence[dict[str, float]] = (),
+        trackers: Sequence[Tracker] = (),
+    ) -> None:
+        """A record that goes on after the rows of the run so far."""
+        self.rows = list(rows)
         self.ending = ""
         self.interrupted = False
         self.checkpoint: Path | None = None
         self._folder = folder
+        self._trackers = list(trackers)
         self._display = Display(total_steps)
 
     def __enter__(self) -> "TrainingLog":
@@ -35,14 +45,27 @@ class TrainingLog:
 
     def __exit__(self, *exception: object) -> None:
         self._display.__exit__(*exception)
+        for tracker in self._trackers:
+            self._folder.attempt("the trackers' last lines", tracker.close)
 
-    def add(self, steps: int, metrics: Any) -> None:
-        """Records an update's metrics, a tree of named tuples; waits for the device."""
-        row = {"steps": float(steps), **_flat(metrics)}
+    def add(self, steps: int, seconds: float, metrics: Any) -> None:
+        """Records an update.
+
+        Args:
+            steps: agent steps so far.
+            seconds: of training so far.
+            metrics: a tree of named tuples; waits for the device.
+        """
+        row = {"steps": float(steps), "seconds": round(seconds, 3), **_flat(metrics)}
         if not row["num_episodes"]:
             row = {name: value for name, value in row.items() if name not in OF_EPISODES}
         self.rows.append(row)
         self._folder.append_metrics(row)
+        self._trackers = [
+            tracker
+            for tracker in self._trackers
+            if self._folder.attempt(type(tracker).__name__, lambda t=tracker: t.log(steps, row))
+        ]
         self._display.show(steps, row)
         broken = [name for name, value in row.items() if not math.isfinite(value)]
         if broken and not self.ending:
@@ -52,11 +75,25 @@ class TrainingLog:
                 f"last good checkpoint {kept}; try a lower --learning-rate"
             )
 
-    def interrupt(self, steps: int) -> None:
-        """Notes that the run was asked to end."""
+    def interrupt(self, steps: int, resume: str) -> None:
+        """Notes that the run was asked to end; `resume` is the command to go on with."""
         self.interrupted = True
-        kept = f"is in {self.checkpoint}" if self.checkpoint else "could not be saved"
-        self.ending = f"interrupted after {steps:,} steps; the agent as it was then {kept}"
+        self.ending = f"interrupted after {steps:,} steps; "
+        if self.checkpoint == self._folder.path / "checkpoint":
+            self.ending += f"to go on: {resume}"
+        elif self.checkpoint:
+            self.ending += f"the agent as it was then is in {self.checkpoint}"
+        else:
+            self.ending += "the agent as it was then could not be saved"
+
+    def run_out_of_memory(self, resume: str) -> None:
+        """Notes that the device has no room; `resume` is the command to go on with."""
+        self.ending = (
+            "stopped: the device is out of memory; lower --num-envs or raise --num-minibatches "
+            "(--plan shows what takes how much)"
+        )
+        if self.checkpoint:
+            self.ending += f"; to go on as it was: {resume}"
 
 
 def _flat(metrics: Any) -> dict[str, float]:

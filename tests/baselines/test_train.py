@@ -16,16 +16,20 @@ import tiny
 
 from gridmem.baselines import training
 from gridmem.baselines.checkpoint import load
+from gridmem.baselines.command import parse
 from gridmem.baselines.config import TrainConfig, from_dict
-from gridmem.baselines.train import comparison, main, parse
+from gridmem.baselines.train import comparison, main
 
 NUM_UPDATES = 10
 METRICS = [
     "steps",
+    "seconds",
     "episode_return",
     "memory_gain",
     "first_find_steps",
+    "num_episodes",
     "explained_variance",
+    "target_outside",
     "grad_norm",
     "param_norm",
     "first_ratio_error",
@@ -52,7 +56,7 @@ def flags(config, default):
 
 def tiny_flags(folder, **changes):
     config = tiny.config(run_dir=str(folder), **changes)
-    return flags(config, parse([])[1])
+    return flags(config, parse([], "train").config)
 
 
 def run(capfd, argv):
@@ -141,8 +145,9 @@ def test_help_names_the_presets_and_the_flags(capfd):
 
 def test_flags_reach_the_config():
     argv = ["quickstart", "--mixer", "none", "--gamma", "0.5", "--num_envs=16", "--view-size", "7"]
-    name, config = parse([*argv, "--num-minibatches", "2"])
-    assert name == "quickstart"
+    command = parse([*argv, "--num-minibatches", "2"], "train")
+    config = command.config
+    assert command.name == "quickstart"
     assert (config.model.mixer, config.ppo.gamma, config.ppo.num_envs) == ("none", 0.5, 16)
     assert (config.env.view_size, config.ppo.num_minibatches) == (7, 2)
 
@@ -152,14 +157,17 @@ def test_a_run_from_start_to_end(tmp_path, capfd):
     code, out, err = run(capfd, tiny_flags(folder))
     assert (code, err) == (0, "")
     assert sorted(path.name for path in folder.iterdir()) == [
+        ".lock",
+        "agent.safetensors",
         "checkpoint",
         "config.json",
         "curve.png",
         "eval.json",
         "metrics.jsonl",
+        "tensorboard",
     ]
     learner, config = load_checkpoint(folder)
-    assert config == tiny.config(run_dir=str(folder))
+    assert config == tiny.config()
     assert int(learner.num_updates) == NUM_UPDATES
     assert_finite(learner)
     rows = rows_of(folder)
@@ -183,10 +191,10 @@ def test_a_run_from_start_to_end(tmp_path, capfd):
     assert "warning" not in out
     lines = out.splitlines()
     assert re.fullmatch(rf"took \d+ s; the results are in {re.escape(str(folder))}", lines[-2])
-    name, other = parse(shlex.split(lines[-1].partition("gridmem.baselines.train ")[2]))
-    same = parse(tiny_flags(folder))[1]
-    assert other == replace(same, run_dir=None, model=replace(same.model, mixer="none"))
-    assert name == "quickstart"
+    other = parse(shlex.split(lines[-1].partition("gridmem.baselines.train ")[2]), "train")
+    same = parse(tiny_flags(folder), "train").config
+    assert other.config == replace(same, run_dir=None, model=replace(same.model, mixer="none"))
+    assert other.name == "quickstart"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -206,8 +214,8 @@ def test_an_interruption_saves_what_was_learned(number, tmp_path, capfd, monkeyp
     code, out, err = run(capfd, tiny_flags(folder))
     assert (code, err) == (130, "")
     assert out.count("stopping after this update; the same again stops at once\n") == 1
-    kept = f"the agent as it was then is in {folder / 'checkpoint'}\n"
-    assert f"interrupted after 384 steps; {kept}" in out
+    assert "interrupted after 384 steps; to go on: " in out
+    assert f"python -m gridmem.baselines.train --resume {folder}\n" in out
     learner, _ = load_checkpoint(folder)
     assert int(learner.num_updates) == len(rows_of(folder)) == 3
     assert_finite(learner)
@@ -244,9 +252,8 @@ def test_numbers_that_are_none_end_the_run_and_not_the_checkpoint(tmp_path, capf
 
     original = training.update
     monkeypatch.setattr(training, "update", update)
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
     folder = tmp_path / "run"
-    code, out, err = run(capfd, tiny_flags(folder))
+    code, out, err = run(capfd, tiny_flags(folder, checkpoint_seconds=0.0))
     assert (code, err) == (1, "")
     stopped = re.search(f"^{STOPPED}$", out, re.MULTILINE)
     assert stopped["checkpoint"] == str(folder / "checkpoint")
@@ -338,7 +345,8 @@ def test_a_signal_from_outside_saves_what_was_learned(tmp_path):
 )
 def test_the_comparison_is_the_same_run_but_for_its_memory(argv, words, monkeypatch):
     monkeypatch.delenv("UV", raising=False)
-    advice = comparison(argv, parse(argv)[1])
+    mixer = parse(argv, "train").config.model.mixer
+    advice = comparison(argv, mixer)
     assert advice == f"python -m gridmem.baselines.train {words}"
     monkeypatch.setenv("UV", "uv")
-    assert comparison(argv, parse(argv)[1]) == f"uv run {advice}"
+    assert comparison(argv, mixer) == f"uv run {advice}"
