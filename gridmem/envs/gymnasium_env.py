@@ -26,7 +26,8 @@ class GridMemEnv(gymnasium.Env[Any, np.int64]):
 
     Args:
         env_id: one of the ids in the README; not `id`, which `gymnasium.make_vec` has taken.
-        render_mode: "human" (a window; needs gridmem[play]), "rgb_array", "ansi" or None.
+        render_mode: "human" (a window; needs gridmem[play]), "rgb_array", "rgb_array_list", "ansi"
+            or None.
         observation: "view", "dict" or "flat".
         **overrides: options of `gridmem.make`.
 
@@ -105,7 +106,11 @@ class GridMemEnv(gymnasium.Env[Any, np.int64]):
         )
 
     def render(self) -> Any:
-        """The whole map: u8[h,w,3] for "rgb_array", text for "ansi", else None."""
+        """The whole map: u8[h,w,3] for "rgb_array", text for "ansi", else None.
+
+        For "rgb_array_list" the pictures of the reset and of each step since, or since it was last
+        asked for.
+        """
         return self._simulator.render()
 
     def close(self) -> None:

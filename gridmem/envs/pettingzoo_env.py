@@ -46,7 +46,8 @@ class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
 
     Args:
         env_id: one of the ids in the README.
-        render_mode: "human" (a window; needs gridmem[play]), "rgb_array", "ansi" or None.
+        render_mode: "human" (a window; needs gridmem[play]), "rgb_array", "rgb_array_list", "ansi"
+            or None.
         observation: "view", "dict" or "flat".
         **overrides: options of `gridmem.make`, foremost `num_agents`; `max_cycles` is
             PettingZoo's name for `max_steps`.
@@ -150,7 +151,11 @@ class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
         return self._simulator.map
 
     def render(self) -> Any:
-        """The whole map: u8[h,w,3] for "rgb_array", text for "ansi", else None."""
+        """The whole map: u8[h,w,3] for "rgb_array", text for "ansi", else None.
+
+        For "rgb_array_list" the pictures of the reset and of each step since, or since it was last
+        asked for.
+        """
         return self._simulator.render()
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from gridmem.envs.seeding import level_of, seed_key
 from gridmem.envs.types import Action, Level, State, Tile
 
 PICTURE_MODES = ["rgb_array", "ansi"]
-RENDER_MODES = ["human", *PICTURE_MODES]
+RENDER_MODES = ["human", "rgb_array", "rgb_array_list", "ansi"]
 RENDER_FPS = 8
 
 
@@ -31,7 +31,7 @@ class Simulator:
 
     Attributes:
         env: what is played.
-        render_mode: "human", "rgb_array", "ansi" or None.
+        render_mode: one of `RENDER_MODES`, or None.
         format: the observation format.
         running: whether an episode is under way.
     """
@@ -46,6 +46,7 @@ class Simulator:
         self.format: Format = checked_format(env, observation)
         self.running = False
         self._viewer: Any = None
+        self._pictures: list[np.ndarray] = []
         self._layout = layout(env, self.format, env.num_agents)
         self._key: np.ndarray | None = None
         self._episode = 0
@@ -104,6 +105,7 @@ class Simulator:
             self._level = jax.device_put(checked_level(self.env, level), cpu_device())
         self._state, answer = _start(self.env, self.format, self._level)
         self.running = True
+        self._pictures = []
         self._show()
         return self._unpack(answer)
 
@@ -136,14 +138,18 @@ class Simulator:
         """Each agent's info, in plain Python numbers."""
         return infos(answer)
 
-    def render(self) -> np.ndarray | str | None:
+    def render(self) -> np.ndarray | list[np.ndarray] | str | None:
         """The whole map in the render mode: u8[h,w,3], or text; None, and a warning, without.
 
-        None, too, for "human", whose window `reset` and `step` draw.
+        For "rgb_array_list" one picture for the reset and one for each step, but for those that it
+        has returned before. None for "human", whose window `reset` and `step` draw.
         """
         self._started()
         if self.render_mode == "rgb_array":
             return self._picture()
+        if self.render_mode == "rgb_array_list":
+            pictures, self._pictures = self._pictures, []
+            return pictures
         if self.render_mode == "ansi":
             from gridmem.render.text import text
 
@@ -162,6 +168,9 @@ class Simulator:
             self._viewer.close()
 
     def _show(self) -> None:
+        """Draws what the render mode wants to have drawn at each step."""
+        if self.render_mode == "rgb_array_list":
+            self._pictures.append(self._picture())
         if self.render_mode != "human":
             return
         if self._viewer is None:

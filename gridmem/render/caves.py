@@ -7,8 +7,8 @@ import jax
 import numpy as np
 
 from gridmem.envs.env import Env
-from gridmem.envs.levels import as_level
-from gridmem.envs.packs import levels
+from gridmem.envs.levels import as_level, checked_levels
+from gridmem.envs.packs import levels, load_levels
 from gridmem.envs.seeding import level_of, seed_key
 from gridmem.envs.types import Level
 
@@ -49,23 +49,32 @@ def seeded_caves(env: Env, seed: int, first: int = 0) -> Caves:
     return Caves(f"seed {seed}", first, level)
 
 
-def stored_caves(id: str, split: str, first: int = 0) -> Caves:
-    """The levels that are stored for an id.
+def stored_caves(env: Env, id: str, where: str, first: int = 0) -> Caves:
+    """The levels that are stored for an id, or in a file.
+
+    Args:
+        env: what is to play them.
+        id: its id.
+        where: a split of the levels of the id, or the name of a file of `gridmem.save_levels`.
+        first: the number of the one to begin with.
 
     Raises:
-        ValueError: for an unknown id or split, or a number that none has.
+        ValueError: for an unknown id, split or file, levels that do not fit, or a number that none
+            has.
     """
-    stored = levels(id, split)
+    is_file = where.endswith(".npz")
+    stored = checked_levels(load_levels(where), env) if is_file else levels(id, where)
     count = len(stored.tiles)
     if not 0 <= first < count:
         raise ValueError(
-            f"there is no {split} level {first} of {id}; they are numbered from 0 to {count - 1}"
+            f"there is no level {first} in {where if is_file else f'{where} of {id}'}; they are "
+            f"numbered from 0 to {count - 1}"
         )
 
     def level(number: int) -> Level:
         return as_level(*(np.asarray(leaf)[number % count] for leaf in stored))
 
-    return Caves(split, first, level)
+    return Caves(where, first, level)
 
 
 def one_cave(name: str, level: Level) -> Caves:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
 from gridmem.render.game import Game
-from gridmem.render.moments import moment_of
+from gridmem.render.moments import attention, moment_of
 from gridmem.render.png import write_png
 from gridmem.render.scene import frame
 from gridmem.render.summary import episode_picture
@@ -44,7 +44,7 @@ def film(
 
 
 def write_picture(path: str | Path, game: Game, max_steps: int | None = None) -> None:
-    """Writes one picture of all trips of the agent in focus.
+    """Writes one picture of all trips of the agent in focus; with its attention, if that is shown.
 
     Raises:
         ValueError: if nothing has been played yet, or the file cannot be written.
@@ -54,8 +54,18 @@ def write_picture(path: str | Path, game: Game, max_steps: int | None = None) ->
         raise ValueError("nothing has been played yet, so there is no picture of it")
     actions = np.stack(session.actions[:max_steps])
     title = f"{game.title}, {game.cave}"
-    picture = episode_picture(game.env, session.level, actions, game.focus, title)
+    attended = _attended(game, len(actions)) if game.heat == "memory" else None
+    picture = episode_picture(game.env, session.level, actions, game.focus, title, attended)
     try:
         write_png(path, picture)
     except OSError as error:
         raise ValueError(f"cannot write {path} ({error.strerror})") from None
+
+
+def _attended(game: Game, num_steps: int) -> Float32[np.ndarray, "T S"] | None:
+    """How much the agent in focus attends to each timestep, when it chooses each action."""
+    found = []
+    for time in range(num_steps):
+        game.session.go(time)
+        found.append(attention(game))
+    return None if any(weights is None for weights in found) else np.stack(found)

@@ -6,7 +6,6 @@ from jaxtyping import Float32
 from gridmem.render.game import Game
 from gridmem.render.heat import on_map
 from gridmem.render.panel import advice, progress, status
-from gridmem.render.players import Answer
 from gridmem.render.scene import Moment
 
 
@@ -34,19 +33,26 @@ def moment_of(game: Game) -> Moment:
         bars=bars,
         status=game.say or status(session, game.lead, game.playing, game.speed),
         help=game.box,
-        heat=_heat(game, answer),
+        heat=_heat(game),
     )
 
 
-def _heat(game: Game, answer: Answer | None) -> Float32[np.ndarray, "H W"] | None:
+def attention(game: Game) -> Float32[np.ndarray, " S"] | None:
+    """How much the agent in focus attends to each timestep; None if its memory has none to show."""
+    answer = game.cast.advice(game.session)
+    weights = None if answer is None else answer.extras.weights
+    return None if weights is None else weights[game.focus]
+
+
+def _heat(game: Game) -> Float32[np.ndarray, "H W"] | None:
     """Where the agent in focus went on this trip, or which of its past steps it attends to."""
     session, agent, weights = game.session, game.focus, None
     start = max(session.finds(agent), default=0)
     if game.heat == "memory":
-        start, weights = 0, None if answer is None else answer.extras.weights
-        if weights is None:  # its memory has none to show
+        start, weights = 0, attention(game)
+        if weights is None:
             return None
-        weights = weights[agent, : session.time + 1]
+        weights = weights[: session.time + 1]
     elif game.heat is None:
         return None
     states = session.states[start : session.time + 1]

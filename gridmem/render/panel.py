@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gridmem.render.cast import ORACLE
 from gridmem.render.keys import MOVES
 from gridmem.render.players import Answer
 from gridmem.render.scores import Marks
@@ -38,15 +39,16 @@ def summary(session: Session, agent: int, marks: Marks, who: str, note: str) -> 
     """
     trips = session.trips(agent)
     rows = [
-        ("", "visits"),
-        (who, f"{len(trips)}"),
-        ("random", f"{marks.random[agent]:.1f}"),
-        (marks.best_is, f"{marks.best[agent]:g}"),
-        ("score", number(marks.score(len(trips), agent))),
+        (who if who != ORACLE else "this time", len(trips), str(len(trips))),
+        ("random", float(marks.random[agent]), f"{marks.random[agent]:.1f}"),
+        # Where there is a ceiling, the oracle reaches it.
+        (ORACLE, float(marks.best[agent]), f"{marks.best[agent]:g}"),
     ]
-    lines = ["The episode is over", "", *(f"{label:12}{value:>8}" for label, value in rows)]
+    lines = ["The episode is over", "", f"{'':12}{'visits':>8}{'score':>8}"]
+    for label, visits, shown in rows:
+        lines.append(f"{label:12}{shown:>8}{number(marks.score(visits, agent)):>8}")
     if trips:
-        lines += ["", f"first trip {trips[0]} steps"]
+        lines += ["", f"first trip {trips[0]} step{'s' * (trips[0] != 1)}"]
     if len(trips) > 1:
         lines[-1] += f", later {sum(trips[1:]) / (len(trips) - 1):.1f} on average"
     return (*lines, "", note, "N new level, R this one again, Esc quit")

@@ -7,34 +7,27 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-NEEDED_BY_AGENTS = "flax", "optax", "orbax"
+NEEDED_BY_AGENTS = "flax", "optax", "safetensors"
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the program; returns its exit code.
+    """Runs the program; returns its exit code: see `gridmem.command_line.run`."""
+    from gridmem.command_line import run
 
-    0 when all is done, 1 if the disk refused, 2 for bad input, 130 if interrupted.
-    """
+    return run(lambda: _play(sys.argv[1:] if argv is None else argv))
+
+
+def _play(argv: Sequence[str]) -> int:
     from gridmem.render.options import parse
 
-    try:
-        options = parse(sys.argv[1:] if argv is None else argv)
-        _set_up_jax()
-        if options.video or options.gif or options.frames or options.picture:
-            return _make_films(options)
-        return _open_window(options)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:  # the disk is full, or the like
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    options = parse(argv)
+    _set_up_jax()
+    if options.video or options.gif or options.frames or options.picture:
+        return _make_films(options)
+    return _open_window(options)
 
 
 def _make_films(options: "Namespace") -> int:

@@ -34,7 +34,7 @@ class Marks(NamedTuple):
     best: Float32[np.ndarray, " A"]
     best_is: str  # "ceiling", which cannot be exceeded, or "oracle", the shortest-path player
 
-    def score(self, visits: int, agent: int = 0) -> float | None:
+    def score(self, visits: int | float, agent: int = 0) -> float | None:
         """0 for what random actions get, 1 for the best; None where the two are equal."""
         span = self.best[agent] - self.random[agent]
         return float((visits - self.random[agent]) / span) if span else None

@@ -54,6 +54,10 @@ def set_up(options: Namespace, trained: Any, *, has_keys: bool) -> Setup:
             f"environment's has {env.view_size}, or only one has a compass; leave out the id to "
             f"play in the agent's own environment"
         )
+    if options.heat == "memory" and not trained:
+        raise ValueError(
+            "--heat memory shows what a trained agent attends to; name one with --agent RUN"
+        )
     policy = trained.policy(options.greedy, explain=True) if trained else None
     cast = _cast(options, env, policy, YOU if replay else _default_lead(policy, has_keys))
     session = _replayed(env, replay) if replay else None
@@ -123,7 +127,7 @@ def _caves(options: Namespace, id: str, env: Env, replay: Replay | None) -> Cave
     if replay:
         return one_cave("replay", replay.level)
     if options.levels:
-        return stored_caves(id, options.levels, options.level)
+        return stored_caves(env, id, options.levels, options.level)
     seed = secrets.randbits(32) if options.seed is None else options.seed
     return seeded_caves(env, seed, options.level)
 

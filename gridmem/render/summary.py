@@ -3,19 +3,23 @@
 from math import ceil
 
 import numpy as np
-from jaxtyping import Integer, UInt8
+from jaxtyping import Float32, Integer, UInt8
 
 from gridmem.envs.env import Env
 from gridmem.envs.types import Level
 from gridmem.render.font import ADVANCE, cut, draw_text, text_px
+from gridmem.render.heat import on_map, tint
 from gridmem.render.paint import ACCENT, BACK, BAR, EDGE, MUTED, TEXT, fill, paste
+from gridmem.render.sprites import FLOOR
 from gridmem.render.trips import Trip, seen_cells, trips
 from gridmem.render.way import draw_way, way_colour
 
 Picture = UInt8[np.ndarray, "h w 3"]
+Attention = Float32[np.ndarray, "T S"]
 COLUMNS, SHOWN = 4, 8  # caves in a row, and in all
 CAVE_PX, CAPTION_PX = 440, 320  # side of a cave at most, and the least width for its caption
 PAD, GAP, HEAD, CAPTION, CHART = 32, 28, 56, 30, 150  # pixels
+LEGEND, BAND = 120, 12  # pixels: length and height of a band of colours
 
 
 def episode_picture(
@@ -24,12 +28,14 @@ def episode_picture(
     actions: Integer[np.ndarray, "T A"],
     agent: int = 0,
     title: str = "",
+    attention: Attention | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """The first trips of an agent and its last ones, each on a map of its own.
 
     A map is lit where the agent had seen it by the end of the trip. The way is dark where it
     begins and bright where it ends. Below, a bar for each trip of the episode shows its steps,
-    and how many of them the shortest path would have taken.
+    and how many of them the shortest path would have taken. With attention, the cells where the
+    agent had been on earlier trips are the redder the more it attends to them on this one.
 
     Args:
         env: the environment.
@@ -37,6 +43,8 @@ def episode_picture(
         actions: what all agents did.
         agent: whose trips.
         title: a heading; how many finds there were, if not given.
+        attention: how much it attends, when it chooses each of these actions, to the timestep
+            before action 0, 1, and so on; zeros where that is yet to come.
 
     Raises:
         ValueError: if there are too many actions, or none.
@@ -45,7 +53,7 @@ def episode_picture(
     finds = sum(trip.found for trip in made)
     title = title or f"{finds} find{'s' * (finds != 1)} in {len(actions)} steps"
     shown = _shown(len(made))
-    caves = _caves(env, made, shown, agent)
+    caves = _caves(env, made, shown, agent, attention)
     high, cave_width = len(caves[0]) + GAP, caves[0].shape[1]
     wide = max(cave_width, CAPTION_PX) + GAP
     rows, columns = ceil(len(shown) / COLUMNS), max(min(len(shown), COLUMNS), 2)
@@ -59,6 +67,12 @@ def episode_picture(
         _caption(picture, number, made[number], top, left, wide - GAP)
         paste(picture, cave, top + CAPTION, left + (wide - GAP - cave_width) // 2)
     _chart(picture[foot : foot + CHART, PAD:-PAD], made)
+    if attention is not None:
+        floor = np.full((BAND, LEGEND, 3), FLOOR, np.uint8)
+        heat = np.linspace(0, 1, LEGEND // BAND, dtype=np.float32)[None]
+        _legend(
+            picture[foot - PAD - 5 :], "attends: little", tint(floor, floor, heat, BAND), "much"
+        )
     return picture
 
 
@@ -70,7 +84,9 @@ def _shown(count: int) -> list[int]:
     return [*range(first), *range(count - SHOWN + first, count)]
 
 
-def _caves(env: Env, made: list[Trip], shown: list[int], agent: int) -> list[Picture]:
+def _caves(
+    env: Env, made: list[Trip], shown: list[int], agent: int, attention: Attention | None
+) -> list[Picture]:
     height, width = made[0].tiles.shape
     px = min(max(CAVE_PX // max(height, width), 1), 32)
     px -= px % 8 if px > 16 else 0  # sizes at which the sprites are sharp
@@ -79,20 +95,34 @@ def _caves(env: Env, made: list[Trip], shown: list[int], agent: int) -> list[Pic
         stood = trip.cells[:-1] if trip.found else trip.cells  # it never saw from the goal itself
         seen |= seen_cells(stood, env.view_size, height, width)
         if number in shown:
-            caves.append(draw_way(trip, seen, px, agent))
+            heat = None if attention is None else _recalled(made, number, attention)
+            caves.append(draw_way(trip, seen, px, agent, heat))
     return caves
 
 
+def _recalled(made: list[Trip], number: int, attention: Attention) -> Float32[np.ndarray, "H W"]:
+    """How much an agent attends on a trip to each cell, for what it saw there on earlier trips."""
+    trip = made[number]
+    places = [cells for earlier in made[:number] for cells in earlier.cells[:-1]]
+    weights = attention[trip.begin : trip.begin + trip.steps, : trip.begin].sum(axis=0)
+    return on_map(np.array(places, np.int32).reshape(-1, 2), weights, *trip.tiles.shape)
+
+
 def _heading(picture: Picture, title: str) -> None:
-    right, length = picture.shape[1] - PAD, 120
-    bar = right - text_px("end", 2)[1] - 12 - length
-    legend = bar - 12 - text_px("begin", 2)[1]
-    title = cut(title, (legend - PAD) // (3 * ADVANCE))
-    draw_text(picture, title, PAD, PAD, ACCENT, 3)
-    draw_text(picture, "begin", PAD + 5, legend, MUTED, 2)
-    for at in range(length):
-        fill(picture, PAD + 6, bar + at, 12, 1, way_colour(at / (length - 1)))
-    draw_text(picture, "end", PAD + 5, right - text_px("end", 2)[1], MUTED, 2)
+    colours = np.array([way_colour(at / (LEGEND - 1)) for at in range(LEGEND)], np.uint8)
+    free = _legend(picture, "begin", colours[None].repeat(BAND, axis=0), "end")
+    draw_text(picture, cut(title, (free - PAD) // (3 * ADVANCE)), PAD, PAD, ACCENT, 3)
+
+
+def _legend(picture: Picture, low: str, band: UInt8[np.ndarray, "y x 3"], high: str) -> int:
+    """A band of colours and what its ends mean, at the upper right; returns where it begins."""
+    end = picture.shape[1] - PAD - text_px(high, 2)[1]
+    middle = end - 12 - band.shape[1]
+    left = middle - 12 - text_px(low, 2)[1]
+    draw_text(picture, low, PAD + 5, left, MUTED, 2)
+    paste(picture, band, PAD + 6, middle)
+    draw_text(picture, high, PAD + 5, end, MUTED, 2)
+    return left
 
 
 def _caption(picture: Picture, number: int, trip: Trip, top: int, left: int, width: int) -> None:

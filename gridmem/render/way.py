@@ -3,10 +3,11 @@
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Bool, Integer, UInt8
+from jaxtyping import Bool, Float32, Integer, UInt8
 
 from gridmem.envs.types import Tile
-from gridmem.render.draw import draw
+from gridmem.render.draw import DARK, draw
+from gridmem.render.heat import tint
 from gridmem.render.paint import Colour, fill
 from gridmem.render.sprites import AGENTS, FACINGS, GOAL, sprites
 from gridmem.render.trips import Trip
@@ -24,7 +25,11 @@ def way_colour(share: float) -> Colour:
 
 
 def draw_way(
-    trip: Trip, seen: Bool[np.ndarray, "H W"], tile_px: int, agent: int = 0
+    trip: Trip,
+    seen: Bool[np.ndarray, "H W"],
+    tile_px: int,
+    agent: int = 0,
+    heat: Float32[np.ndarray, "H W"] | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """A picture of a trip; where its way crosses itself, the later part is on top.
 
@@ -33,20 +38,31 @@ def draw_way(
         seen: where False, the cell lies under fog.
         tile_px: side of a cell in pixels.
         agent: the number of the agent, for its colour.
+        heat: a number from 0 to 1 for each cell, drawn under a way that is then outlined.
     """
     floor = np.where(trip.tiles == Tile.GOAL, np.uint8(Tile.FLOOR), trip.tiles)
     picture = draw(floor, np.zeros((0, 2), np.int32), tile_px, seen)
     thick = max(tile_px * 2 // 5, min(tile_px, 3))
-    corners = trip.cells * tile_px + (tile_px - thick) // 2
-    for number, (a, b) in enumerate(pairwise(corners)):
-        top, left = np.minimum(a, b).tolist()
-        height, width = (np.abs(a - b) + thick).tolist()
-        share = number / max(len(corners) - 2, 1)
-        fill(picture, top, left, height, width, way_colour(share))
+    if heat is not None:
+        picture = tint(picture, picture, heat, tile_px)
+        _line(picture, trip, tile_px, thick + 2 * max(tile_px // 16, 1), DARK)
+    _line(picture, trip, tile_px, thick, None)
     for cell in np.argwhere(trip.tiles == Tile.GOAL):
         _mark(picture, cell, tile_px, GOAL)
     _mark(picture, trip.cells[0], tile_px, agent % len(AGENTS) * FACINGS + FACINGS - 1)
     return picture
+
+
+def _line(
+    picture: UInt8[np.ndarray, "h w 3"], trip: Trip, px: int, thick: int, colour: Colour | None
+) -> None:
+    """Draws a way from cell to cell, in the colours of its moments if none is given."""
+    corners = trip.cells * px + (px - thick) // 2
+    for number, (a, b) in enumerate(pairwise(corners)):
+        top, left = np.minimum(a, b).tolist()
+        height, width = (np.abs(a - b) + thick).tolist()
+        share = number / max(len(corners) - 2, 1)
+        fill(picture, top, left, height, width, colour or way_colour(share))
 
 
 def _mark(

@@ -378,23 +378,6 @@ def test_without_a_cpu_platform_the_default_device_serves(monkeypatch):
     assert simulator.cpu_device.__wrapped__() is gpu
 
 
-def test_render_modes():
-    with gymnasium.make(SMALL, render_mode="rgb_array") as env:
-        env.reset(seed=0)
-        picture = env.render()
-        assert picture.shape == (11 * 16, 11 * 16, 3)
-        assert picture.dtype == np.uint8
-    with gymnasium.make(SMALL, render_mode="ansi") as env:
-        env.reset(seed=0)
-        lines = env.render().split("\n")
-        assert [len(line) for line in lines] == [11] * 11
-        assert "".join(lines).count("@") == "".join(lines).count("G") == 1
-    with gymnasium.make(SMALL, render_mode="rgb_array_list") as env:
-        env.reset(seed=0)
-        env.step(0)
-        assert len(env.render()) == 2
-
-
 def test_render_without_a_mode_warns(env):
     with pytest.warns(UserWarning, match="render was called without a render mode"):
         assert env.render() is None
@@ -418,25 +401,6 @@ def test_a_fork_of_a_process_that_played_gets_an_error(env):
         with pytest.raises(RuntimeError, match="start it with 'spawn'"):
             envs.reset(seed=0)
         envs.close(terminate=True)
-
-
-def test_the_mode_human_shows_a_picture_of_each_step_in_a_window(monkeypatch):
-    shown = []
-    monkeypatch.setattr(
-        "gridmem.render.viewer.Viewer.show", lambda _, picture: shown.append(picture)
-    )
-    env = gymnasium.make(SMALL, render_mode="human")
-    twin = gymnasium.make(SMALL, render_mode="rgb_array")
-    env.reset(seed=0)
-    twin.reset(seed=0)
-    expected = [twin.render()]
-    for action in (0, 1, 2):
-        assert env.render() is None
-        env.step(action)
-        twin.step(action)
-        expected.append(twin.render())
-    np.testing.assert_array_equal(shown, expected)
-    env.close()
 
 
 def test_the_window_of_the_mode_human_closes_with_the_environment(monkeypatch):

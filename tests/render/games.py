@@ -59,12 +59,13 @@ class Thoughts(NamedTuple):
 
 
 def thinking_policy(num_slots):
-    """Always goes up, and thinks the same."""
+    """Always goes up, and thinks the same; agent a remembers what was a + 1 steps ago."""
 
     def act(carry, timestep, key):
         batch = len(timestep.reward)
         logits = jnp.tile(jnp.log(jnp.array([0.1, 0.2, 0.3, 0.4])), (batch, 1))
-        weights = jnp.zeros((batch, num_slots)).at[:, 0].set(1)
+        slots = jnp.maximum(timestep.time - 1 - jnp.arange(batch, dtype=jnp.int32), 0)
+        weights = jax.nn.one_hot(slots, num_slots)
         thoughts = Thoughts(jnp.full(batch, 1.5), logits, weights)
         return Acted(carry, jnp.zeros(batch, jnp.int32), thoughts)
 

@@ -72,6 +72,7 @@ SCENES = {
     "whole": lambda: frame(a_moment(whole=True, heat=heat()), 1280, 800),
     "help": lambda: frame(a_moment(help=HELP), 640, 400),
     "way": lambda: draw_way(a_trip(), a_moment().seen, 16, agent=4),
+    "way-heat": lambda: draw_way(a_trip(), a_moment().seen, 16, heat=heat()),
     "way-small": lambda: draw_way(a_trip(), a_moment().seen, 5),
 }
 

@@ -24,7 +24,7 @@ def test_seeded_caves_are_those_of_the_environment_with_that_seed():
 
 
 def test_stored_caves_are_the_test_levels_in_order():
-    stored, caves = gridmem.levels(ID), stored_caves(ID, "test", 998)
+    stored, caves = gridmem.levels(ID), stored_caves(gridmem.make(ID), ID, "test", 998)
     assert caves.first == 998
     for number, expected in ((998, 998), (999, 999), (1000, 0), (1001, 1)):
         same(caves.level(number), type(stored)(*(leaf[expected] for leaf in stored)))
@@ -47,11 +47,31 @@ def test_there_is_no_such_seeded_level(number):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((ID, "test", 1000), "there is no test level 1000 .* from 0 to 999"),
+        ((ID, "test", 1000), "there is no level 1000 in test of GridMem.* from 0 to 999"),
         ((ID, "tset"), "there is no split 'tset'"),
         (("GridMem-9x8-v0", "test"), "there are no levels of 'GridMem-9x8-v0'"),
     ],
 )
 def test_there_are_no_such_stored_levels(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
-        stored_caves(*arguments)
+        stored_caves(gridmem.make(ID), *arguments)
+
+
+def test_levels_of_a_file(tmp_path):
+    env, path = games.env_of(games.CORRIDOR), str(tmp_path / "mine.npz")
+    drawn = [
+        gridmem.make_level(["#########", row, "#########"]) for row in ("#0.....G#", "#G..0...#")
+    ]
+    levels = gridmem.Level(*(np.stack(leaves) for leaves in zip(*drawn, strict=True)))
+    gridmem.save_levels(path, levels)
+    caves = stored_caves(env, "any", path, 1)
+    assert caves.first == 1
+    for number in range(4):
+        same(caves.level(number), drawn[number % 2])
+    assert caves.title(1) == f"{path}, level 1"
+    with pytest.raises(ValueError, match=r"there is no level 2 in .*mine.npz; .* from 0 to 1"):
+        stored_caves(env, "any", path, 2)
+    with pytest.raises(ValueError, match=r"tiles have shape .3, 9.; this environment's have shape"):
+        stored_caves(gridmem.make(ID), ID, path)
+    with pytest.raises(ValueError, match=r"there is no level pack none\.npz"):
+        stored_caves(env, "any", "none.npz")

@@ -7,6 +7,7 @@ from gridmem.render.film import film, play_out, write_picture
 from gridmem.render.moments import moment_of
 from gridmem.render.png import read_png
 from gridmem.render.scene import frame
+from gridmem.render.summary import episode_picture
 
 ENV = games.env_of(games.ROOM, num_agents=2)
 SIZE = 320, 200
@@ -76,3 +77,24 @@ def test_one_picture_of_all_trips(tmp_path):
         write_picture("/nosuch/a.png", game)
     with pytest.raises(ValueError, match="nothing has been played yet"):
         write_picture(tmp_path / "c.png", games.game_of(ENV))
+
+
+def test_the_picture_of_all_trips_shows_attention_if_heat_does(tmp_path):
+    def written(heat, cast):
+        game = games.game_of(ENV, lead="oracle", cast=cast, heat=heat)
+        game.do("next")
+        play_out(game, 15)
+        write_picture(tmp_path / "a.png", game)
+        attention = np.zeros((15, 21), np.float32)
+        attention[range(15), [0, 0, *range(13)]] = 1  # agent 1 remembers what was two steps ago
+        actions = np.stack(game.session.actions)
+        title = "Test-v0, a cave"
+        told = episode_picture(ENV, game.session.level, actions, 1, title, attention)
+        untold = episode_picture(ENV, game.session.level, actions, 1, title)
+        return read_png(tmp_path / "a.png"), told, untold
+
+    agent, scripted = games.with_agent(ENV, "oracle"), None
+    for heat, cast, shown in (("memory", agent, 1), ("trip", agent, 2), ("memory", scripted, 2)):
+        pictures = written(heat, cast)
+        np.testing.assert_array_equal(pictures[0], pictures[shown])
+        assert (pictures[1] != pictures[2]).any()

@@ -110,12 +110,11 @@ def test_the_end_is_summed_up_and_told_once():
     assert told == [[7, 6, 6]]
     box = moment_of(game).help
     assert box[0] == "The episode is over"
-    assert [line.split() for line in box[2:7]] == [
-        ["visits"],
-        ["you", "3"],
-        ["random", f"{game.marks.random[0]:.1f}"],
-        ["ceiling", "3"],
-        ["score", "1.00"],
+    assert [line.split() for line in box[2:6]] == [
+        ["visits", "score"],
+        ["you", "3", "1.00"],
+        ["random", f"{game.marks.random[0]:.1f}", "0.00"],
+        ["oracle", "3", "1.00"],
     ]
     assert "first trip 7 steps, later 6.0 on average" in box
     assert "noted" in box
@@ -241,6 +240,6 @@ def test_a_trained_agent_tells_what_it_thinks():
     assert game.aids == {"an agent's advice was shown"}
     do(game, "heat", "heat")
     assert game.heat == "memory"
-    # All weight is on the first timestep, before the first move.
+    # All weight is on the timestep before: that before the first move, here.
     np.testing.assert_array_equal(np.argwhere(moment_of(game).heat), [[1, 1]])
     assert do(game, "heat").heat is None

@@ -65,11 +65,12 @@ def frames_of(folder):
         ("--view-size 4", "view_size is 4; it must be an odd number of cells"),
         ("--agents 0", "num_agents is 0; it must be a whole number, 1 or more"),
         ("--levels tset", "there is no split 'tset' (did you mean 'test'?)"),
-        (f"{ID} --levels test --level 1000", f"there is no test level 1000 of {ID}"),
+        (f"{ID} --levels test --level 1000", f"there is no level 1000 in test of {ID}"),
         ("--player agent", "--player agent needs a trained one; name it with --agent RUN"),
         ("--crowd agent", "--crowd agent needs a trained one; name it with --agent RUN"),
         ("--player keys --gif x.gif", "there are no keys without a window"),
-        ("--agent .", ". is not the folder of a run: config.json (No such file or directory)"),
+        (f"{SHORT} --heat memory --gif a.gif", "--heat memory shows what a trained agent attends"),
+        ("--agent .", ". is no run: there is no agent.safetensors in it"),
         ("--replay none.npz", "there is no replay none.npz"),
         ("--replay text.npz", "text.npz is not a replay of gridmem, or is damaged"),
         ("--replay x.npz --seed 3", "a replay has its own environment and level; leave out seed"),
@@ -180,6 +181,22 @@ def test_a_replay_gives_the_same_pictures_each_time(folder, capfd):
     np.testing.assert_array_equal(load_replay("again.npz").actions, saved.actions)
 
 
+def test_the_same_level_file_gives_the_same_pictures(folder, capfd):
+    levels = gridmem.levels(ID)
+    gridmem.save_levels("mine.npz", gridmem.Level(*(leaf[5:7] for leaf in levels)))
+    for name, where in (
+        ("a", "mine.npz --level 1"),
+        ("b", "mine.npz --level 1"),
+        ("c", "mine.npz"),
+    ):
+        command = f"{ID} --levels {where} --max-steps 12 --size 320x200 --player random --whole"
+        assert run(capfd, f"{command} --frames {name} --save {name}.npz")[::2] == (0, "")
+    a, b, c = (frames_of(folder / name) for name in "abc")
+    np.testing.assert_array_equal(a, b)
+    assert (np.array(a) != c).any()
+    np.testing.assert_array_equal(load_replay("a.npz").level.tiles, levels.tiles[6])
+
+
 def test_a_replay_of_other_rules_is_refused(folder, capfd):
     env = games.env_of(games.CORRIDOR)
     save_replay("e.npz", env, games.level_of(env), np.ones((6, 1), int), np.array([7]))
@@ -192,10 +209,14 @@ def test_a_replay_of_other_rules_is_refused(folder, capfd):
 
 
 def test_a_trained_agent_plays_where_it_was_trained(trained, folder, capfd):
-    code, _, err = run(capfd, f"--agent {trained} --frames a --save a.npz --seed 1 --heat memory")
+    files = "--frames a --save a.npz --picture a.png"
+    code, _, err = run(capfd, f"--agent {trained} --seed 1 --heat memory {files}")
     assert (code, err) == (0, "")
     assert len(frames_of(folder / "a")) == 17  # its episodes have 16 steps
     assert load_replay("a.npz").config == gridmem.make(ID, max_steps=16).config
+    run(capfd, "--replay a.npz --picture b.png --frames r")
+    told, untold = (read_png(folder / name)[80:] for name in ("a.png", "b.png"))
+    assert (told != untold).any()  # below the titles: a replay knows no attention
     run(capfd, f"--agent {trained} --frames b --save b.npz --seed 1 --greedy")
     run(capfd, f"--agent {trained} --frames c --save c.npz --seed 1 --greedy")
     one, same = load_replay("b.npz"), load_replay("c.npz")

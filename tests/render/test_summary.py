@@ -7,12 +7,14 @@ from scenes import a_moment, a_trip
 
 from gridmem import Env, EnvConfig, TextMap
 from gridmem.render.draw import draw
+from gridmem.render.heat import tint
 from gridmem.render.paint import ACCENT, BAR, EDGE
-from gridmem.render.sprites import AGENTS
+from gridmem.render.sprites import AGENTS, FLOOR
 from gridmem.render.summary import episode_picture
 from gridmem.render.way import BEGIN, END, draw_way, way_colour
 
 RIGHT, DOWN, LEFT = 1, 2, 3
+FLOOR_PIXEL = np.full((1, 1, 3), FLOOR, np.uint8)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -158,3 +160,30 @@ def test_a_title_of_ones_own():
     plain, titled = (episode_picture(env, level, actions, title=t) for t in ("", "Memory"))
     assert (plain[:80] != titled[:80]).any()
     np.testing.assert_array_equal(plain[80:], titled[80:])
+
+
+def test_attention_lies_on_the_cells_of_earlier_trips():
+    env, level = corridor(12)
+    # Two finds, the first after a bump: from (1, 1), (1, 1), (1, 2); (1, 1), (1, 2); (1, 1).
+    actions = np.array([LEFT, RIGHT, RIGHT, RIGHT, RIGHT, RIGHT])[:, None]
+    attention = np.zeros((6, 13), np.float32)
+    attention[1, 0] = 1  # on the first trip to that trip
+    attention[3, 2], attention[4, 0] = 0.5, 0.25  # on the second to (1, 2), then to (1, 1)
+    attention[4, 3] = 0.75  # and to itself
+    attention[5, [0, 1, 2, 4]] = 0.25, 0.125, 0.375, 0.25  # to (1, 1) twice and (1, 2) twice
+    plain = episode_picture(env, level, actions)
+    picture = episode_picture(env, level, actions, attention=attention)
+    assert picture.shape == plain.shape
+    tops = [88 + 30 + 32 * row + 2 for row in range(3)]  # clear of way and agent
+    lefts = [32 + 64 + 348 * trip for trip in range(3)]
+    for trip, hot in enumerate([{}, {(1, 2): 1, (1, 1): 0.5}, {(1, 2): 1, (1, 1): 0.6}]):
+        for row, column in np.ndindex(3, 6):
+            at = tops[row], lefts[trip] + 32 * column + 3
+            heat = np.full((1, 1), hot.get((row, column), 0), np.float32)
+            expected = tint(plain[at][None, None], plain[at][None, None], heat, 1)
+            np.testing.assert_array_equal(picture[at], expected[0, 0])
+    legend = picture[88 + 154 :][:24, -300:]  # from the colour of floor to the hottest
+    for heat in np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32):
+        colour = tint(FLOOR_PIXEL, FLOOR_PIXEL, heat, 1)
+        assert (legend == colour).all(axis=-1).sum() == 12 * 12
+        assert not (plain[88 + 154 :] == colour).all(axis=-1)[:24, -300:].any()
