@@ -24,6 +24,7 @@ TRAINER = f"jax numpy flax optax {ENVS} baselines/config"
 MAY_IMPORT = {
     "__init__": "envs/registry",
     "pettingzoo": "pettingzoo envs/registry",
+    "command_line": "envs/registry",
     "envs/__init__": "",
     "envs/types": "jax numpy",
     "envs/noise": "jax numpy",
@@ -45,7 +46,8 @@ MAY_IMPORT = {
     "envs/scripted": f"jax numpy {CORE} envs/policy envs/groups envs/paths",
     "envs/assets": "",
     "envs/packs": f"numpy {CORE} envs/assets envs/levels envs/registry",
-    "envs/score": "numpy envs/packs",
+    "envs/bootstrap": "numpy",
+    "envs/score": "numpy envs/bootstrap envs/packs",
     "envs/trace": f"jax numpy {CORE} envs/groups envs/paths",
     # What the faces share, and the faces: nothing of the core may know them.
     "envs/formats": f"jax numpy gymnasium {CORE} envs/registry",
@@ -76,8 +78,9 @@ MAY_IMPORT = {
     "render/scene": "numpy envs/types render/captions render/draw render/font render/heat "
     "render/paint",
     "render/trips": f"jax numpy {ENVS} envs/paths",
-    "render/way": "numpy envs/types render/draw render/paint render/sprites render/trips",
-    "render/summary": f"numpy {ENVS} render/font render/paint render/trips render/way",
+    "render/way": "numpy envs/types render/draw render/heat render/paint render/sprites render/trips",
+    "render/summary": f"numpy {ENVS} render/font render/heat render/paint render/sprites render/trips "
+    "render/way",
     # The play application: a game, what is shown of it, and the window around it.
     "render/players": f"jax numpy {ENVS} envs/oracle envs/paths",
     "render/session": f"jax numpy {ENVS} render/players",
@@ -86,10 +89,10 @@ MAY_IMPORT = {
     "render/scores": f"jax numpy {ENVS} envs/oracle envs/paths envs/trace",
     "render/replay": f"numpy {ENVS}",
     "render/keys": "",
-    "render/panel": "numpy render/keys render/players render/scores render/session",
+    "render/panel": "numpy render/cast render/keys render/players render/scores render/session",
     "render/game": f"{ENVS} render/cast render/caves render/keys render/panel render/scores "
     "render/session",
-    "render/moments": "numpy render/game render/heat render/panel render/players render/scene",
+    "render/moments": "numpy render/game render/heat render/panel render/scene",
     "render/film": "numpy render/game render/moments render/png render/scene render/summary",
     "render/records": f"numpy {ENVS} render/game render/replay render/scores",
     "render/camera": "numpy render/png render/scene render/video",
@@ -97,7 +100,7 @@ MAY_IMPORT = {
     "render/viewer": "numpy render/window",
     "render/live": "numpy render/camera render/font render/game render/keys render/moments "
     "render/paint render/scene render/window",
-    "render/options": "envs/registry",
+    "render/options": "envs/registry command_line",
     "render/setup": f"numpy {ENVS} envs/scripted render/cast render/caves render/game "
     "render/players render/replay render/session",
     "baselines/__init__": "~baselines/agent",
@@ -111,27 +114,57 @@ MAY_IMPORT = {
     "baselines/loss": TRAINER,
     "baselines/optimizer": TRAINER,
     "baselines/model": f"{TRAINER} baselines/mixers/__init__ baselines/heads baselines/norm",
-    "baselines/model_policy": f"{TRAINER} baselines/model baselines/loss",
+    "baselines/model_policy": f"{TRAINER} baselines/model baselines/loss baselines/mixers/__init__",
     "baselines/ongoing": f"{TRAINER} envs/vector baselines/model baselines/model_policy",
     "baselines/learner": f"{TRAINER} baselines/model baselines/model_policy baselines/loss "
     "baselines/ongoing baselines/optimizer",
-    "baselines/evaluation": f"{TRAINER} baselines/model baselines/model_policy",
+    "baselines/evaluation": f"{TRAINER} envs/groups baselines/model baselines/model_policy",
     "baselines/checkpoint": "jax orbax baselines/learner",
     "baselines/weights": "jax numpy safetensors __init__ baselines/config",
-    "baselines/agent": f"{TRAINER} envs/assets envs/registry baselines/learner baselines/model "
-    "baselines/model_policy baselines/weights",
+    "baselines/actor": f"{TRAINER} envs/formats envs/simulator baselines/model "
+    "baselines/model_policy baselines/ongoing",
+    "baselines/agent": f"{TRAINER} envs/assets envs/registry baselines/actor baselines/learner "
+    "baselines/model baselines/model_policy baselines/weights",
     # The run around the learner: these know no model either.
     "baselines/run_folder": "",
     "baselines/interruption": "",
     "baselines/display": "rich",
     "baselines/curve": "numpy ~matplotlib",
-    "baselines/training_log": "baselines/run_folder baselines/display",
+    "baselines/command": "tyro envs/registry baselines/config baselines/presets",
+    "baselines/trackers": "baselines/config ~tensorboardX ~wandb",
+    "baselines/training_log": "baselines/run_folder baselines/display baselines/trackers",
     "baselines/training": f"{TRAINER} baselines/*",
+    # What a run will cost, before it is compiled.
+    "baselines/operations": "jax",
+    "baselines/costs": "jax baselines/operations",
+    "baselines/outline": f"{TRAINER} baselines/learner baselines/model baselines/ongoing",
+    "baselines/step_costs": f"{TRAINER} baselines/costs baselines/learner baselines/optimizer "
+    "baselines/outline",
+    "baselines/footprint": "jax baselines/costs baselines/outline",
+    "baselines/device_memory": "jax",
+    "baselines/remedy": "baselines/config",
+    "baselines/plan": "jax baselines/config baselines/costs baselines/device_memory "
+    "baselines/footprint baselines/model baselines/outline baselines/remedy baselines/step_costs "
+    "baselines/text_table",
+    # Evaluation and comparison of runs that are there.
+    "baselines/courses": f"{TRAINER} envs/packs baselines/agent baselines/evaluation",
+    "baselines/report": f"numpy {ENVS} envs/score baselines/courses",
+    "baselines/examination": f"{TRAINER} envs/bootstrap envs/score baselines/agent "
+    "baselines/courses baselines/evaluation baselines/report",
+    "baselines/text_table": "",
+    "baselines/evaluation_table": "baselines/report baselines/text_table",
+    "baselines/evaluation_picture": "baselines/report baselines/curve ~matplotlib",
+    "baselines/run_names": "baselines/agent",
+    "baselines/run_record": "envs/packs baselines/config baselines/courses baselines/run_folder",
+    "baselines/comparison": "baselines/config baselines/curve baselines/run_record "
+    "baselines/text_table ~matplotlib",
     # Applications: everything lazily, so that a missing library can be named.
-    "baselines/train": "~tyro ~envs/* ~baselines/*",
-    "render/play": "~jax ~envs/* ~baselines/* ~render/*",
+    "baselines/train": "~command_line ~baselines/*",
+    "baselines/evaluate": "~jax ~numpy ~command_line ~envs/* ~baselines/* ~render/*",
+    "baselines/compare": "~command_line ~baselines/*",
+    "render/play": "~jax ~command_line ~envs/* ~baselines/* ~render/*",
 }
-APPLICATIONS = {"baselines/train", "render/play"}
+APPLICATIONS = {"baselines/train", "baselines/evaluate", "baselines/compare", "render/play"}
 
 FILES = {
     path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in PACKAGE.rglob("*.py")

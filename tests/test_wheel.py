@@ -1,6 +1,7 @@
 """The wheel as users get it: built, installed into a venv of its own, and played elsewhere."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -27,6 +28,7 @@ print("played", info["steps"], "steps")
 
 from gridmem.envs.assets import asset
 assert asset("sprites.png").parent == home / "assets"
+assert asset("weights") == home / "assets" / "weights"  # where released agents are looked for
 assert len(set(map(tuple, env.render().reshape(-1, 3)))) > 20, "drawn in plain colours"
 """
 
@@ -66,6 +68,18 @@ def test_the_wheel_has_all_of_the_package_and_nothing_else(wheel):
     assert "gridmem/py.typed" in inside
     assert "gridmem/assets/sprites.png" in inside
     assert {name.split("/")[0] for name in inside if ".dist-info/" not in name} == {"gridmem"}
+
+
+def test_released_weights_come_along(tmp_path):
+    tree = tmp_path / "tree"
+    for folder in ("gridmem", "assets"):
+        shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore"):
+        shutil.copy(ROOT / name, tree)
+    (tree / "assets" / "weights" / "new.safetensors").write_bytes(b"weights")
+    uv("build", "--wheel", "--out-dir", tmp_path, tree, cwd=tmp_path)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert zipfile.ZipFile(wheel).read("gridmem/assets/weights/new.safetensors") == b"weights"
 
 
 def test_an_episode_from_the_installed_wheel(wheel, tmp_path):

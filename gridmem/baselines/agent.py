@@ -7,6 +7,7 @@ from typing import Any
 import jax
 from flax import nnx
 
+from gridmem.baselines.actor import Actor
 from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.learner import build_model
 from gridmem.baselines.model import ActorCritic
@@ -21,7 +22,7 @@ WEIGHTS = "agent.safetensors"
 """The file of weights in a run folder."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Agent:
     """What a run was about, and what came of it.
 
@@ -38,6 +39,16 @@ class Agent:
     params: Any
 
     @property
+    def env_id(self) -> str:
+        """Id of `env`."""
+        return self.config.env.env_id
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """With `env_id`, what makes `env` in any face, telling all that the agent wants to know."""
+        return {"observation": "dict", **self.config.env.overrides()}
+
+    @property
     def model(self) -> ActorCritic:
         """The network."""
         return nnx.merge(self.graphdef, self.params)
@@ -45,6 +56,18 @@ class Agent:
     def policy(self, greedy: bool = False, explain: bool = False) -> Policy:
         """Plays B streams of one episode each; see `model_policy`."""
         return model_policy(self.model, greedy, explain)
+
+    def actor(self, greedy: bool = False, seed: int = 0) -> Actor:
+        """Plays in the faces; see `Actor`.
+
+        Args:
+            greedy: take the most probable action instead of drawing one.
+            seed: of the draws, 0 to 2**32 - 1.
+
+        Raises:
+            ValueError: for another seed.
+        """
+        return Actor(self.config, self.env, self.model, greedy, seed)
 
 
 def load(run: str | Path) -> Agent:
@@ -65,8 +88,8 @@ def load(run: str | Path) -> Agent:
         graphdef, like = nnx.split(shape)
         params = read_params(path, like)
     except OSError as error:
-        raise ValueError(f"{path} cannot be read ({error.strerror})") from None
-    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror or error})") from None
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{path} is no agent that can be loaded: {error}") from None
     return Agent(config, env, graphdef, params)
 

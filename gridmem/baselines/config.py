@@ -1,4 +1,4 @@
-"""What a training run is made of: frozen dataclasses, presets, JSON."""
+"""What a training run is made of: frozen dataclasses, and JSON of them."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
@@ -26,15 +26,22 @@ def _check_choice(config: Any, name: str, choices: Any) -> None:
 def _check_positive(config: Any, *names: str) -> None:
     for name in names:
         value, whole = getattr(config, name), config.__annotations__[name] in (int, int | None)
-        if (whole and not isinstance(value, int)) or not 0 < value < inf:
+        if not isinstance(value, int if whole else int | float) or not 0 < value < inf:
             number = "whole number" if whole else "number"
             raise ValueError(f"{name} is {value}; it must be a {number} above 0")
 
 
 def _check_not_negative(config: Any, *names: str) -> None:
     for name in names:
-        if not 0 <= getattr(config, name) < inf:
-            raise ValueError(f"{name} is {getattr(config, name)}; it must be 0 or more")
+        value = getattr(config, name)
+        if not isinstance(value, int | float) or not 0 <= value < inf:
+            raise ValueError(f"{name} is {value}; it must be 0 or more")
+
+
+def _check_truth(config: Any, *names: str) -> None:
+    for name in names:
+        if not isinstance(getattr(config, name), bool):
+            raise ValueError(f"{name} is {getattr(config, name)!r}; it must be true or false")
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,10 @@ class ModelConfig:
         if self.window is not None:
             _check_positive(self, "window")
         _check_choice(self, "value_head", ValueHeadName)
+        _check_truth(self, "qk_norm")
         _check_positive(self, "value_bins", "value_sigma")
+        if self.value_bins < 2:
+            raise ValueError(f"value_bins is {self.value_bins}; it must be 2 or more")
         if not -inf < self.value_min < self.value_max < inf:
             raise ValueError(
                 f"value_min is {self.value_min} and value_max {self.value_max}; "
@@ -152,6 +162,7 @@ class PPOConfig:
         _check_positive(self, "num_envs", "num_epochs", "num_minibatches", "policy_clip")
         if self.rollout_steps is not None:
             _check_positive(self, "rollout_steps")
+        _check_truth(self, "normalize_advantage")
         _check_not_negative(self, "value_coef", "entropy_coef")
         for name in ("gamma", "td_lambda"):
             if not 0 <= getattr(self, name) <= 1:
@@ -222,6 +233,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _check_positive(self, "total_steps", "eval_levels")
         _check_not_negative(self, "checkpoint_seconds")
+        _check_truth(self, "deterministic")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed is {self.seed}; it must be from 0 to 2**32 - 1")
         env = self.make_env()

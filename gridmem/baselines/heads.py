@@ -1,7 +1,7 @@
 """Value heads: what their outputs mean, and how far they are from a target. No model here."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from jaxtyping import Array, Float32
 from gridmem.baselines.config import ModelConfig
 
 
+@runtime_checkable
 class ValueHead(Protocol):
     """The meaning of the last layer's K outputs."""
 

@@ -22,7 +22,14 @@ from gridmem.baselines.loss import (
 )
 from gridmem.baselines.model import ActorCritic, Caches
 from gridmem.baselines.model_policy import model_policy, streaming_policy
-from gridmem.baselines.ongoing import Ongoing, begin, context, go_on, whole_episodes
+from gridmem.baselines.ongoing import (
+    Episodes,
+    Ongoing,
+    begin,
+    context,
+    go_on,
+    whole_episodes,
+)
 from gridmem.baselines.optimizer import make_optimizer
 from gridmem.envs.env import Env
 from gridmem.envs.policy import Policy
@@ -58,7 +65,7 @@ class UpdateMetrics(NamedTuple):
     loss: LossMetrics
 
 
-class _Data(NamedTuple):
+class Data(NamedTuple):
     """What an update learns from; leaves [B, ...], or without axes."""
 
     obs: Observation  # leaves [B, T, ...]
@@ -92,17 +99,7 @@ def update(
     """Plays in every environment and learns from it."""
     key, level_key, play_key, shuffle_key = jax.random.split(learner.key, 4)
     model = nnx.merge(graphdef, learner.params)
-    if learner.ongoing is None:
-        policy, seen, ongoing = model_policy(model), 0, None
-        levels = jax.vmap(env.generate)(jax.random.split(level_key, config.ppo.num_envs))
-        unrolled = play(env, policy, levels, play_key)
-        episodes = whole_episodes(unrolled.rollout)
-        caches = model.init_cache(unrolled.timestep.reward.shape[0], 0)
-    else:
-        policy, seen = streaming_policy(model), context(config, env)
-        unrolled, ongoing, episodes = go_on(config, env, model, learner.ongoing, play_key)
-        caches = learner.ongoing.streams.carry.caches
-    data = _data(config, policy, unrolled, seen, caches)
+    data, ongoing, episodes = collect(config, env, model, learner.ongoing, level_key, play_key)
     params, opt_state, grad_norm, losses = _learn(config, graphdef, learner, data, shuffle_key)
     batch = data.batch
     metrics = UpdateMetrics(
@@ -117,9 +114,41 @@ def update(
     return Learner(params, opt_state, key, learner.num_updates + 1, ongoing), metrics
 
 
+def collect(
+    config: TrainConfig,
+    env: Env,
+    model: ActorCritic,
+    ongoing: Ongoing | None,
+    level_key: Key[Array, ""],
+    play_key: Key[Array, ""],
+) -> tuple[Data, Ongoing | None, Episodes]:
+    """Plays in every environment: what an update learns from, and where the next one goes on."""
+    if ongoing is None:
+        policy, seen, after = model_policy(model), 0, None
+        levels = jax.vmap(env.generate)(jax.random.split(level_key, config.ppo.num_envs))
+        unrolled = play(env, policy, levels, play_key)
+        episodes = whole_episodes(unrolled.rollout)
+        caches = model.init_cache(unrolled.timestep.reward.shape[0], 0)
+    else:
+        policy, seen = streaming_policy(model), context(config, env)
+        unrolled, after, episodes = go_on(config, env, model, ongoing, play_key)
+        caches = ongoing.streams.carry.caches
+    return _data(config, policy, unrolled, seen, caches), after, episodes
+
+
+def loss(
+    config: TrainConfig, graphdef: Any, params: Any, data: Data
+) -> tuple[Float32[Array, ""], LossMetrics]:
+    """What a gradient step lowers, on some of the streams."""
+    model = nnx.merge(graphdef, params)
+    logits, outputs = model.sequence(data.obs, data.caches, data.segments)
+    losses = model.value_head.loss(outputs, data.batch.target)
+    return ppo_loss(logits, losses, data.batch, config.ppo)
+
+
 def _data(
     config: TrainConfig, policy: Policy, unrolled: Unrolled, seen: int, caches: Caches
-) -> _Data:
+) -> Data:
     """The rollout as the loss wants it, batch-major.
 
     Args:
@@ -145,26 +174,21 @@ def _data(
     obs, batch, segments = jax.tree.map(
         lambda x: jnp.swapaxes(x, 0, 1), (rollout.obs, batch, segments)
     )
-    return _Data(obs, batch, caches, segments)
+    return Data(obs, batch, caches, segments)
 
 
 def _learn(
-    config: TrainConfig, graphdef: Any, learner: Learner, data: _Data, key: Key[Array, ""]
+    config: TrainConfig, graphdef: Any, learner: Learner, data: Data, key: Key[Array, ""]
 ) -> tuple[Any, Any, Array, LossMetrics]:
     """Epochs of gradient steps on minibatches of whole streams."""
     optimizer = _optimizer(config)
     num_streams = data.batch.action.shape[0]
-
-    def loss_of(params: Any, data: _Data) -> tuple[Array, LossMetrics]:
-        model = nnx.merge(graphdef, params)
-        logits, outputs = model.sequence(data.obs, data.caches, data.segments)
-        losses = model.value_head.loss(outputs, data.batch.target)
-        return ppo_loss(logits, losses, data.batch, config.ppo)
+    gradient = jax.grad(partial(loss, config, graphdef), has_aux=True)
 
     def gradient_step(carry: tuple[Any, Any], rows: Array) -> Any:
         params, opt_state = carry
         some = jax.tree.map(lambda x: x[rows] if x.ndim else x, data)
-        grads, metrics = jax.grad(loss_of, has_aux=True)(params, some)
+        grads, metrics = gradient(params, some)
         # Adam's bias correction mixes an int32 count with float32 moments.
         with jax.numpy_dtype_promotion("standard"):
             updates, opt_state = optimizer.update(grads, opt_state, params)

@@ -122,9 +122,10 @@ class ActorCritic(nnx.Module):
         self.value_head = make_value_head(config)
         outputs = self.value_head.num_outputs
         self.value_out = nnx.Param(embed(rngs.params(), (config.value_width, outputs), jnp.float32))
-        self.compass = None
-        if compass_size:
-            self.compass = nnx.Param(init(rngs.params(), (compass_size, width), jnp.float32))
+        towards = (compass_size, width)
+        self.compass = (
+            nnx.Param(init(rngs.params(), towards, jnp.float32)) if compass_size else None
+        )
 
     def init_cache(self, batch: int, length: int, segmented: bool = False) -> Caches:
         """One cache per block; see `Mixer.init_cache`."""

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float32, Int32, Key
 
 from gridmem.baselines.loss import chosen
+from gridmem.baselines.mixers import Weights
 from gridmem.baselines.model import ActorCritic, Caches
 from gridmem.envs.policy import Acted, Policy
 from gridmem.envs.types import TimeStep
@@ -66,7 +67,10 @@ def model_policy(model: ActorCritic, greedy: bool = False, explain: bool = False
 
 
 def streaming_policy(
-    model: ActorCritic, greedy: bool = False, forget_at_finds: bool = False
+    model: ActorCritic,
+    greedy: bool = False,
+    forget_at_finds: bool = False,
+    weights: list[Weights] | None = None,
 ) -> Policy:
     """Likewise for any number of episodes in a row: at the first timestep of one, all is forgotten.
 
@@ -76,8 +80,9 @@ def streaming_policy(
         model: the network.
         greedy: take the most probable action instead of drawing one.
         forget_at_finds: forget whenever the last reward was above 0, too; a control.
+        weights: what `model.prepare` gave, where that was done before.
     """
-    prepared = model.prepare()
+    prepared = model.prepare() if weights is None else weights
 
     def init(batch: int) -> Memory:
         return Memory(model.init_cache(batch, 0, segmented=True), jnp.zeros(batch, jnp.int32))

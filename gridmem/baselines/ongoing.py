@@ -81,6 +81,9 @@ def go_on(
 def whole_episodes(rollout: Rollout) -> Episodes:
     """What is told of a rollout that is one whole episode in each stream."""
     stats = episode_stats(jnp.where(rollout.valid, rollout.reward, 0))
+    length = jnp.sum(rollout.valid, axis=0, dtype=jnp.int32)
+    # An episode that the task ended may be shorter than the rollout.
+    stats = stats._replace(first_find_steps=jnp.minimum(stats.first_find_steps, length))
     return _means(stats, jnp.ones(stats.visits.shape, bool))
 
 

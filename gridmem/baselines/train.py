@@ -45,10 +45,7 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
     """
     from gridmem.baselines.config import to_dict
 
-    try:
-        from gridmem.baselines.plan import plan, problem, table
-    except ImportError:
-        plan = problem = table = lambda x: None
+    from gridmem.baselines.plan import plan, problem, table
 
     config = command.config
     if config.deterministic:  # before JAX reads it

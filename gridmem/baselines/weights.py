@@ -17,14 +17,14 @@ FORMAT = "gridmem-agent-1"
 
 
 def to_bytes(config: TrainConfig, params: Any, steps: int) -> bytes:
-    """A safetensors file.
+    """A safetensors file; `docs/agents.md` has its format.
 
     Args:
         config: of the run.
-        params: the model's.
+        params: the model's, f32.
         steps: agent steps that it was trained for.
     """
-    tensors = {name: np.asarray(leaf) for name, leaf in _named(params).items()}
+    tensors = {name: np.ascontiguousarray(leaf) for name, leaf in _named(params).items()}
     metadata = {
         "format": FORMAT,
         "config": json.dumps(to_dict(config)),
@@ -45,7 +45,10 @@ def read_config(path: Path) -> TrainConfig:
         metadata = file.metadata() or {}
     if metadata.get("format") != FORMAT:
         raise ValueError(f"its format is {metadata.get('format')!r}; it must be {FORMAT!r}")
-    return from_dict(json.loads(metadata["config"]))
+    config = json.loads(metadata.get("config", "null"))
+    if not isinstance(config, dict):
+        raise ValueError("its configuration is not a dict of settings")
+    return from_dict(config)
 
 
 def read_params(path: Path, like: Any) -> Any:
@@ -53,17 +56,23 @@ def read_params(path: Path, like: Any) -> Any:
 
     Args:
         path: the file.
-        like: a tree of the same names and shapes.
+        like: a tree of the same names and shapes, f32.
 
     Raises:
+        OSError: if it cannot be read.
         ValueError: if they differ.
     """
+    wanted = {name: f"F32{list(leaf.shape)}" for name, leaf in _named(like).items()}
     with _opened(path) as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    wanted = {name: leaf.shape for name, leaf in _named(like).items()}
-    if wanted != {name: tensor.shape for name, tensor in tensors.items()}:
-        raise ValueError("its parameters do not have the shapes that its configuration says")
-    leaves = [jnp.asarray(tensors[name]) for name in wanted]
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+        found = {name: f"{x.get_dtype()}{x.get_shape()}" for name, x in slices.items()}
+        for name in sorted(wanted.keys() | found.keys()):
+            there, right = found.get(name, "missing"), wanted.get(name, "absent")
+            if there != right:
+                raise ValueError(
+                    f"its tensor {name} is {there}; by its configuration it must be {right}"
+                )
+        leaves = [jnp.asarray(file.get_tensor(name)) for name in wanted]
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 

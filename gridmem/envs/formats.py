@@ -1,5 +1,6 @@
 """The forms in which the faces give an observation of one agent."""
 
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import jax
@@ -37,22 +38,26 @@ def checked_format(env: Env, name: str) -> Format:
 
 def observation_space(env: Env, format: Format) -> spaces.Space[Any]:
     """The space of one agent's observation in a format."""
-    side = env.view_size
-    view = spaces.Box(0, len(Tile) - 1, (side, side), np.uint8)
     if format == "view":
-        return view
+        return _parts(env)["view"]
     if format == "flat":
         low = np.zeros(flat_size(env), np.float32)
         low[low.size - env.compass_size :] = -1
         return spaces.Box(low, np.ones_like(low), dtype=np.float32)
-    parts = {
-        "view": view,
+    return spaces.Dict(_parts(env))
+
+
+def _parts(env: Env) -> dict[str, spaces.Space[Any]]:
+    """What a dict has in it."""
+    side = env.view_size
+    parts: dict[str, spaces.Space[Any]] = {
+        "view": spaces.Box(0, len(Tile) - 1, (side, side), np.uint8),
         "last_action": spaces.Discrete(env.num_actions + 1),
         "last_reward": spaces.Box(0, 1, (1,), np.float32),
     }
     if env.compass_size:
         parts["compass"] = spaces.Box(-1, 1, (env.compass_size,), np.float32)
-    return spaces.Dict(parts)
+    return parts
 
 
 def flat_size(env: Env) -> int:
@@ -70,3 +75,63 @@ def flat(env: Env, obs: Observation) -> Float32[Array, "*batch F"]:
         obs.compass,
     ]
     return jnp.concatenate(parts, axis=-1)
+
+
+def batch_axes(env: Env, given: Any) -> tuple[int, ...]:
+    """The leading axes of observations that were given in the dict or the flat format.
+
+    Args:
+        env: an environment with their view and compass.
+        given: a dict of arrays or one array, of numpy or JAX.
+
+    Raises:
+        ValueError: for the format `view`, or if they do not fit the environment.
+    """
+    if isinstance(given, Mapping):
+        axes = np.shape(given.get("last_action", 0))
+        found: Any = {name: np.shape(part)[len(axes) :] for name, part in given.items()}
+        wanted: Any = {name: space.shape for name, space in _parts(env).items()}
+    else:
+        if getattr(given, "dtype", None) == np.uint8:
+            raise ValueError(
+                "a view alone does not tell the last action and the last reward; make the "
+                "environment with observation='dict'"
+            )
+        shape = getattr(given, "shape", ())
+        axes, found, wanted = shape[:-1], shape[-1:], (flat_size(env),)
+    if found != wanted:
+        raise ValueError(
+            f"the observation has the shape {found}; where the view is {env.view_size} x "
+            f"{env.view_size} and there is {'a' if env.compass_size else 'no'} compass, it has "
+            f"{wanted}"
+        )
+    return axes
+
+
+def parse(env: Env, given: Any) -> Observation:
+    """What `flat` and `observation_space` describe, as an `Observation` with the same leading axes.
+
+    Args:
+        env: as for `batch_axes`.
+        given: likewise.
+
+    Raises:
+        ValueError: likewise.
+    """
+    axes, cells = batch_axes(env, given), env.view_size**2
+    if isinstance(given, Mapping):
+        return Observation(
+            view=jnp.asarray(given["view"], jnp.uint8),
+            last_action=jnp.asarray(given["last_action"], jnp.int32),
+            last_reward=jnp.asarray(given["last_reward"], jnp.float32)[..., 0],
+            compass=jnp.asarray(given.get("compass", np.zeros((*axes, 0))), jnp.float32),
+        )
+    ends = np.cumsum([cells * len(Tile), env.num_actions + 1, 1])
+    tiles, action, reward, compass = jnp.split(jnp.asarray(given, jnp.float32), ends, axis=-1)
+    tiles = tiles.reshape(*axes, env.view_size, env.view_size, len(Tile))
+    return Observation(
+        view=jnp.argmax(tiles, axis=-1).astype(jnp.uint8),
+        last_action=jnp.argmax(action, axis=-1).astype(jnp.int32),
+        last_reward=reward[..., 0],
+        compass=compass,
+    )

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float32, Int32, Integer
+from jaxtyping import Array, Float32, Float64, Int32, Integer
 
 from gridmem.envs.env import Env
 from gridmem.envs.trace import Trace, trace
@@ -115,24 +115,39 @@ def summary(metrics: EpisodeMetrics) -> dict[str, float | None]:
         "return_standard_error", that of the mean return over levels, and "memory_gain". None
         where nothing was found twice, and for the error of a single level.
     """
-    values = {name: np.asarray(leaf, np.float64) for name, leaf in metrics._asdict().items()}
-    again = values["visits"] > 1
     numbers = {
-        name: _mean(value[again] if name in _OF_LATER_TRIPS else value)
-        for name, value in values.items()
+        name: float(above.sum() / below.sum()) if below.any() else None
+        for name, (above, below) in ratios(metrics).items()
     }
-    per_level = values["episode_return"].mean(axis=1)
+    per_level = np.asarray(metrics.episode_return, np.float64).mean(axis=1)
     many, root = len(per_level) > 1, len(per_level) ** 0.5
     numbers["return_standard_error"] = float(per_level.std(ddof=1)) / root if many else None
-    numbers["memory_gain"] = float(memory_gain(metrics)) if again.any() else None
     return numbers
 
 
+def ratios(
+    metrics: EpisodeMetrics,
+) -> dict[str, tuple[Float64[np.ndarray, " N"], Float64[np.ndarray, " N"]]]:
+    """Each mean of `summary`, and the memory gain, as two terms of each level.
+
+    Returns:
+        name -> (above, below): the number is sum(above) / sum(below) over levels.
+    """
+    values = {name: np.asarray(leaf, np.float64) for name, leaf in metrics._asdict().items()}
+    again = values["visits"] > 1
+
+    def total(name: str, counted: np.ndarray) -> np.ndarray:
+        return np.where(counted, values[name], 0).sum(axis=1)
+
+    terms = {}
+    for name in values:
+        counted = again if name in _OF_LATER_TRIPS else np.ones_like(again)
+        terms[name] = total(name, counted), counted.sum(axis=1).astype(np.float64)
+    terms["memory_gain"] = total("first_find_steps", again), total("later_trip_steps", again)
+    return terms
+
+
 _OF_LATER_TRIPS = {"later_trip_steps", "later_trip_shortest", "path_ratio", "unseen_steps"}
-
-
-def _mean(values: np.ndarray) -> float | None:
-    return float(values.mean()) if values.size else None
 
 
 def _times(reward: Array) -> Int32[Array, "T *ones"]:

@@ -5,9 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gridmem.envs.bootstrap import ratio_intervals
 from gridmem.envs.packs import pack
-
-NUM_BOOTSTRAPS = 2000
 
 
 class Score(NamedTuple):
@@ -23,7 +22,7 @@ def score(id: str, episode_return: ArrayLike, split: str = "test") -> Score:
     """The score of a policy on the stored levels of an id.
 
     (mean return - random) / (best - random), each a mean over the same levels: a ratio of means,
-    with an interval by the percentile bootstrap over levels (Efron 1979), seeded.
+    with an interval by the bootstrap over levels.
 
     The best is the level's ceiling: the trips that fit into the clock along shortest paths.
     Where rock can be dug, it is the return of an oracle that takes shortest paths on the tiles
@@ -52,11 +51,7 @@ def score(id: str, episode_return: ArrayLike, split: str = "test") -> Score:
     returns = returns.reshape(len(returns), -1).mean(axis=1)
     num_levels = len(returns)
     above = np.stack([returns, known.best_return[:num_levels]]) - known.random_return[:num_levels]
-    # How often each level is in each resample; the sums are then one matrix product.
-    counts = np.random.default_rng(0).multinomial(
-        num_levels, np.full(num_levels, 1 / num_levels), NUM_BOOTSTRAPS
-    )
-    mine, best = above @ counts.T
-    low, high = np.percentile(mine / best, [2.5, 97.5])
+    (interval,) = ratio_intervals(above[:1], above[1:])
+    low, high = interval or (np.nan, np.nan)
     mine, best = above.sum(axis=1)
-    return Score(float(mine / best), float(low), float(high), known.best)
+    return Score(float(mine / best), low, high, known.best)

@@ -12,6 +12,9 @@ from gridmem.envs.env import Env
 from gridmem.envs.policy import Policy
 from gridmem.envs.types import Level, Observation, State, TimeStep
 
+CHUNK_STEPS = 64
+"""Steps between two occasions at which a policy's memory grows."""
+
 
 class Rollout(NamedTuple):
     """T steps of B = N * A streams, time-major; stream n * A + a is agent a of environment n."""
@@ -48,7 +51,7 @@ class Unrolled(NamedTuple):
 
 
 def play(
-    env: Env, policy: Policy, levels: Level, key: Key[Array, ""], chunk_steps: int = 64
+    env: Env, policy: Policy, levels: Level, key: Key[Array, ""], chunk_steps: int = CHUNK_STEPS
 ) -> Unrolled:
     """Whole episodes from their start.
 
@@ -77,7 +80,7 @@ def advance(
     key: Key[Array, ""],
     num_steps: int,
     room: int,
-    chunk_steps: int = 64,
+    chunk_steps: int = CHUNK_STEPS,
 ) -> Unrolled:
     """A number of steps from wherever the streams are.
 

@@ -1,32 +1,42 @@
 import json
+import math
 import re
 from dataclasses import fields, is_dataclass, replace
 
+import jax
+import jaxtyping
 import pytest
 import tiny
+from flax import nnx
 
 from gridmem.baselines.config import (
-    PRESETS,
     EnvSettings,
     ModelConfig,
     OptimizerConfig,
     PPOConfig,
     TrainConfig,
     from_dict,
-    preset,
     to_dict,
 )
+from gridmem.baselines.learner import build_model
+from gridmem.baselines.model import num_parameters
+from gridmem.baselines.presets import PRESETS, preset
 
 CHANGED = tiny.config(
     env={"view_size": 7, "num_agents": 2},
-    model={"dtype": "bfloat16", "mixer": "none"},
-    optimizer={"learning_rate": 0.0625},
+    model={"dtype": "bfloat16", "mixer": "none", "window": 8, "value_head": "hl_gauss"},
+    ppo={"rollout_steps": 4},
+    optimizer={"learning_rate": 0.0625, "optimizer": "muon", "muon_rms": None},
     seed=5,
     run_dir="somewhere",
 )
 
 
-@pytest.mark.parametrize("config", [CHANGED, *(config for _, config in PRESETS.values())])
+@pytest.mark.parametrize(
+    "config",
+    [CHANGED, *(config for _, config in PRESETS.values())],
+    ids=["changed", *PRESETS],
+)
 def test_a_config_survives_json(config):
     again = from_dict(json.loads(json.dumps(to_dict(config))))
     assert again == config
@@ -70,6 +80,69 @@ def test_presets_are_found_by_name():
         preset("quikstart")
 
 
+def test_the_presets_are_those_of_the_design():
+    depths = [f"depth-{num_layers}" for num_layers in (1, 2, 4, 8, 16)]
+    assert {"quickstart", "reference", "dig", "single", *depths} <= set(PRESETS)
+    assert all(about for about, _ in PRESETS.values())
+
+
+def test_the_reference_has_the_published_shape():
+    reference = preset("reference")
+    env, model, ppo = reference.make_env(), reference.model, reference.ppo
+    assert (reference.env.env_id, env.view_size, env.max_steps) == ("GridMem-v0", 5, 512)
+    assert (env.num_agents, ppo.num_envs) == (16, 256)
+    assert (model.mixer, model.num_layers, model.width, model.ff_width) == (
+        "attention",
+        6,
+        128,
+        768,
+    )
+    assert (model.num_heads, model.num_kv_heads, model.head_dim) == (4, 1, 32)
+    assert (model.dtype, model.value_head) == ("bfloat16", "hl_gauss")
+    assert (ppo.num_epochs, ppo.num_minibatches, ppo.rollout_steps) == (1, 16, None)
+    assert reference.optimizer.optimizer == "muon"
+    assert reference.steps_per_update == 256 * 16 * 512
+
+
+def parameters(config):
+    env = config.make_env()
+    model = nnx.eval_shape(lambda: build_model(config, env, jax.random.key(0)))
+    return num_parameters(nnx.state(model))
+
+
+def test_the_reference_has_about_two_million_parameters():
+    # A block: 128 x 768 three times, queries and outputs 128 x 128, key and value 128 x 32.
+    block = 3 * 128 * 768 + 2 * 128 * 128 + 2 * 128 * 32 + 2 * 128
+    outside = (125 + 5 + 1) * 128 + 128 + (128 + 1 + 51) * 768
+    assert parameters(preset("reference")) == 6 * block + outside
+    assert 2.1e6 < 6 * block + outside < 2.3e6
+
+
+def test_presets_differ_from_the_reference_in_what_they_are_named_for():
+    reference = preset("reference")
+    for num_layers in (1, 2, 4, 8, 16):
+        deep = preset(f"depth-{num_layers}")
+        assert deep.model.num_layers == num_layers
+        assert replace(deep, model=replace(deep.model, num_layers=6)) == reference
+    dig = preset("dig")
+    assert dig.make_env().config.dig_steps > 0
+    assert replace(dig, env=reference.env) == reference
+    single = preset("single")
+    assert single.make_env().num_agents == 1
+    assert single.steps_per_update == reference.steps_per_update
+    again = replace(single, env=reference.env, ppo=replace(single.ppo, num_envs=256))
+    assert again == reference
+
+
+def test_small_has_every_part_of_the_reference():
+    small, reference = preset("small"), preset("reference")
+    for part, name in (("model", "mixer"), ("model", "dtype"), ("model", "value_head")):
+        assert getattr(getattr(small, part), name) == getattr(getattr(reference, part), name)
+    assert small.optimizer.optimizer == reference.optimizer.optimizer
+    assert small.make_env().num_agents > 1
+    assert parameters(small) < 0.1 * parameters(reference)
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
@@ -82,6 +155,42 @@ def test_presets_are_found_by_name():
             "num_heads is 3 and num_kv_heads 2; the first must be a multiple of the second",
         ),
         (lambda: ModelConfig(rope_base=0.0), "rope_base is 0.0; it must be a number above 0"),
+        (lambda: ModelConfig(window=0), "window is 0; it must be a whole number above 0"),
+        (lambda: ModelConfig(window=2.5), "window is 2.5; it must be a whole number above 0"),
+        (lambda: ModelConfig(mixer="atention"), "mixer is 'atention'; it must be one of attention"),
+        (lambda: ModelConfig(dtype="float16"), "it must be one of float32, bfloat16"),
+        (
+            lambda: ModelConfig(value_head="l2"),
+            "value_head is 'l2'; it must be one of mse, hl_gauss",
+        ),
+        (lambda: ModelConfig(value_bins=0), "value_bins is 0; it must be a whole number above 0"),
+        (lambda: ModelConfig(value_bins=1), "value_bins is 1; it must be 2 or more"),
+        (lambda: ModelConfig(qk_norm="yes"), "qk_norm is 'yes'; it must be true or false"),
+        (lambda: ModelConfig(rope_base="1e4"), "rope_base is 1e4; it must be a number above 0"),
+        (lambda: PPOConfig(value_coef=None), "value_coef is None; it must be 0 or more"),
+        (lambda: PPOConfig(normalize_advantage=1), "normalize_advantage is 1; it must be true or"),
+        (lambda: ModelConfig(value_sigma=0.0), "value_sigma is 0.0; it must be a number above 0"),
+        (
+            lambda: ModelConfig(value_min=2.0, value_max=2.0),
+            "value_min is 2.0 and value_max 2.0; the first must be below the second",
+        ),
+        (lambda: ModelConfig(value_max=float("nan")), "value_min is -10.0 and value_max nan"),
+        (lambda: ModelConfig(value_min=-math.inf), "value_min is -inf and value_max 10.0"),
+        (lambda: PPOConfig(rollout_steps=0), "rollout_steps is 0; it must be a whole number above"),
+        (
+            lambda: tiny.config(ppo={"rollout_steps": 17}),
+            "rollout_steps is 17; it must be at most the 16 of an episode",
+        ),
+        (
+            lambda: OptimizerConfig(optimizer="sgd"),
+            "optimizer is 'sgd'; it must be one of adamw, muon",
+        ),
+        (lambda: OptimizerConfig(muon_rms=0.0), "muon_rms is 0.0; it must be a number above 0"),
+        (lambda: OptimizerConfig(muon_rms=math.inf), "muon_rms is inf"),
+        (
+            lambda: TrainConfig(checkpoint_seconds=-1.0),
+            "checkpoint_seconds is -1.0; it must be 0 or more",
+        ),
         (lambda: PPOConfig(policy_clip=-1.0), "policy_clip is -1.0"),
         (lambda: PPOConfig(entropy_coef=-0.1), "entropy_coef is -0.1; it must be 0 or more"),
         (lambda: OptimizerConfig(b1=1.5), "b1 is 1.5; it must be from 0 to below 1"),
@@ -110,7 +219,9 @@ def test_presets_are_found_by_name():
         ),
     ],
 )
-def test_impossible_settings_are_refused(make, sentence):
+def test_impossible_settings_are_refused(monkeypatch, make, sentence):
+    # Types are checked in the tests alone; what JSON brings is refused without that.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(ValueError, match=re.escape(sentence)):
         make()
 
@@ -125,4 +236,6 @@ def test_a_run_is_rounded_up_to_whole_updates():
     assert tiny.CONFIG.steps_per_update == 128
     assert replace(tiny.CONFIG, total_steps=128).num_updates == 1
     assert replace(tiny.CONFIG, total_steps=129).num_updates == 2
-    assert CHANGED.steps_per_update == 256
+    # 8 environments of 2 agents for 4 steps.
+    assert CHANGED.steps_per_update == 64
+    assert replace(CHANGED, total_steps=65).num_updates == 2

@@ -7,20 +7,33 @@ import recorded_levels
 import tiny
 
 import gridmem.baselines.learner as learner_module
-from gridmem.baselines.evaluation import HELD_OUT_KEY_DATA, evaluate_model, evaluate_random, summary
+from gridmem.baselines import evaluation
+from gridmem.baselines.evaluation import (
+    FRESH_KEY_DATA,
+    HELD_OUT_KEY_DATA,
+    Player,
+    draw_levels,
+    evaluate_model,
+    evaluate_random,
+    play_levels,
+    summary,
+)
 from gridmem.baselines.learner import init, update
 from gridmem.envs.metrics import EpisodeStats
+from gridmem.envs.trace import trace
 from gridmem.envs.types import Tile
 
 SEEDS, NUM_EXACT, NUM_LEVELS = range(51), 300, 2000
 
 
-def test_no_seed_trains_on_the_held_out_levels(monkeypatch):
+def test_no_seed_trains_on_the_held_out_levels_or_the_fresh_ones(monkeypatch):
     config, env = recorded_levels.CONFIG, recorded_levels.ENV
     graphdef, learner = tiny.start(config)
     with recorded_levels.collect() as held_out:
         evaluate_random(env, 64)
-    assert len(set(held_out)) == 64
+        levels, key = draw_levels(env, 64, FRESH_KEY_DATA)
+        play_levels(env, Player(), (), levels, key)
+    assert len(set(held_out)) == 64 + 64
     # Only the keys of the other seeds are wanted, not 51 models.
     model = learner_module.build_model(config, env, jax.random.key(0))
     monkeypatch.setattr(learner_module, "build_model", lambda *args: model)
@@ -34,10 +47,11 @@ def test_no_seed_trains_on_the_held_out_levels(monkeypatch):
     assert not set(trained) & set(held_out)
 
 
-def test_no_seed_is_the_held_out_key():
+def test_no_seed_is_the_key_of_evaluation_levels():
     for seed in (*SEEDS, 2**31 - 1, 2**31, 2**32 - 1):
         assert jax.random.key_data(jax.random.key(seed)).tolist() == [0, seed]
-    assert HELD_OUT_KEY_DATA[0] != 0
+    assert 0 not in (HELD_OUT_KEY_DATA[0], FRESH_KEY_DATA[0])
+    assert HELD_OUT_KEY_DATA != FRESH_KEY_DATA
 
 
 def test_the_held_out_levels_are_always_the_same():
@@ -58,6 +72,50 @@ def test_an_evaluation_repeats_itself(greedy):
     assert first == second
     other = evaluate_model(env, graphdef, learner.params, 32, not greedy)
     assert first != other
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    """An environment of two agents, a tiny agent for it, ten levels and a key."""
+    config = tiny.config(env={"num_agents": 2})
+    env, (graphdef, learner) = config.make_env(), tiny.start(config)
+    levels, key = draw_levels(env, 10, FRESH_KEY_DATA)
+    return env, graphdef, learner.params, levels, key
+
+
+def test_what_is_told_of_episodes_is_what_happened(crowd):
+    env, graphdef, params, levels, key = crowd
+    played = play_levels(env, Player(graphdef), params, levels, key)
+    assert played.action.shape == (10, 16, 2)
+    assert len(np.unique(played.action)) == 4
+    assert np.array_equal(played.reward, trace(env, levels, played.action).reward)
+
+
+def test_groups_of_levels_are_joined_in_order_and_draw_for_themselves(crowd, monkeypatch):
+    env, graphdef, params, levels, key = crowd
+    twice = jax.tree.map(lambda leaf: np.concatenate([leaf[:4], leaf[:4], leaf[8:]]), levels)
+    monkeypatch.setattr(evaluation, "STREAMS_AT_A_TIME", 8)  # 4 levels of 2 agents
+    greedy = play_levels(env, Player(graphdef, greedy=True), params, twice, key)
+    sampled = play_levels(env, Player(graphdef), params, twice, key)
+    monkeypatch.setattr(evaluation, "STREAMS_AT_A_TIME", 512)
+    at_once = play_levels(env, Player(graphdef, greedy=True), params, twice, key)
+    assert np.array_equal(greedy.action, at_once.action)
+    assert greedy.action.shape == (10, 16, 2)
+    assert not np.array_equal(sampled.action[:4], sampled.action[4:8])
+
+
+def test_a_wiped_memory_changes_nothing_until_the_first_find(crowd):
+    env, graphdef, params, _, key = crowd
+    levels, _ = draw_levels(env, 64, FRESH_KEY_DATA)
+    whole, wiped = (
+        play_levels(env, Player(graphdef, forgetful=forgetful), params, levels, key)
+        for forgetful in (False, True)
+    )
+    later = np.cumsum(whole.reward, axis=1) > 0
+    # The step after the find is the first that can differ.
+    later = np.pad(later[:, :-1], ((0, 0), (1, 0), (0, 0)))
+    assert np.array_equal(np.where(later, 0, whole.action), np.where(later, 0, wiped.action))
+    assert not np.array_equal(whole.action, wiped.action)
 
 
 def expected_return(level, num_steps):

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import slow_attention
 import tiny
 from flax import nnx
 
@@ -19,32 +20,9 @@ TOLERANCE = {"float32": 1e-5, "bfloat16": 0.02}
 EPISODES = np.array([[0] * 12, [0] * 5 + [1] * 7, [0, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3, 4]], np.int32)
 
 
-def rotated(x, base):
-    """Rotary positions 0, 1, 2, ... for x[B, T, heads, d], in float64."""
-    half = x.shape[-1] // 2
-    angle = np.arange(x.shape[1])[:, None, None] * base ** -(np.arange(half) / half)
-    turn = (x[..., :half] + 1j * x[..., half:]) * np.exp(1j * angle)
-    return np.concatenate([turn.real, turn.imag], axis=-1)
-
-
 def slow_weights(mixer, x, segments):
-    """[B, T, S]: softmax attention of the whole sequence, a head at a time, its mean over heads."""
-    x = np.asarray(x.astype(jnp.float32), np.float64)
-    query, key = (
-        rotated((x @ np.asarray(w[...], np.float64)).reshape(*x.shape[:2], n, -1), mixer.rope_base)
-        for w, n in ((mixer.query, mixer.num_heads), (mixer.key, mixer.num_kv_heads))
-    )
-    time = np.arange(x.shape[1])
-    visible = (time[None, :] <= time[:, None])[None] & (
-        segments[:, :, None] == segments[:, None, :]
-    )
-    total = np.zeros(visible.shape)
-    for head in range(mixer.num_heads):
-        k = key[:, :, head * mixer.num_kv_heads // mixer.num_heads]
-        score = np.exp(np.einsum("btd,bsd->bts", query[:, :, head], k) / mixer.head_dim**0.5)
-        score = np.where(visible, score, 0)
-        total += score / score.sum(axis=-1, keepdims=True)
-    return total / mixer.num_heads
+    """[B, T, S]: the mean over the heads."""
+    return slow_attention.head_weights(mixer, x, segments).mean(axis=0)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -53,10 +31,11 @@ def stepped(graphdef, params, x, segments):
     mixer = nnx.merge(graphdef, params)
     cache = mixer.init_cache(len(x), ROOM, segmented=segments is not None)
     columns = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), (x, segments))
+    prepared = mixer.prepare()
 
     def step(cache, column):
-        plain, kept = mixer.step(column[0], cache, column[1])
-        mixed, cache, weights = mixer.explain(column[0], cache, column[1])
+        plain, kept = mixer.step(column[0], cache, column[1], prepared)
+        mixed, cache, weights = mixer.explain(column[0], cache, column[1], prepared)
         return cache, (
             mixed,
             weights,
@@ -69,9 +48,10 @@ def stepped(graphdef, params, x, segments):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("window", [None, 4], ids=["no window", "window"])
 @pytest.mark.parametrize("segments", [None, EPISODES], ids=["one episode", "episodes"])
-def test_weights_through_the_cache_are_those_of_plain_attention(dtype, segments):
-    config = replace(MODEL, dtype=dtype)
+def test_weights_through_the_cache_are_those_of_plain_attention(dtype, window, segments):
+    config = replace(MODEL, dtype=dtype, window=window, qk_norm=window is not None)
     mixer = make_mixer(config, nnx.Rngs(params=jax.random.key(0)))
     x = jnp.asarray(np.random.default_rng(1).normal(size=(B, T, MODEL.width)), jnp.dtype(dtype))
     mixed, weights, plain, same = stepped(*nnx.split(mixer), x, segments)
@@ -99,6 +79,16 @@ def test_without_preference_all_of_the_episode_counts_alike():
     np.testing.assert_allclose(weights[2, 7], [0] * 4 + [0.25] * 4 + [0] * 7, atol=1e-6)
 
 
+def test_beyond_the_window_nothing_counts():
+    mixer = make_mixer(replace(MODEL, window=3), nnx.Rngs(params=jax.random.key(0)))
+    mixer.query[...] = jnp.zeros_like(mixer.query[...])
+    weights = stepped(*nnx.split(mixer), jnp.ones((B, T, MODEL.width)), EPISODES)[1]
+    third = 1 / 3
+    np.testing.assert_allclose(weights[1, 3], [0] + [third] * 3 + [0] * 11, atol=1e-6)
+    np.testing.assert_allclose(weights[1, 6], [0] * 5 + [0.5] * 2 + [0] * 8, atol=1e-6)
+    np.testing.assert_allclose(weights[2, 7], [0] * 5 + [third] * 3 + [0] * 7, atol=1e-6)
+
+
 def test_who_can_explain():
     mixers = {
         name: make_mixer(replace(MODEL, mixer=name), nnx.Rngs(params=jax.random.key(0)))
@@ -109,8 +99,8 @@ def test_who_can_explain():
     assert can == {"attention"}
 
 
-def build(mixer):
-    config = tiny.config(model={"mixer": mixer}, env={"max_steps": T})
+def build(**model):
+    config = tiny.config(model=model, env={"max_steps": T})
     env = config.make_env()
     return env, nnx.split(build_model(config, env, jax.random.key(1)))
 
@@ -132,9 +122,11 @@ def played(env, graphdef, params, explain):
     return episodes(env, graphdef, params, caves(env), explain)
 
 
-@pytest.mark.parametrize("mixer", MIXERS)
-def test_an_explained_policy_does_the_same(mixer):
-    env, (graphdef, params) = build(mixer)
+@pytest.mark.parametrize(
+    "model", [*({"mixer": mixer} for mixer in MIXERS), {"window": 5, "value_head": "hl_gauss"}]
+)
+def test_an_explained_policy_does_the_same(model):
+    env, (graphdef, params) = build(**model)
     plain, told = (played(env, graphdef, params, explain) for explain in (False, True))
     assert (plain.action == told.action).all()
     np.testing.assert_allclose(told.extras.log_prob, plain.extras.log_prob, atol=1e-6)
@@ -142,11 +134,11 @@ def test_an_explained_policy_does_the_same(mixer):
     log_probs = jax.nn.log_softmax(told.extras.logits)
     picked = np.take_along_axis(np.asarray(log_probs), np.asarray(told.action)[..., None], -1)
     np.testing.assert_allclose(picked[..., 0], told.extras.log_prob, atol=1e-6)
-    assert (told.extras.weights is None) == (mixer == "none")
+    assert (told.extras.weights is None) == (model.get("mixer") == "none")
 
 
 def test_a_models_weights_are_those_of_the_full_pass():
-    env, (graphdef, params) = build("attention")
+    env, (graphdef, params) = build()
     told = played(env, graphdef, params, True)
     model = nnx.merge(graphdef, params)
     x, one_episode, layers = model._embed(told.obs), np.zeros((4, T), np.int32), []
@@ -164,7 +156,7 @@ def test_a_models_weights_are_those_of_the_full_pass():
 
 
 def test_layers_are_told_apart():
-    env, (graphdef, params) = build("attention")
+    env, (graphdef, params) = build()
     model = nnx.merge(graphdef, params)
     model.blocks[1].mixer.query[...] = jnp.zeros_like(model.blocks[1].mixer.query[...])
     model.blocks[0].mixer.query[...] = model.blocks[0].mixer.query[...] * 100

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from gridmem.baselines.config import PPOConfig
-from gridmem.baselines.loss import Batch, explained_variance, ppo_loss, td_lambda
+from gridmem.baselines.loss import (
+    Batch,
+    explained_variance,
+    masked_mean,
+    normalized,
+    ppo_loss,
+    td_lambda,
+)
 
 T, B = 7, 5
 
@@ -22,8 +29,9 @@ def arrays(seed=0):
     return reward, value, last_value, terminated
 
 
-def targets(reward, value, last_value, terminated, gamma, lam):
-    as_array = [jnp.asarray(x) for x in (reward, value, last_value, terminated)]
+def targets(reward, value, last_value, terminated, gamma, lam, valid=None):
+    valid = np.ones(reward.shape, bool) if valid is None else valid
+    as_array = [jnp.asarray(x) for x in (reward, value, last_value, terminated, valid)]
     return np.asarray(td_lambda(*as_array, gamma, lam))
 
 
@@ -37,13 +45,18 @@ def n_step_return(reward, value, terminated, t, n, gamma):
     return total + gamma**n * float(value[t + n])
 
 
-def weighted_returns(reward, value, last_value, terminated, gamma, lam):
-    """(1 - lam) sum_n lam^(n-1) G^(n), the last return taking all the weight that is left."""
-    out = np.zeros(reward.shape)
+def weighted_returns(reward, value, last_value, terminated, gamma, lam, valid=None):
+    """(1 - lam) sum_n lam^(n-1) G^(n), the last return taking all the weight that is left.
+
+    The longest return ends with the rollout, or with the episode: at the next row not valid.
+    """
+    out = value.astype(np.float64)
+    valid = np.ones(reward.shape, bool) if valid is None else valid
     for b in range(reward.shape[1]):
         values = np.append(value[:, b], last_value[b])
-        for t in range(len(reward)):
-            longest = len(reward) - t
+        for t in np.flatnonzero(valid[:, b]):
+            out[t, b] = 0
+            longest = len(reward[t:]) if valid[t:, b].all() else np.argmin(valid[t:, b])
             for n in range(1, longest + 1):
                 weight = lam ** (n - 1) * (1 - lam if n < longest else 1)
                 g = n_step_return(reward[:, b], values, terminated[:, b], t, n, gamma)
@@ -59,6 +72,41 @@ def test_td_lambda_equals_weighted_n_step_returns(gamma, lam):
     np.testing.assert_allclose(
         targets(*data, float(gamma), lam), weighted_returns(*data, gamma, lam), atol=1e-5
     )
+
+
+@pytest.mark.parametrize(("gamma", "lam"), [(0.9, 0.8), (1.0, 0.0), (0.97, 1.0)])
+@pytest.mark.parametrize("seed", range(4))
+def test_td_lambda_knows_nothing_of_the_next_episode(gamma, lam, seed):
+    *data, valid = episodes_in_a_row(seed)
+    expected = weighted_returns(*data, gamma, lam, valid)
+    out = targets(*data, gamma, lam, valid)
+    np.testing.assert_allclose(out, expected, atol=1e-5)
+    # The row of a reset is its own target.
+    np.testing.assert_array_equal(out[~valid], data[1][~valid])
+    assert 0 < (~valid).sum() < valid.sum()
+
+
+def episodes_in_a_row(seed):
+    """Rows of which those after an end, by the task or by the clock, are of a reset."""
+    reward, value, last_value, _ = arrays(seed)
+    ended = np.random.default_rng(seed).random((T, B)) < 0.4
+    valid = np.ones((T, B), bool)
+    for t in range(1, T):
+        valid[t] = ~(ended[t - 1] & valid[t - 1])
+    by_task = np.random.default_rng(seed + 1).random((T, B)) < 0.5
+    return np.where(valid, reward, 0), value, last_value, ended & valid & by_task, valid
+
+
+def test_td_lambda_across_a_reset_by_hand():
+    # gamma = lambda = 1/2. Rows: an action that ends the episode, its last observation, which is
+    # worth 8, and the first action of the next episode; 4 is what comes after that.
+    column = [np.float32([[1], [0], [3]]), np.float32([[0.5], [8], [7]]), np.float32([4])]
+    valid = np.array([[True], [False], [True]])
+    # The clock: 1 + 1/2 * 8. The task: 1. The next episode: 3 + 1/2 * 4.
+    for by_task, first in ((False, 5.0), (True, 1.0)):
+        terminated = np.array([[by_task], [False], [False]])
+        out = targets(*column, terminated, 0.5, 0.5, valid)
+        assert out[:, 0].tolist() == [first, 8.0, 5.0]
 
 
 def test_td_lambda_by_hand():
@@ -110,7 +158,7 @@ def test_truncation_asks_the_last_value_and_termination_does_not():
 PURE = PPOConfig(policy_clip=0.2, value_coef=0.0, entropy_coef=0.0)
 
 
-def one_choice(probability, old_probability, advantage, value=0.0, target=0.0):
+def one_choice(probability, old_probability, advantage, value_loss=0.0, valid=True):
     """Logits of a single choice among four, action 2 having the probability, and its batch."""
     rest = (1 - probability) / 3
     logits = jnp.log(jnp.array([[[rest, rest, probability, rest]]], jnp.float32))
@@ -119,8 +167,9 @@ def one_choice(probability, old_probability, advantage, value=0.0, target=0.0):
         return jnp.full((1, 1), x, jnp.float32)
 
     log_prob = cell(math.log(old_probability))
-    batch = Batch(jnp.full((1, 1), 2), log_prob, cell(0.0), cell(advantage), cell(target))
-    return logits, cell(value), batch
+    of_value = cell(0.0), cell(advantage), cell(0.0)
+    batch = Batch(jnp.full((1, 1), valid), jnp.full((1, 1), 2), log_prob, *of_value)
+    return logits, cell(value_loss), batch
 
 
 @pytest.mark.parametrize(
@@ -165,14 +214,12 @@ def test_what_is_logged_by_hand():
 
 def test_the_parts_are_added_with_their_weights():
     config = replace(PURE, value_coef=0.25, entropy_coef=0.1)
-    logits, value, batch = one_choice(0.25, 0.25, 1.0, value=1.0, target=4.0)
-    total, metrics = ppo_loss(logits, value, batch, config)
-    # Value loss: 1/2 * (1 - 4) ** 2 = 4.5. Total: -1 + 0.25 * 4.5 - 0.1 ln 4.
+    logits, value_loss, batch = one_choice(0.25, 0.25, 1.0, value_loss=4.5)
+    total, metrics = ppo_loss(logits, value_loss, batch, config)
     assert float(metrics.value_loss) == pytest.approx(4.5)
     assert float(total) == pytest.approx(-1 + 0.25 * 4.5 - 0.1 * math.log(4), abs=1e-5)
-    # The value's gradient is 0.25 * (1 - 4): the error, not its square, and no clip.
-    gradient = jax.grad(lambda v: ppo_loss(logits, v, batch, config)[0])(value)
-    assert float(gradient[0, 0]) == pytest.approx(-0.75)
+    gradient = jax.grad(lambda v: ppo_loss(logits, v, batch, config)[0])(value_loss)
+    assert float(gradient[0, 0]) == pytest.approx(0.25)
 
 
 def test_the_loss_is_a_mean_over_streams_and_steps():
@@ -182,6 +229,42 @@ def test_the_loss_is_a_mean_over_streams_and_steps():
     assert float(total) == pytest.approx((-1.2 + 1.5 - 0.5) / 3, abs=1e-5)
     assert float(metrics.clip_fraction) == 1
     assert float(metrics.max_ratio_error) == pytest.approx(0.5, abs=1e-6)
+
+
+def test_rows_that_are_not_valid_count_for_nothing():
+    config = replace(PURE, value_coef=0.5, entropy_coef=0.1)
+    valid = [one_choice(0.75, 0.5, 1.0, 2.0), one_choice(0.25, 0.5, -1.0, 1.0)]
+    reset = [one_choice(0.9, 0.1, 5.0, 7.0, valid=False), one_choice(0.25, 0.9, 3.0, 9.0, False)]
+
+    def loss(parts):
+        logits, value_losses, batch = jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *parts)
+        return jax.value_and_grad(ppo_loss, argnums=(0, 1), has_aux=True)(
+            logits, value_losses, batch, config
+        )
+
+    (total, metrics), gradients = loss(valid)
+    (same_total, same_metrics), others = loss([valid[0], reset[0], valid[1], reset[1]])
+    assert float(same_total) == pytest.approx(float(total), abs=1e-6)
+    np.testing.assert_allclose(same_metrics, metrics, atol=1e-6)
+    for gradient, other in zip(gradients, others, strict=True):
+        np.testing.assert_allclose(other[:, ::2], gradient, atol=1e-6)
+        assert (other[:, 1::2] == 0).all()
+
+
+def test_where_nothing_is_valid_the_loss_is_zero():
+    total, metrics = ppo_loss(*one_choice(0.9, 0.1, 5.0, 7.0, valid=False), PURE)
+    assert float(total) == 0
+    assert [float(x) for x in metrics] == [0] * len(metrics)
+
+
+def test_means_and_advantages_are_of_the_valid_rows():
+    x, valid = jnp.array([[1.0, 100.0, 3.0], [5.0, 7.0, -50.0]]), np.ones((2, 3), bool)
+    valid[0, 1] = valid[1, 2] = False
+    assert float(masked_mean(x, jnp.asarray(valid))) == 4
+    # 1, 3, 5, 7: mean 4, deviation sqrt(5).
+    scaled = normalized(x, jnp.asarray(valid))
+    expected = np.array([[-3, 0, -1], [1, 3, 0]]) / 5**0.5
+    np.testing.assert_allclose(scaled, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -195,11 +278,16 @@ def test_the_loss_is_a_mean_over_streams_and_steps():
 )
 def test_explained_variance(value, share):
     target = jnp.array([[0.0], [2.0], [4.0]])
-    out = explained_variance(jnp.array(value, jnp.float32)[:, None], target)
+    value = jnp.array(value, jnp.float32)[:, None]
+    out = explained_variance(value, target, jnp.ones((3, 1), bool))
+    assert float(out) == pytest.approx(share, abs=1e-6)
+    with_reset = jax.tree.map(lambda x: jnp.concatenate([x, jnp.array([[9.0]])]), (value, target))
+    valid = jnp.array([[True], [True], [True], [False]])
+    out = explained_variance(with_reset[0], with_reset[1] + 5, valid)
     assert float(out) == pytest.approx(share, abs=1e-6)
 
 
 def test_explained_variance_of_constant_targets_is_a_number():
-    constant = jnp.zeros((3, 1))
-    assert float(explained_variance(constant, constant)) == 1
-    assert math.isfinite(float(explained_variance(constant + 1, constant)))
+    constant, valid = jnp.zeros((3, 1)), jnp.ones((3, 1), bool)
+    assert float(explained_variance(constant, constant, valid)) == 1
+    assert math.isfinite(float(explained_variance(constant + 1, constant, valid)))

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import slow_attention
 import tiny
 from flax import nnx
 
@@ -14,13 +15,19 @@ from gridmem.baselines.mixers import MIXERS, make_mixer
 from gridmem.baselines.mixers.attention import attend, rotary
 from gridmem.baselines.model import num_parameters
 
-B, T = 3, 24
+B, T, WINDOW = 3, 24, 5
 MODEL = replace(tiny.MODEL, num_heads=4, num_kv_heads=2)
+VARIANTS = {
+    **{name: {"mixer": name} for name in MIXERS},
+    "window": {"window": WINDOW},
+    "qk_norm": {"qk_norm": True},
+}
 # One rounding of a bfloat16 number of size 1 is 2 ** -9; an output goes through a few of them.
 TOLERANCE = {"float32": 1e-5, "bfloat16": 0.03}
+ROLLOUT = 6  # steps
 
 
-@pytest.fixture(scope="module", params=MIXERS)
+@pytest.fixture(scope="module", params=VARIANTS)
 def name(request):
     return request.param
 
@@ -31,8 +38,12 @@ def dtype(request):
 
 
 def build(name, dtype="float32"):
-    config = replace(MODEL, mixer=name, dtype=dtype)
-    return nnx.split(make_mixer(config, nnx.Rngs(params=jax.random.key(0))))
+    config = replace(MODEL, dtype=dtype, **VARIANTS[name])
+    mixer = make_mixer(config, nnx.Rngs(params=jax.random.key(0)))
+    if config.qk_norm:  # norms begin with 1, which would hide that they are there
+        for seed, norm in enumerate((mixer.query_norm, mixer.key_norm)):
+            norm.scale[...] = jax.random.uniform(jax.random.key(seed), (8,), minval=0.5, maxval=2)
+    return nnx.split(mixer)
 
 
 def tokens(dtype="float32", seed=1):
@@ -47,10 +58,33 @@ def episodes(seed=2):
     return jnp.asarray(np.cumsum(ends, axis=1), jnp.int32)
 
 
+EPISODES = episodes()
+ONE_SEGMENT = jnp.ones((B, T), jnp.int32)
+# Before any token of a stream there are so many of its episode.
+LONGEST = int(max(np.bincount(row).max() for row in np.asarray(EPISODES))) - 1
+
+
 @partial(jax.jit, static_argnums=0)
 def full_pass(graphdef, params, x, segments):
     mixer = nnx.merge(graphdef, params)
-    return mixer.sequence(x, mixer.init_cache(len(x), 0), segments)
+    return mixer.sequence(x, mixer.init_cache(len(x), 0, segments is not None), segments)
+
+
+def walk(mixer, cache, x, segments):
+    """The outputs and the cache of one step after the other."""
+    columns = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), (x, segments))
+    weights = mixer.prepare()
+
+    def step(cache, column):
+        y, cache = mixer.step(column[0], cache, column[1], weights)
+        return cache, y
+
+    cache, y = jax.lax.scan(step, cache, columns)
+    return jnp.swapaxes(y, 0, 1), cache
+
+
+def part(x, segments, begin, end):
+    return jax.tree.map(lambda leaf: leaf[:, begin:end], (x, segments))
 
 
 @partial(jax.jit, static_argnums=(0, 4))
@@ -58,28 +92,44 @@ def stepped(graphdef, params, x, segments, rooms):
     """Token by token, in a cache that has rooms[i] slots until it has taken in rooms[i] tokens."""
     mixer = nnx.merge(graphdef, params)
     cache = mixer.init_cache(len(x), 0, segmented=segments is not None)
-    columns = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), (x, segments))
-
-    def step(cache, column):
-        y, cache = mixer.step(column[0], cache, column[1])
-        return cache, y
-
     outputs, begin = [], 0
     for room in rooms:
         end = min(room, x.shape[1])
-        cache = mixer.grow(cache, room)
-        chunk = jax.tree.map(lambda leaf, a=begin, b=end: leaf[a:b], columns)
-        cache, y = jax.lax.scan(step, cache, chunk)
+        y, cache = walk(mixer, mixer.grow(cache, room), *part(x, segments, begin, end))
         outputs.append(y)
         begin = end
-    return jnp.swapaxes(jnp.concatenate(outputs), 0, 1), cache
+    return jnp.concatenate(outputs, axis=1), cache
+
+
+@partial(jax.jit, static_argnums=(0, 4))
+def continued(graphdef, params, x, segments, length):
+    """Rollout by rollout, each from the last `length` tokens: by steps, and all at once."""
+    mixer = nnx.merge(graphdef, params)
+
+    def rollout(cache, rows):
+        at_once = mixer.sequence(rows[0], cache, rows[1])
+        by_step, cache = walk(mixer, mixer.grow(cache, length + ROLLOUT), *rows)
+        return mixer.keep(cache, length), (by_step, at_once)
+
+    nothing = mixer.keep(mixer.init_cache(B, 0, segmented=True), length)
+    rollouts = jax.tree.map(
+        lambda leaf: jnp.swapaxes(leaf.reshape(B, -1, ROLLOUT, *leaf.shape[2:]), 0, 1),
+        (x, segments),
+    )
+    outputs = jax.lax.scan(rollout, nothing, rollouts)[1]
+    return [jnp.swapaxes(out, 0, 1).reshape(x.shape) for out in outputs]
 
 
 def as_float(x):
     return np.asarray(x.astype(jnp.float32))
 
 
-@pytest.mark.parametrize("segments", [None, episodes()], ids=["one episode", "episodes"])
+WITH_AND_WITHOUT = pytest.mark.parametrize(
+    "segments", [None, EPISODES], ids=["one episode", "episodes"]
+)
+
+
+@WITH_AND_WITHOUT
 def test_stepping_equals_the_full_pass_at_every_position(name, dtype, segments):
     mixer, x = build(name, dtype), tokens(dtype)
     whole = as_float(full_pass(*mixer, x, segments))
@@ -89,7 +139,16 @@ def test_stepping_equals_the_full_pass_at_every_position(name, dtype, segments):
     np.testing.assert_allclose(by_step, whole, atol=TOLERANCE[dtype], rtol=0)
 
 
-@pytest.mark.parametrize("segments", [None, episodes()], ids=["one episode", "episodes"])
+@pytest.mark.parametrize("name", ["attention", "window", "qk_norm"])
+@WITH_AND_WITHOUT
+def test_the_full_pass_is_attention_as_it_is_written(name, segments):
+    mixer, x = build(name), tokens()
+    of_one = np.zeros((B, T), np.int32) if segments is None else np.asarray(segments)
+    slow = slow_attention.sequence(nnx.merge(*mixer), x, of_one)
+    np.testing.assert_allclose(full_pass(*mixer, x, segments), slow, atol=1e-5, rtol=0)
+
+
+@WITH_AND_WITHOUT
 def test_a_cache_that_grows_equals_one_of_full_length(name, segments):
     mixer, x = build(name), tokens()
     at_once = as_float(stepped(*mixer, x, segments, (T,))[0])
@@ -100,20 +159,77 @@ def test_a_cache_that_grows_equals_one_of_full_length(name, segments):
 
 
 @pytest.mark.parametrize("room", [10, 15], ids=["full cache", "cache with empty slots"])
-@pytest.mark.parametrize("segments", [None, episodes()], ids=["one episode", "episodes"])
+@WITH_AND_WITHOUT
 def test_a_sequence_goes_on_from_a_cache(name, dtype, segments, room):
     seen = 10
     graphdef, params = build(name, dtype)
     x = tokens(dtype)
     whole = as_float(full_pass(graphdef, params, x, segments))[:, seen:]
-    before, after = (
-        jax.tree.map(lambda leaf, part=part: leaf[:, part], (x, segments))
-        for part in (slice(seen), slice(seen, None))
-    )
+    before, after = part(x, segments, 0, seen), part(x, segments, seen, T)
     _, cache = stepped(graphdef, params, *before, (room,))
     mixer = nnx.merge(graphdef, params)
     rest = as_float(jax.jit(mixer.sequence)(after[0], cache, after[1]))
     np.testing.assert_allclose(rest, whole, atol=TOLERANCE[dtype], rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("segments", "length"),
+    [(EPISODES, LONGEST), (EPISODES, T + 4), (ONE_SEGMENT, T - 1)],
+    ids=["of the longest episode", "longer than the stream", "of a stream that never ends"],
+)
+def test_rollouts_go_on_from_the_tokens_that_were_kept(name, dtype, segments, length):
+    mixer, x = build(name, dtype), tokens(dtype)
+    whole = as_float(full_pass(*mixer, x, segments))
+    for out in continued(*mixer, x, segments, length):
+        np.testing.assert_allclose(as_float(out), whole, atol=TOLERANCE[dtype], rtol=0)
+
+
+@pytest.mark.parametrize("segments", [EPISODES, ONE_SEGMENT], ids=["episodes", "one segment"])
+def test_no_more_than_the_window_need_be_kept(dtype, segments):
+    mixer, x = build("window", dtype), tokens(dtype)
+    whole = as_float(full_pass(*mixer, x, segments))
+    for out in continued(*mixer, x, segments, WINDOW - 1):
+        np.testing.assert_allclose(as_float(out), whole, atol=TOLERANCE[dtype], rtol=0)
+    for out in continued(*mixer, x, ONE_SEGMENT, WINDOW - 2):
+        missing = np.abs(as_float(out) - as_float(full_pass(*mixer, x, ONE_SEGMENT))).max(axis=-1)
+        # The first token of a rollout misses one, the second none.
+        assert (missing[:, ROLLOUT] > 0.01).all()
+        assert (missing[:, ROLLOUT + 1] < TOLERANCE[dtype]).all()
+
+
+def test_positions_are_counted_within_the_episode():
+    mixer, x = build("attention"), tokens()
+    _, cache = stepped(*mixer, x, EPISODES, (T,))
+    number = np.asarray(EPISODES)
+    seen = (number == number[:, -1:]).sum(axis=1)
+    np.testing.assert_array_equal(cache.segments.position, seen - 1)
+    kept = nnx.merge(*mixer).keep(cache, 2)
+    np.testing.assert_array_equal(kept.segments.position, seen - 1)
+    np.testing.assert_array_equal(kept.segments.last, number[:, -1])
+    np.testing.assert_array_equal(kept.segments.slot, number[:, -2:])
+    assert kept.key.shape[:2] == (B, 2)
+
+
+def test_a_window_of_the_whole_sequence_is_none():
+    x, (graphdef, params) = tokens(), build("attention")
+    wide = nnx.split(make_mixer(replace(MODEL, window=T), nnx.Rngs(0)))[0]
+    for segments in (None, EPISODES):
+        for run in (full_pass, lambda *args: stepped(*args, (T,))[0]):
+            one, other = (run(static, params, x, segments) for static in (graphdef, wide))
+            np.testing.assert_array_equal(one, other)
+
+
+def test_segments_and_caches_must_agree():
+    mixer, x = nnx.merge(*build("attention")), tokens()
+    weights, plain = mixer.prepare(), mixer.init_cache(B, T)
+    segmented = mixer.init_cache(B, T, segmented=True)
+    for cache, segments in ((plain, EPISODES), (segmented, None)):
+        with pytest.raises(ValueError, match="segments go with a cache made with segmented=True"):
+            mixer.sequence(x, cache, segments)
+        with pytest.raises(ValueError, match="segments go with a cache made with segmented=True"):
+            mixer.step(x[:, 0], cache, None if segments is None else segments[:, 0], weights)
+    with pytest.raises(ValueError, match="only a cache made with segmented=True can be cut"):
+        mixer.keep(plain, 3)
 
 
 def run_both(mixer, x, segments):
@@ -122,7 +238,7 @@ def run_both(mixer, x, segments):
 
 
 def test_nothing_leaks_from_one_episode_into_a_later_one(name):
-    mixer, x, segments = build(name), tokens(), episodes()
+    mixer, x, segments = build(name), tokens(), EPISODES
     later = np.asarray(segments >= segments[:, 13:14])
     changed = jnp.where(later[..., None], x, tokens(seed=3))
     for before, after in zip(
@@ -141,8 +257,16 @@ def test_a_later_token_changes_nothing_before_it(name):
         assert (before[:, at] != after[:, at]).any(axis=-1).all()
 
 
+def test_a_token_is_seen_as_long_as_the_window_says():
+    mixer, x, at = build("window"), tokens(), 3
+    changed = x.at[:, at].add(1.0)
+    for before, after in zip(run_both(mixer, x, None), run_both(mixer, changed, None), strict=True):
+        differs = (before != after).any(axis=(0, 2))
+        assert np.flatnonzero(differs).tolist() == list(range(at, at + WINDOW))
+
+
 def test_attention_sees_back_to_the_start_of_its_episode():
-    mixer, x, segments = build("attention"), tokens(), episodes()
+    mixer, x, segments = build("attention"), tokens(), EPISODES
     number = np.asarray(segments[0])
     first, last = np.flatnonzero(number == number[13])[[0, -1]]
     assert last > first
@@ -202,7 +326,7 @@ def test_rotary_by_hand():
     # Four features and base 100: features 0 and 2 turn by 1 radian per position, 1 and 3 by
     # 100 ** -(2 / 4) = 0.1.
     x = jnp.array([1.0, 2.0, 3.0, 4.0]).reshape(1, 1, 1, 4)
-    turned = rotary(jnp.array([3]), 4, 100.0)(x)[0, 0, 0]
+    turned = rotary(jnp.array([[3]]), 4, 100.0)(x)[0, 0, 0]
     by_hand = [
         1 * math.cos(3.0) - 3 * math.sin(3.0),
         2 * math.cos(0.3) - 4 * math.sin(0.3),
@@ -210,7 +334,7 @@ def test_rotary_by_hand():
         4 * math.cos(0.3) + 2 * math.sin(0.3),
     ]
     np.testing.assert_allclose(turned, by_hand, atol=1e-6)
-    assert (rotary(jnp.array([0]), 4, 100.0)(x) == x).all()
+    assert (rotary(jnp.array([[0]]), 4, 100.0)(x) == x).all()
 
 
 def test_rotated_products_depend_on_the_distance_only():
@@ -218,7 +342,7 @@ def test_rotated_products_depend_on_the_distance_only():
 
     def product(m, n):
         q, k = (
-            rotary(jnp.array([at]), 8, 10_000.0)(jnp.asarray(x).reshape(1, 1, 1, 8))
+            rotary(jnp.array([[at]]), 8, 10_000.0)(jnp.asarray(x).reshape(1, 1, 1, 8))
             for at, x in ((m, query), (n, key))
         )
         return float(jnp.sum(q * k))

@@ -37,15 +37,24 @@ def obs():
     return shown
 
 
-def build(mixer="attention", dtype="float32"):
-    config = tiny.config(model={"mixer": mixer, "dtype": dtype})
+VARIANTS = {
+    **{name: {"mixer": name} for name in MIXERS},
+    "reference": {"value_head": "hl_gauss", "qk_norm": True, "window": 9},
+}
+
+
+def build(**model):
+    config = tiny.config(model=model)
     return nnx.split(build_model(config, config.make_env(), jax.random.key(1)))
 
 
 @partial(jax.jit, static_argnums=0)
 def full_pass(graphdef, params, obs, segments=None):
+    """Logits and values."""
     model = nnx.merge(graphdef, params)
-    return model.sequence(obs, model.init_cache(len(obs.view), 0), segments)
+    caches = model.init_cache(len(obs.view), 0, segmented=segments is not None)
+    logits, outputs = model.sequence(obs, caches, segments)
+    return logits, model.value_head.value(outputs)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -53,9 +62,10 @@ def stepped(graphdef, params, obs, segments=None):
     model = nnx.merge(graphdef, params)
     caches = model.init_cache(len(obs.view), T, segmented=segments is not None)
     columns = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), (obs, segments))
+    weights = model.prepare()
 
     def step(caches, column):
-        logits, value, caches = model.step(column[0], caches, column[1])
+        logits, value, caches = model.step(column[0], caches, column[1], weights)
         return caches, (logits, value)
 
     out = jax.lax.scan(step, caches, columns)[1]
@@ -66,15 +76,16 @@ EPISODES = jnp.broadcast_to(jnp.arange(T) // 17, (B, T)) + jnp.zeros((B, T), jnp
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("mixer", MIXERS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("segments", [None, EPISODES], ids=["one episode", "episodes"])
-def test_stepping_equals_the_full_pass_on_a_played_episode(obs, mixer, dtype, segments):
-    model = build(mixer, dtype)
+def test_stepping_equals_the_full_pass_on_a_played_episode(obs, variant, dtype, segments):
+    model = build(dtype=dtype, **VARIANTS[variant])
     logits, value = full_pass(*model, obs, segments)
     assert logits.shape == (B, T, 4)
     assert value.shape == (B, T)
     assert logits.dtype == value.dtype == jnp.float32
     assert logits.std() > 0.01
+    assert value.std() > 0.001
     for a, b in zip(stepped(*model, obs, segments), (logits, value), strict=True):
         np.testing.assert_allclose(a, b, atol=TOLERANCE[dtype], rtol=0)
 
@@ -145,6 +156,22 @@ def test_every_part_of_an_observation_matters(obs):
         assert (full_pass(*model, Observation(*other))[0] != logits).any(axis=-1).all()
 
 
+def test_weights_are_prepared_where_none_are_given(obs):
+    graphdef, params = build()
+    model = nnx.merge(graphdef, params)
+    first = jax.tree.map(lambda x: x[:, 0], obs)
+    caches = model.init_cache(B, 1)
+    alone, given = (model.step(first, caches, None, w) for w in (None, model.prepare()))
+    for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(given), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_first_value_of_a_histogram_is_its_middle(obs):
+    model = build(value_head="hl_gauss", value_min=-4.0, value_max=8.0)
+    _, value = full_pass(*model, obs)
+    np.testing.assert_allclose(value, 2, atol=0.5)
+
+
 def test_the_number_of_parameters():
     # By hand, for tiny.MODEL: width 16, view 5 x 5 x 5 tiles.
     inputs = 125 * 16 + 5 * 16 + 1 * 16
@@ -153,3 +180,6 @@ def test_the_number_of_parameters():
     heads = 16 * 16 + 16 + 16
     by_hand = inputs + 2 * (attention + feed_forward + 2 * 16) + 16 + heads
     assert num_parameters(build()[1]) == by_hand
+    # 6 bins instead of 1 output; two norms of head_dim 8 in each of two layers.
+    more = build(value_head="hl_gauss", value_bins=6, qk_norm=True)
+    assert num_parameters(more[1]) == by_hand + 5 * 16 + 2 * 2 * 8

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gridmem import Env, Return, TextMap
 from gridmem.baselines.config import EnvSettings, ModelConfig, PPOConfig, TrainConfig
 from gridmem.baselines.learner import init
 
@@ -29,14 +30,31 @@ def config(*, env=None, model=None, ppo=None, optimizer=None, **fields):
     return replace(CONFIG, **changed, **fields)
 
 
+class TwoFinds(Return):
+    """Ends an episode at the second find of an agent."""
+
+    def step(self, state, world, event):
+        outcome = super().step(state, world, event)
+        return outcome._replace(terminated=jnp.any(outcome.visits >= 2))
+
+
+ROOM = TextMap(("#####", "#.G.#", "#####"))
+
+
+def small_room(config, task=None):
+    """A config's environment, but in a room in which random actions find the goal often."""
+    settings = config.make_env().config
+    return Env(replace(settings, map=ROOM, task=task or settings.task))
+
+
 @cache
-def _start(config):
-    return init(config, config.make_env())
+def _start(config, env):
+    return init(config, env)
 
 
-def start(config):
+def start(config, env=None):
     """`init`, but run once per config; the learner may be given away."""
-    graphdef, learner = _start(config)
+    graphdef, learner = _start(config, env or config.make_env())
     return graphdef, copy(learner)
 
 

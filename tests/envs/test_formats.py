@@ -3,11 +3,13 @@
 import warnings
 
 import gymnasium
+import jax
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
 import gridmem
+from gridmem.envs.formats import batch_axes, parse
 from gridmem.envs.gymnasium_env import GridMemEnv
 
 with warnings.catch_warnings(action="ignore"):  # it imports an environment of its own the old way
@@ -88,3 +90,34 @@ def test_observations_are_arrays_of_their_own(observation):
     ]
     assert all(leaf.flags.writeable for leaf in arrays)
     assert not any(np.shares_memory(a, b) for i, a in enumerate(arrays) for b in arrays[i + 1 :])
+
+
+@pytest.mark.parametrize("compass", [False, True])
+@pytest.mark.parametrize("observation", ["dict", "flat"])
+def test_what_a_face_tells_is_what_the_core_observes(observation, compass):
+    env = make(observation, compass=compass)
+    told = [env.reset(seed=0)[0], env.step(RIGHT)[0], env.step(RIGHT)[0]]
+    state, first = jax.jit(env.core.start)(env.level)
+    state, second = jax.jit(env.core.step)(state, np.array([RIGHT], np.int32))
+    state, third = jax.jit(env.core.step)(state, np.array([RIGHT], np.int32))
+    observed = [timestep.obs for timestep in (first, second, third)]
+    for given, obs in zip(told, observed, strict=True):
+        assert batch_axes(env.core, given) == ()
+        for one, other in zip(parse(env.core, given), obs, strict=True):
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other[0])
+    # Any leading axes, in numpy and in JAX, under jit too.
+    batch = jax.tree.map(lambda *leaves: np.stack([np.stack(leaves)] * 2), *told)
+    assert batch_axes(env.core, batch) == (2, 3)
+    wanted = jax.tree.map(lambda *leaves: np.stack([np.concatenate(leaves)] * 2), *observed)
+    for found in (parse(env.core, batch), jax.jit(lambda x: parse(env.core, x))(batch)):
+        jax.tree.map(np.testing.assert_array_equal, found, wanted)
+
+
+def test_a_view_alone_is_refused_and_so_are_other_views():
+    env = make("view")
+    with pytest.raises(ValueError, match="a view alone does not tell"):
+        batch_axes(env.core, env.reset(seed=0)[0])
+    for given in ({}, {"view": 0}, np.zeros(50, np.float32), 3, None):
+        with pytest.raises(ValueError, match=r"has the shape .*; where the view is 3 x 3 and"):
+            parse(env.core, given)

@@ -16,6 +16,7 @@ from gridmem.envs.metrics import (
     episode_stats,
     measure,
     memory_gain,
+    ratios,
     summary,
 )
 from gridmem.envs.policy import random_policy
@@ -252,3 +253,17 @@ def test_the_gain_is_the_same_from_metrics_as_from_rewards():
     assert (np.asarray(metrics.visits) > 1).any()
     stats = EpisodeStats(*(getattr(metrics, name).ravel() for name in EpisodeStats._fields))
     assert memory_gain(metrics) == memory_gain(stats) > 0
+    assert summary(metrics)["memory_gain"] == pytest.approx(float(memory_gain(metrics)))
+
+
+def test_every_mean_of_a_summary_is_a_ratio_of_sums_over_levels():
+    metrics = EpisodeMetrics(*(np.float32([[0, 1], [2, 3]]) for _ in EpisodeMetrics._fields))
+    told, terms = summary(metrics), ratios(metrics)
+    assert set(told) - set(terms) == {"return_standard_error"}
+    for name, (above, below) in terms.items():
+        assert above.shape == below.shape == (2,)
+        assert told[name] == above.sum() / below.sum()
+    # Of all four episodes; of the two with two finds or more, both of the second level.
+    assert [side.tolist() for side in terms["bumps"]] == [[1, 5], [2, 2]]
+    assert [side.tolist() for side in terms["path_ratio"]] == [[0, 5], [0, 2]]
+    assert [side.tolist() for side in terms["memory_gain"]] == [[0, 5], [0, 5]]

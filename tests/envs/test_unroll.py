@@ -7,8 +7,10 @@ import playing
 import pytest
 
 import gridmem
-from gridmem.envs.policy import Acted, Policy
-from gridmem.envs.unroll import flatten, play
+from gridmem import Env, EnvConfig, Return, TextMap
+from gridmem.envs.policy import Acted, Policy, random_policy
+from gridmem.envs.unroll import Streams, advance, flatten, play
+from gridmem.envs.vector import VectorEnv
 
 N, A, STEPS = 3, 2, 12
 
@@ -102,6 +104,7 @@ def test_a_rollout_is_a_whole_episode(env, levels):
     assert rollout.truncated[-1].all()
     assert not rollout.truncated[:-1].any()
     assert not rollout.terminated.any()
+    assert rollout.valid.all()
     expected_time = np.broadcast_to(np.arange(STEPS)[:, None], (STEPS, N * A))
     np.testing.assert_array_equal(rollout.extras["time"], expected_time)
 
@@ -122,3 +125,83 @@ def test_flatten_puts_agents_beside_each_other(env, levels):
                 jax.tree.map(lambda x, i=n * A + a: x[i], flat),
                 jax.tree.map(lambda x, n=n, a=a: x[n, a], timestep),
             )
+
+
+class EndsOnce(Return):
+    """Ends an episode after three steps, and does not say so again later."""
+
+    def step(self, state, world, event):
+        return super().step(state, world, event)._replace(terminated=state.time + 1 == 3)
+
+
+def room(task, max_steps):
+    cave = TextMap(("#####", "#...#", "#...#", "#####"))
+    return Env(EnvConfig(map=cave, task=task, num_agents=A, max_steps=max_steps))
+
+
+def test_after_its_end_an_episode_is_not_valid():
+    env = room(EndsOnce(), 6)
+    levels = playing.generate_many(env, jax.random.split(jax.random.key(0), N))
+    rollout = play(env, random_policy(4), levels, jax.random.key(1), chunk_steps=4).rollout
+    assert rollout.terminated[:, 0].tolist() == [False, False, True, False, False, False]
+    for stream in range(N * A):
+        assert rollout.valid[:, stream].tolist() == [True] * 3 + [False] * 3
+
+
+def note_time(noted, timestep, key):
+    """Actions that depend on the time alone, and the time."""
+    return Acted(noted, (timestep.time * 7 + 3) % 4, timestep.time)
+
+
+@partial(jax.jit, static_argnums=0)
+def begun(env):
+    return Streams(*VectorEnv(env, N).reset(jnp.zeros((N, 2), jnp.uint32)), ())
+
+
+@partial(jax.jit, static_argnums=(0, 2))
+def going_on(env, streams, num_steps):
+    policy = Policy(init=lambda batch: (), act=note_time)
+    return advance(VectorEnv(env, N).step, policy, streams, jax.random.key(0), num_steps, 0)
+
+
+@pytest.mark.parametrize(
+    ("task", "length"), [(Return(), 5), (EndsOnce(), 3)], ids=["clock", "task"]
+)
+def test_the_row_of_a_reset_is_not_valid(task, length):
+    env = room(task, 5)
+    rollout = going_on(env, begun(env), 20).rollout
+    # The last observation of an episode is a row, too: no action on it counts.
+    time = np.arange(20) % (length + 1)
+    for stream in range(N * A):
+        np.testing.assert_array_equal(rollout.extras[:, stream], time)
+        np.testing.assert_array_equal(rollout.valid[:, stream], time < length)
+        np.testing.assert_array_equal(
+            (rollout.terminated | rollout.truncated)[:, stream], time == length - 1
+        )
+    assert (rollout.reward[time == length] == 0).all()
+
+
+def test_unrolls_go_on_where_the_last_one_stopped():
+    # Six rows an episode: rows 5, 10 and 15 are a last observation, one before it, and the middle.
+    env = room(Return(), 5)
+    whole = going_on(env, begun(env), 20)
+    streams, rollouts = begun(env), []
+    for _ in range(4):
+        unrolled = going_on(env, streams, 5)
+        streams = unrolled.streams
+        rollouts.append(unrolled.rollout)
+    assert_same(jax.tree.map(lambda *x: jnp.concatenate(x), *rollouts), whole.rollout)
+    assert_same(streams, whole.streams)
+
+
+def test_a_memory_grows_beyond_the_room_that_it_had():
+    env, rooms = room(Return(), 5), []
+
+    def note_room(carry, length):
+        rooms.append(length)
+        return carry
+
+    policy = Policy(init=lambda batch: (), act=note_time, grow=note_room)
+    step, key = VectorEnv(env, N).step, jax.random.key(0)
+    jax.eval_shape(lambda streams: advance(step, policy, streams, key, 10, 3, 4), begun(env))
+    assert rooms == [3 + 4, 3 + 8, 3 + 10]

@@ -55,9 +55,8 @@ class Attention(nnx.Module):
         self.key = nnx.Param(init(rngs.params(), (width, kv_inner), jnp.float32))
         self.value = nnx.Param(init(rngs.params(), (width, kv_inner), jnp.float32))
         self.out = nnx.Param(init(rngs.params(), (inner, width), jnp.float32))
-        self.query_norm = self.key_norm = None
-        if config.qk_norm:
-            self.query_norm, self.key_norm = Norm(config.head_dim), Norm(config.head_dim)
+        self.query_norm = Norm(config.head_dim) if config.qk_norm else None
+        self.key_norm = Norm(config.head_dim) if config.qk_norm else None
 
     def init_cache(self, batch: int, length: int, segmented: bool = False) -> AttentionCache:
         """See `Mixer`."""

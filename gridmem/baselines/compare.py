@@ -1,0 +1,46 @@
+"""Draws the learning curves of runs: `python -m gridmem.baselines.compare RUN [RUN ...]`."""
+
+import sys
+from collections.abc import Sequence
+
+DESCRIPTION = """\
+Draws return, score and memory gain of training runs, finished or not, against agent steps and
+wall-clock into one picture, and prints how they ended. All is of training levels, with actions
+drawn from the policy; `python -m gridmem.baselines.evaluate` has the test levels.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the program; returns its exit code: see `gridmem.command_line.run`."""
+    from gridmem.command_line import run
+
+    return run(lambda: _compare(sys.argv[1:] if argv is None else argv))
+
+
+def _compare(argv: Sequence[str]) -> int:
+    from pathlib import Path
+
+    from gridmem.command_line import Parser, require
+
+    parser = Parser("python -m gridmem.baselines.compare", DESCRIPTION)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run folder")
+    parser.add_argument("--out", default="compare.png", metavar="FILE.png", help="compare.png")
+    options = parser.read(argv, "name all runs before the first option")
+    require("a comparison", "flax", "optax", "matplotlib", "safetensors")
+    from gridmem.baselines.comparison import draw_comparison, final_values
+    from gridmem.baselines.run_names import named
+    from gridmem.baselines.run_record import read_record
+
+    records = [read_record(name, Path(run)) for name, run in named(options.runs).items()]
+    picture = draw_comparison(records)
+    try:
+        Path(options.out).write_bytes(picture)
+    except OSError as error:
+        raise ValueError(f"cannot write {options.out} ({error.strerror})") from None
+    print(final_values(records))
+    print(f"wrote {options.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""What a run folder tells of how the training went."""
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gridmem.baselines.config import TrainConfig, from_dict
+from gridmem.baselines.courses import changed_rules
+from gridmem.baselines.run_folder import METRICS
+from gridmem.envs.packs import pack
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run, whether it has ended or not.
+
+    Attributes:
+        name: of its folder.
+        config: what was trained.
+        rows: the metrics of each update, numbers only. Where returns can be scored they have a
+            "score", too; those of older versions have no "seconds".
+    """
+
+    name: str
+    config: TrainConfig
+    rows: list[dict[str, float]]
+
+    @property
+    def recipe(self) -> TrainConfig:
+        """The config without what does not change how an agent learns, its seed among it."""
+        config = self.config
+        return replace(
+            TrainConfig(),
+            env=config.env,
+            model=config.model,
+            ppo=config.ppo,
+            optimizer=config.optimizer,
+            total_steps=config.total_steps,
+        )
+
+
+def read_record(name: str, path: Path) -> RunRecord:
+    """The record in a run folder.
+
+    Raises:
+        ValueError: if it is none, or nothing has been recorded yet.
+    """
+    if not path.is_dir():
+        raise ValueError(f"there is no run folder {path}")
+    try:
+        settings = json.loads((path / "config.json").read_text())
+        if not isinstance(settings, dict):
+            raise ValueError("it is not a dict of settings")
+        config = from_dict(settings)
+        lines = (path / METRICS).read_text(errors="replace").splitlines()
+    except OSError as error:
+        missing = Path(error.filename).name
+        raise ValueError(f"{path} is no run folder: {missing} ({error.strerror})") from None
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}/config.json does not hold the settings of a run: {error}"
+        ) from None
+    rows = [row for line in lines if (row := _row(line))]
+    if not rows:
+        raise ValueError(f"the run in {path} has recorded no update yet: its {METRICS} is empty")
+    return RunRecord(name, config, _with_scores(config, rows))
+
+
+def _row(line: str) -> dict[str, float]:
+    """The numbers of a line; empty if it was cut off when the run was killed."""
+    data: Any = None
+    with suppress(ValueError):
+        data = json.loads(line)
+    if not isinstance(data, dict) or "steps" not in data:
+        return {}
+    return {name: float(value) for name, value in data.items() if isinstance(value, int | float)}
+
+
+def _with_scores(config: TrainConfig, rows: list[dict[str, float]]) -> list[dict[str, float]]:
+    """The rows with returns scored by the means of the stored levels, where rules are the id's."""
+    id = config.env.env_id
+    if changed_rules(id, config.make_env()):
+        return rows
+    known = pack(id)
+    random, best = float(known.random_return.mean()), float(known.best_return.mean())
+
+    def scored(row: dict[str, float]) -> dict[str, float]:
+        if "episode_return" not in row:
+            return row
+        return {**row, "score": (row["episode_return"] - random) / (best - random)}
+
+    return [scored(row) for row in rows]

@@ -1,0 +1,73 @@
+"""What an agent step costs, in the rollout and in training."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax import ShapeDtypeStruct
+
+from gridmem.baselines.costs import Costs, costs, fuses
+from gridmem.baselines.learner import loss
+from gridmem.baselines.optimizer import make_optimizer
+from gridmem.baselines.outline import Outline
+from gridmem.envs.unroll import CHUNK_STEPS
+
+
+class StepCosts(NamedTuple):
+    """Per agent step; the environment, which multiplies no matrices, is left out."""
+
+    flops: float
+    bytes: float  # read and written
+
+
+def rollout_costs(run: Outline) -> StepCosts:
+    """Of playing one step, with caches of the mean of the lengths to which they grow."""
+    params, num_streams = run.learner.params, run.num_streams
+    # What a step costs rises in a straight line with their length, if it does at all.
+    caches = run.caches(run.room + round(_mean_length(run.num_steps)))
+    weights = jax.eval_shape(lambda params: nnx.merge(run.graphdef, params).prepare(), params)
+    obs = jax.tree.map(
+        lambda x: ShapeDtypeStruct((num_streams, *x.shape[2:]), x.dtype), run.data.obs
+    )
+    segment = None
+    if run.data.segments is not None:
+        segment = ShapeDtypeStruct((num_streams,), jnp.int32)
+
+    def step(params: Any, *args: Any) -> Any:
+        return nnx.merge(run.graphdef, params).step(*args)
+
+    flops, traffic, _ = costs(step, params, obs, caches, segment, weights, fused=fuses())
+    return StepCosts(flops / num_streams, traffic / num_streams)
+
+
+def gradient_costs(run: Outline) -> Costs:
+    """Of the gradient of one minibatch."""
+    gradient = jax.grad(partial(loss, run.config, run.graphdef), has_aux=True)
+    return costs(gradient, run.learner.params, run.minibatch, fused=fuses())
+
+
+def training_costs(run: Outline, gradient: Costs) -> StepCosts:
+    """Of learning from one step in every epoch: the gradient and the optimiser's part."""
+    params, ppo = run.learner.params, run.config.ppo
+    optimizer = make_optimizer(run.config.optimizer, 1)
+
+    def step(grads: Any, opt_state: Any, params: Any) -> Any:
+        with jax.numpy_dtype_promotion("standard"):
+            updates, opt_state = optimizer.update(grads, opt_state, params)
+        return optax.apply_updates(params, updates), opt_state
+
+    update = costs(step, params, run.learner.opt_state, params, fused=True)
+    share = ppo.num_epochs * ppo.num_minibatches / (run.num_streams * run.num_steps)
+    return StepCosts(
+        share * (gradient.flops + update.flops), share * (gradient.bytes + update.bytes)
+    )
+
+
+def _mean_length(num_steps: int) -> float:
+    """Of the caches in a rollout, over its steps: they grow by a chunk at a time."""
+    num_chunks, rest = divmod(num_steps, CHUNK_STEPS)
+    whole = CHUNK_STEPS * CHUNK_STEPS * num_chunks * (num_chunks + 1) / 2
+    return (whole + rest * num_steps) / num_steps

@@ -1,0 +1,44 @@
+"""A task that memory solves and nothing else does: a cue, a corridor, a choice.
+
+The agent begins at one end of a corridor. A rock in the wall beside it, above or below, says in
+which arm at the other end the last waypoint lies. Nobody sees the rock from there. Waypoints along
+the corridor pay whoever walks on, so that the walk itself is easily learnt. Time suffices for the
+walk and one arm: whoever chooses the wrong one, or dawdles, gets one waypoint less.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gridmem import Env, EnvConfig, TextMap, Tour, make_level
+from gridmem.envs.types import Action
+
+CORRIDOR = 6  # cells beyond the first one; the last of them is the junction
+STEPS = CORRIDOR + 2
+
+_UP = (
+    "#########",
+    "#######G#",
+    "#%#####.#",
+    "#0GGGGGG#",
+    "#######.#",
+    "#######.#",
+    "#########",
+)
+LEVELS = {Action.UP: make_level(_UP), Action.DOWN: make_level(_UP[::-1])}
+
+
+@dataclass(frozen=True)
+class Probe(Env):
+    """Either of the two levels, at random."""
+
+    def generate(self, key):
+        which = jax.random.bernoulli(key).astype(jnp.int32)
+        return jax.tree.map(lambda *both: jnp.asarray(np.stack(both))[which], *LEVELS.values())
+
+
+ENV = Probe(
+    EnvConfig(map=TextMap(_UP), task=Tour(num_goals=CORRIDOR + 1), view_size=3, max_steps=STEPS)
+)

@@ -1,0 +1,26 @@
+"""Run folders as the trainer leaves them, of agents that have learnt nothing."""
+
+import json
+from dataclasses import replace
+
+import tiny
+
+from gridmem.baselines.agent import WEIGHTS
+from gridmem.baselines.config import to_dict
+from gridmem.baselines.weights import to_bytes
+
+SMALL = tiny.config(model={"num_layers": 1})
+# By the rules of its id, so that it has a score.
+SCORED = tiny.config(
+    env={"max_steps": None, "view_size": 3}, model={"mixer": "none", "num_layers": 1}
+)
+
+
+def save(folder, config, rows=()):
+    """Writes config, weights and metrics; returns the folder."""
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(to_dict(config)))
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    params = tiny.start(replace(config, run_dir=None))[1].params
+    (folder / WEIGHTS).write_bytes(to_bytes(config, params, 0))
+    return folder

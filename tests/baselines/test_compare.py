@@ -1,0 +1,253 @@
+"""`python -m gridmem.baselines.compare`, on records written by hand."""
+
+import json
+from dataclasses import replace
+
+import matplotlib.image
+import numpy as np
+import pytest
+import saved_runs
+import tiny
+from matplotlib.figure import Figure
+
+from gridmem.baselines import comparison, curve
+from gridmem.baselines.compare import main
+from gridmem.baselines.comparison import labels
+from gridmem.baselines.config import TrainConfig
+from gridmem.baselines.curve import draw_curve, draw_line, series, smooth
+from gridmem.baselines.run_record import RunRecord, read_record
+from gridmem.envs.packs import pack
+
+RANDOM, BEST = (float(known.mean()) for known in pack("GridMem-9x9-v0")[1:3])
+
+
+def rows_of(returns, seconds=0.5, gain=2.0):
+    """An update for each return, a hundred thousand steps apart."""
+    rows = []
+    for number, value in enumerate(returns, 1):
+        row = {"steps": 1e5 * number, "seconds": seconds * number, "grad_norm": 1.0}
+        if value is not None:
+            row |= {"episode_return": value, "memory_gain": gain, "first_find_steps": 3.0}
+        rows.append(row)
+    return rows
+
+
+def without_seconds(rows):
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def compare(capsys, *argv):
+    """Exit code, stdout and stderr of the program."""
+    code = main([str(word) for word in argv])
+    return code, *capsys.readouterr()
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures that are drawn, instead of their files."""
+    drawn = []
+    monkeypatch.setattr(comparison, "png", lambda figure: drawn.append(figure) or b"")
+    return drawn
+
+
+def lines_of(panel):
+    """Colour, x and y of each smoothed curve."""
+    curves = [line for line in panel.lines if line.get_alpha() is None and len(line.get_xdata())]
+    return [(c.get_color(), *map(list, c.get_data())) for c in curves if c.get_color()[0] == "C"]
+
+
+def test_the_picture_is_written_and_the_ends_are_told(tmp_path, capsys):
+    first = saved_runs.save(tmp_path / "a", saved_runs.SCORED, rows_of([1, 2, 5]))
+    other = replace(saved_runs.SCORED, total_steps=99)
+    second = saved_runs.save(tmp_path / "b", other, rows_of([4, 3], seconds=90, gain=1.5))
+    out = tmp_path / "curves.png"
+    code, told, problem = compare(capsys, first, second, "--out", out)
+    assert (code, problem) == (0, "")
+    assert matplotlib.image.imread(out).shape[2] == 4
+    scores = [f"{(value - RANDOM) / (BEST - RANDOM):.2f}" for value in (5, 3)]
+    assert [line.split() for line in told.splitlines()] == [
+        ["settings", "steps", "minutes", "return", "score", "memory", "gain"],
+        ["a", "total_steps", "1280", "300,000", "0.0", "5.00", scores[0], "2.00"],
+        ["b", "total_steps", "99", "200,000", "3.0", "3.00", scores[1], "1.50"],
+        ["wrote", str(out)],
+    ]
+
+
+def test_curves_stand_where_they_belong(tmp_path, capsys, figures):
+    first = saved_runs.save(tmp_path / "a", saved_runs.SCORED, rows_of([1, 2, 5]))
+    again = replace(saved_runs.SCORED, seed=7, run_dir="x", eval_levels=5)
+    second = saved_runs.save(tmp_path / "b", again, rows_of([4, None, 3], seconds=60))
+    third = saved_runs.save(tmp_path / "c", tiny.CONFIG, rows_of([9, 8, 7]))
+    code, *_ = compare(capsys, first, second, third, "--out", tmp_path / "x.png")
+    assert code == 0
+    panels = np.reshape(figures[0].axes, (3, 2))
+    assert lines_of(panels[0, 0]) == [
+        ("C0", [0.1, 0.2, 0.3], [1, 2, 5]),
+        ("C0", [0.1, 0.3], [4, 3]),
+        ("C1", [0.1, 0.2, 0.3], [9, 8, 7]),
+    ]
+    assert lines_of(panels[0, 1])[:2] == [
+        ("C0", [0.5 / 60, 1 / 60, 1.5 / 60], [1, 2, 5]),
+        ("C0", [1, 3], [4, 3]),
+    ]
+    scored = lines_of(panels[1, 0])
+    assert [x for _, x, _ in scored] == [[0.1, 0.2, 0.3], [0.1, 0.3]]  # the third has its own rules
+    assert scored[1][2] == pytest.approx([(4 - RANDOM) / (BEST - RANDOM), scored[1][2][1]])
+    assert [y for _, _, y in lines_of(panels[2, 0])] == [[2, 2, 2], [2, 2], [2, 2, 2]]
+    assert [panel.get_ylabel() for panel in panels[:, 0]] == [
+        *("mean return per episode", "score", "memory gain")
+    ]
+    assert [panel.get_xlabel() for panel in panels[2]] == [
+        *("million agent steps", "minutes of training")
+    ]
+    legend = [text.get_text() for text in figures[0].legends[0].get_texts()]
+    assert len(legend) == 2
+    assert legend[0].endswith(" (2 seeds)")
+
+
+def test_a_run_without_times_is_left_out_of_wall_clock(tmp_path, capsys, figures):
+    rows = rows_of([1, 2])
+    old = saved_runs.save(tmp_path / "old", tiny.CONFIG, without_seconds(rows))
+    new = saved_runs.save(tmp_path / "new", tiny.config(model={"mixer": "none"}), rows)
+    _, told, _ = compare(capsys, old, new, "--out", tmp_path / "x.png")
+    assert "\nno wall-clock, as of an older version: old\n" in told
+    assert "score" not in told
+    steps, seconds = figures[0].axes[:2]
+    assert (len(lines_of(steps)), len(lines_of(seconds))) == (2, 1)
+    assert lines_of(seconds)[0][0] == "C1"
+    _, told, _ = compare(capsys, old, "--out", tmp_path / "x.png")
+    assert "minutes" not in told
+    assert [axis.get_xlabel() for axis in figures[1].axes] == ["", "million agent steps"]
+
+
+def test_a_run_in_which_no_episode_has_ended_is_drawn_empty(tmp_path, capsys, figures):
+    rows = without_seconds(rows_of([None, None]))
+    run = saved_runs.save(tmp_path / "a", saved_runs.SCORED, rows)
+    code, told, _ = compare(capsys, run, "--out", tmp_path / "x.png")
+    assert code == 0
+    assert "return" not in told
+    labels = [axis.get_ylabel() for axis in figures[0].axes]
+    assert labels == ["mean return per episode", "memory gain"]
+
+
+def test_what_is_whole_is_read(tmp_path):
+    folder = saved_runs.save(tmp_path / "a", tiny.CONFIG, rows_of([1, 2]))
+    with (folder / "metrics.jsonl").open("ab") as file:
+        file.write(b'{"steps": 300000.0, "episode_return": null, "entropy": 1.0}\n')
+        file.write(b'{"steps": 400000.0, "epis\xc3')
+    record = read_record("a", folder)
+    assert record.rows == [*rows_of([1, 2]), {"steps": 3e5, "entropy": 1.0}]
+    assert record.config == tiny.CONFIG
+
+
+def test_seeds_and_folders_are_no_part_of_a_recipe():
+    changed = tiny.config(seed=3, run_dir="x", eval_levels=1, wandb="project")
+    assert RunRecord("a", changed, []).recipe == RunRecord("b", tiny.CONFIG, []).recipe
+    for other in (
+        tiny.config(env={"num_agents": 2}),
+        tiny.config(model={"width": 32}),
+        tiny.config(ppo={"gamma": 0.5}),
+        tiny.config(optimizer={"b1": 0.5}),
+        tiny.config(total_steps=7),
+    ):
+        assert RunRecord("a", other, []).recipe != RunRecord("b", tiny.CONFIG, []).recipe
+
+
+def called(*configs):
+    """The labels of runs that are named run0, run1, ..."""
+    records = [RunRecord(f"run{number}", config, []) for number, config in enumerate(configs)]
+    named = labels(records)
+    return [named[record.recipe] for record in records]
+
+
+def test_labels_tell_what_differs():
+    assert called(tiny.CONFIG) == ["env_id GridMem-9x9-v0, mixer attention"]
+    assert (
+        called(tiny.CONFIG, tiny.config(seed=1))
+        == ["env_id GridMem-9x9-v0, mixer attention (2 seeds)"] * 2
+    )
+    none = tiny.config(model={"mixer": "none"}, ppo={"gamma": 0.9})
+    assert called(tiny.CONFIG, none, tiny.config(seed=1)) == [
+        "mixer attention, gamma 0.97 (2 seeds)",
+        "mixer none, gamma 0.9",
+        "mixer attention, gamma 0.97 (2 seeds)",
+    ]
+    own = tiny.config(env={"max_steps": None})
+    assert called(tiny.CONFIG, own) == ["max_steps 16", "max_steps 64"]
+    assert called(tiny.CONFIG, TrainConfig()) == ["run0", "run1"]
+
+
+def test_smoothing_by_hand():
+    assert smooth(np.arange(5.0)).tolist() == [0, 1, 2, 3, 4]
+    assert smooth(np.zeros(0)).tolist() == []
+    for number in (150, 199):
+        long = np.arange(float(number))  # means of three
+        assert smooth(long) == pytest.approx(long[1:-1])
+
+
+def test_a_smoothed_value_stands_where_its_mean_ends():
+    panel = Figure().subplots()
+    draw_line(panel, np.arange(100.0), np.arange(100.0) ** 2, "C3", "name")
+    pale, smoothed = panel.lines
+    assert (len(pale.get_xdata()), smoothed.get_label()) == (100, "name")
+    assert smoothed.get_xdata().tolist() == list(range(1, 100))
+    assert smoothed.get_ydata()[:2].tolist() == [0.5, 2.5]  # of 0 and 1, of 1 and 4
+    assert pale.get_color() == smoothed.get_color() == "C3"
+
+
+def test_a_series_has_the_rows_that_have_both():
+    rows = [{"steps": 1.0, "a": 5.0}, {"steps": 2.0}, {"a": 6.0}, {"steps": 4.0, "a": 7.0}]
+    where, values = series(rows, "a", "steps")
+    assert (where.tolist(), values.tolist()) == ([1, 4], [5, 7])
+    assert [leaf.shape for leaf in series(rows, "b", "steps")] == [(0,), (0,)]
+
+
+def test_the_curve_of_a_run_in_which_few_episodes_ended(monkeypatch):
+    figures = []
+    monkeypatch.setattr(curve, "png", lambda figure: figures.append(figure) or b"")
+    results = {who: {"mean_return": 4.0, "memory_gain": 1.0} for who in ("agent", "g", "random")}
+    for returns in ([None, 2, None, 3], [None, None]):
+        draw_curve("title", rows_of(returns), results)
+    panel = figures[0].axes[0]
+    pale, smoothed, *_ = panel.lines
+    assert list(map(list, pale.get_data())) == list(map(list, smoothed.get_data()))
+    assert list(map(list, smoothed.get_data())) == [[0.2, 0.4], [2, 3]]
+    assert [text.get_text() for text in panel.get_legend().get_texts()] == [
+        *("training levels", "agent", "g", "random")
+    ]
+    monkeypatch.undo()
+    assert draw_curve("title", rows_of([1, 2]), results).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        ("", "the following arguments are required: RUN"),
+        ("{root}/nosuch", "there is no run folder"),
+        ("{root}/run/config.json", "there is no run folder"),
+        ("{root}", "is no run folder: config.json (No such file or directory)"),
+        ("{root}/half", "is no run folder: metrics.jsonl (No such file or directory)"),
+        ("{root}/empty", "has recorded no update yet: its metrics.jsonl is empty"),
+        ("{root}/cut", "has recorded no update yet"),
+        ("{root}/strange", "does not hold the settings of a run: there is no setting 'colour'"),
+        ("{root}/list", "does not hold the settings of a run"),
+        ("{root}/run {root}/run", "is named twice"),
+        ("{root}/run --ouT x", "no option '--ouT' (did you mean '--out'?)"),
+        ("{root}/run --out {root}/nosuch/x.png", "cannot write"),
+    ],
+)
+def test_bad_input_is_told_in_one_sentence(tmp_path, monkeypatch, capsys, argv, sentence):
+    monkeypatch.chdir(tmp_path)
+    for name, rows in (("run", rows_of([1])), ("empty", []), ("half", []), ("cut", [])):
+        saved_runs.save(tmp_path / name, tiny.CONFIG, rows)
+    (tmp_path / "half" / "metrics.jsonl").unlink()
+    (tmp_path / "cut" / "metrics.jsonl").write_text('{"steps": 1')
+    for name, settings in (("strange", {"colour": "red"}), ("list", [])):
+        saved_runs.save(tmp_path / name, tiny.CONFIG, rows_of([1]))
+        (tmp_path / name / "config.json").write_text(json.dumps(settings))
+    code, told, problem = compare(capsys, *argv.format(root=tmp_path).split())
+    assert (code, told) == (2, "")
+    assert problem.startswith("error: ")
+    assert sentence in problem
+    assert problem.count("\n") == 1
+    assert not list(tmp_path.glob("*.png"))

@@ -1,0 +1,63 @@
+"""What the applications' command lines share: sentences for mistakes, exit codes."""
+
+import re
+
+import pytest
+
+from gridmem.command_line import Parser, require, run, whole
+
+
+@pytest.fixture
+def parser():
+    parser = Parser("program", "Does things.")
+    parser.add_argument("runs", nargs="+")
+    parser.add_argument("--levels", type=whole(2), default=5)
+    return parser
+
+
+def test_what_is_given_is_read(parser):
+    options = parser.read(["a", "b", "--levels", "7"], "order")
+    assert (options.runs, options.levels) == (["a", "b"], 7)
+    assert parser.read(["a"], "order").levels == 5
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        ("", "the following arguments are required: runs; --help lists the options"),
+        ("a --level 3", "there is no option '--level' (did you mean '--levels'?); --help lists"),
+        ("a --zz=3", "there is no option '--zz'; --help lists them"),
+        ("a --levels 3 b", "'b' is too much; name all of them first"),
+        ("a --levels 1", "'1' is not a whole number, 2 or more"),
+        ("a --levels -3", "'-3' is not a whole number, 2 or more; --help lists the options"),
+        ("a --levels 2.5", "'2.5' is not a whole number"),
+        ("a --levels ²", "'²' is not a whole number"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(parser, argv, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)) as error:
+        parser.read(argv.split(), "name all of them first")
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_library_is_named():
+    require("this", "json", "re")
+    with pytest.raises(ValueError, match=r"^this needs nosuch; install gridmem\[train\]$"):
+        require("this", "json", "nosuch")
+
+
+@pytest.mark.parametrize(
+    ("problem", "code", "told"),
+    [
+        (ValueError("bad"), 2, "error: bad\n"),
+        (OSError(28, "No space left on device"), 1, "error: [Errno 28] No space left on device\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)
+def test_the_exit_code_tells_what_happened(problem, code, told, capsys):
+    def program():
+        raise problem
+
+    assert run(program) == code
+    assert capsys.readouterr() == ("", told)
+    assert run(lambda: 7) == 7
