@@ -78,9 +78,10 @@ MAY_IMPORT = {
     "render/scene": "numpy envs/types render/captions render/draw render/font render/heat "
     "render/paint",
     "render/trips": f"jax numpy {ENVS} envs/paths",
-    "render/way": "numpy envs/types render/draw render/heat render/paint render/sprites render/trips",
-    "render/summary": f"numpy {ENVS} render/font render/heat render/paint render/sprites render/trips "
-    "render/way",
+    "render/way": "numpy envs/types render/draw render/heat render/paint render/sprites "
+    "render/trips",
+    "render/summary": f"numpy {ENVS} render/font render/heat render/paint render/sprites "
+    "render/trips render/way",
     # The play application: a game, what is shown of it, and the window around it.
     "render/players": f"jax numpy {ENVS} envs/oracle envs/paths",
     "render/session": f"jax numpy {ENVS} render/players",

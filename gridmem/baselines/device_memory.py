@@ -33,13 +33,13 @@ def available(root: Path = Path("/")) -> int | None:
 
 
 def _groups(root: Path) -> list[Path]:
-    """The folders of the process's control group and of those around it, which limit it, too."""
+    """The folders of the process's control groups and of those around them, which limit it, too."""
     folders = []
     for line in _lines(root / "proc/self/cgroup"):
-        _, controllers, path = line.split(":", 2)
-        if controllers not in ("", "memory"):
+        *_, controllers, path = ["", *line.split(":", 2)]
+        if controllers and "memory" not in controllers.split(","):
             continue
-        top = root / "sys/fs/cgroup" / controllers
+        top = root / "sys/fs/cgroup" / ("memory" if controllers else "")
         group = Path(path.lstrip("/"))
         folders += [top / group, *(top / parent for parent in group.parents)]
     return folders
@@ -67,7 +67,7 @@ def _number(file: Path) -> int | None:
 def _fields(file: Path) -> dict[str, int]:
     """The numbers in a file of lines such as `MemAvailable: 24172108 kB`, by name."""
     words = [line.replace(":", " ").split() for line in _lines(file)]
-    return {name: int(number) for name, number, *_ in filter(lambda w: len(w) > 1, words)}
+    return {each[0]: int(each[1]) for each in words if len(each) > 1 and each[1].isdigit()}
 
 
 def _lines(file: Path) -> list[str]:

@@ -140,15 +140,15 @@ def _verdict(plan: Plan) -> str:
     )
 
 
-def _bytes(number: float) -> str:
+def _bytes(number: int | float) -> str:
     return _human(number, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
 
 
-def _count(number: float) -> str:
+def _count(number: int | float) -> str:
     return _human(number, 1000, ["", "k", "M", "G", "T", "P", "E", "Z", "Y"])
 
 
-def _human(number: float, base: int, units: list[str]) -> str:
+def _human(number: int | float, base: int, units: list[str]) -> str:
     """A number to three digits, with the unit that keeps it short."""
     unit = 0
     while number >= 999.5 and unit < len(units) - 1:

@@ -44,7 +44,6 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
         ValueError: for what cannot be done, before anything is begun.
     """
     from gridmem.baselines.config import to_dict
-
     from gridmem.baselines.plan import plan, problem, table
 
     config = command.config

@@ -364,6 +364,7 @@ def test_the_picture_shows_values_and_intervals(done, runs, monkeypatch, tmp_pat
     ]
     texts = [text.get_text() for text in panels[0].get_yticklabels()]
     assert texts[0] == f"{ID}, view 3 x 3, 64 steps, 1 agent"
+    assert panels[0].yaxis_inverted()  # the first line on top
     told = row(done, "scored")
     for panel, value, interval in (
         (panels[0], told["episode_return"], told["intervals"]["episode_return"]),
