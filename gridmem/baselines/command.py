@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from gridmem.baselines.config import TrainConfig, from_dict
+from gridmem.baselines.config import TrainConfig, from_file
 from gridmem.baselines.presets import PRESETS, preset
 from gridmem.envs.registry import nearest
 
@@ -66,7 +65,7 @@ def parse(argv: Sequence[str], program: str) -> Command:
 
 def _resumed(command: Command, run: Path) -> Command:
     """With the settings of the run in the folder, which `run_dir` names."""
-    config = _from_file(run / "config.json", f"{run} is not the folder of a run")
+    config = _from(run / "config.json", f"{run} is not the folder of a run")
     if command.extend is not None:
         if command.extend < 1:
             raise ValueError(f"--extend is {command.extend}; it must be a whole number above 0")
@@ -77,23 +76,18 @@ def _resumed(command: Command, run: Path) -> Command:
 def _settings(name: str) -> TrainConfig:
     if not name.endswith(".json"):
         return preset(name)
-    return replace(_from_file(Path(name), f"{name} cannot be used"), run_dir=None)
+    return replace(_from(Path(name), f"{name} cannot be used"), run_dir=None)
 
 
 def _short(name: str) -> str:
     return Path(name).stem if name.endswith(".json") else name
 
 
-def _from_file(path: Path, what: str) -> TrainConfig:
+def _from(path: Path, what: str) -> TrainConfig:
     try:
-        data = json.loads(path.read_text())
-        if not isinstance(data, dict):
-            raise ValueError("it is not a dict of settings")
-        return from_dict(data)
+        return from_file(path)
     except OSError as error:
         raise ValueError(f"{what}: {path} ({error.strerror})") from None
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} does not hold the settings of a run: {error}") from None
 
 
 def _read(flags: list[str], default: Command, program: str) -> Command:

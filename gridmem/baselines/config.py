@@ -1,8 +1,10 @@
 """What a training run is made of: frozen dataclasses, and JSON of them."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gridmem.envs.registry import make, nearest
@@ -274,6 +276,23 @@ def to_dict(config: TrainConfig) -> dict[str, Any]:
 def from_dict(data: Mapping[str, Any]) -> TrainConfig:
     """The config that `to_dict` gave; unknown names are refused, missing ones get defaults."""
     return _changed(TrainConfig(), data)
+
+
+def from_file(path: Path) -> TrainConfig:
+    """The config in a JSON file.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it does not hold one.
+    """
+    text = path.read_text()
+    try:
+        data = json.loads(text)
+        if not isinstance(data, dict):
+            raise ValueError("it is not a dict of settings")
+        return from_dict(data)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} does not hold the settings of a run: {error}") from None
 
 
 def _changed(config: Any, data: Mapping[str, Any]) -> Any:

@@ -97,12 +97,8 @@ class RunFolder:
         Raises:
             ValueError: if it cannot be read or written.
         """
-        rows = []
         try:
-            for line in (self.path / METRICS).read_text().splitlines():
-                with suppress(ValueError):  # the last line of a run that was killed
-                    rows.append(json.loads(line))
-            rows = [row for row in rows if row["steps"] <= steps]
+            rows = [row for row in read_metrics(self.path / METRICS) if row["steps"] <= steps]
             text = "".join(json.dumps(row) + "\n" for row in rows)
             _write(self.path / METRICS, text.encode())
         except OSError as error:
@@ -191,6 +187,23 @@ class RunFolder:
     def _complain(self, name: str, error: OSError, instead: str) -> None:
         reason = error.strerror or str(error)
         self._problems[name] = f"could not write {self.path / name} ({reason}); {instead}"
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """The rows of a `metrics.jsonl`, numbers only, without a line that was cut off by a kill.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    rows = []
+    for line in path.read_text(errors="replace").splitlines():
+        data: Any = None
+        with suppress(ValueError):
+            data = json.loads(line)
+        if isinstance(data, dict) and "steps" in data:
+            numbers = {name: x for name, x in data.items() if isinstance(x, int | float)}
+            rows.append({name: float(x) for name, x in numbers.items()})
+    return rows
 
 
 def _unused(folder: Path) -> Path:

@@ -1,14 +1,11 @@
 """What a run folder tells of how the training went."""
 
-import json
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from gridmem.baselines.config import TrainConfig, from_dict
+from gridmem.baselines.config import TrainConfig, from_file
 from gridmem.baselines.courses import changed_rules
-from gridmem.baselines.run_folder import METRICS
+from gridmem.baselines.run_folder import METRICS, read_metrics
 from gridmem.envs.packs import pack
 
 
@@ -50,32 +47,14 @@ def read_record(name: str, path: Path) -> RunRecord:
     if not path.is_dir():
         raise ValueError(f"there is no run folder {path}")
     try:
-        settings = json.loads((path / "config.json").read_text())
-        if not isinstance(settings, dict):
-            raise ValueError("it is not a dict of settings")
-        config = from_dict(settings)
-        lines = (path / METRICS).read_text(errors="replace").splitlines()
+        config = from_file(path / "config.json")
+        rows = read_metrics(path / METRICS)
     except OSError as error:
         missing = Path(error.filename).name
         raise ValueError(f"{path} is no run folder: {missing} ({error.strerror})") from None
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path}/config.json does not hold the settings of a run: {error}"
-        ) from None
-    rows = [row for line in lines if (row := _row(line))]
     if not rows:
         raise ValueError(f"the run in {path} has recorded no update yet: its {METRICS} is empty")
     return RunRecord(name, config, _with_scores(config, rows))
-
-
-def _row(line: str) -> dict[str, float]:
-    """The numbers of a line; empty if it was cut off when the run was killed."""
-    data: Any = None
-    with suppress(ValueError):
-        data = json.loads(line)
-    if not isinstance(data, dict) or "steps" not in data:
-        return {}
-    return {name: float(value) for name, value in data.items() if isinstance(value, int | float)}
 
 
 def _with_scores(config: TrainConfig, rows: list[dict[str, float]]) -> list[dict[str, float]]:

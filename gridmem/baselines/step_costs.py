@@ -17,10 +17,10 @@ from gridmem.envs.unroll import CHUNK_STEPS
 
 
 class StepCosts(NamedTuple):
-    """Per agent step; the environment, which multiplies no matrices, is left out."""
+    """Per agent step, of the model alone: environments multiply next to no matrices."""
 
     flops: float
-    bytes: float  # read and written
+    bytes: float  # read and written by matrix products
 
 
 def rollout_costs(run: Outline) -> StepCosts:

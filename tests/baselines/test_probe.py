@@ -1,22 +1,30 @@
+from dataclasses import replace
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import probe
 import pytest
 import tiny
+from flax import nnx
 
 from gridmem.baselines.learner import update
+from gridmem.baselines.model_policy import model_policy
 from gridmem.envs.types import Action, Tile
+from gridmem.envs.unroll import play
 
+WALK = [Action.RIGHT] * probe.CORRIDOR
+CHOICE = probe.CORRIDOR  # the time at which the agent stands at the junction
+NUM_EPISODES = 512
 CONFIG = tiny.config(
     env={"view_size": 3, "max_steps": probe.STEPS},
     model={"num_layers": 1, "width": 32, "ff_width": 32, "num_heads": 2, "head_dim": 16},
-    ppo={"num_envs": 64, "num_minibatches": 4, "num_epochs": 2, "gamma": 0.8},
+    # The next step or two are all that a choice is about. Entropy keeps both arms in play.
+    ppo={"num_envs": 256, "num_minibatches": 4, "gamma": 0.5, "entropy_coef": 0.1},
     optimizer={"learning_rate": 3e-3},
-    total_steps=200 * 64 * probe.STEPS,
+    total_steps=1000 * 256 * probe.STEPS,
 )
-WALK = [Action.RIGHT] * probe.CORRIDOR
 
 
 @partial(jax.jit, static_argnums=0)
@@ -24,14 +32,78 @@ def walked(env, level, actions):
     """All timesteps of an episode."""
     state, first = env.start(level)
     later = jax.lax.scan(lambda state, action: env.step(state, action[None]), state, actions)[1]
-    return jax.tree.map(lambda one, more: np.concatenate([one[None], more]), first, later)
+    return jax.tree.map(lambda one, more: jnp.concatenate([one[None], more]), first, later)
 
 
 def walk(cue, arm):
-    return walked(probe.ENV, probe.LEVELS[cue], np.array([*WALK, arm, arm], np.int32))
+    timesteps = walked(probe.ENV, probe.LEVELS[cue], np.array([*WALK, arm, arm], np.int32))
+    return jax.tree.map(np.asarray, timesteps)
 
 
 def test_at_the_choice_nothing_tells_the_cues_apart():
     up, down = (walk(cue, Action.UP).obs for cue in probe.LEVELS)
-    for leaf in jax.tree.leaves(jax.tree.map(lambda a, b: (a[3:7] == b[3:7]).all(), up, down)):
-        assert leaf
+    for name in up._fields:
+        one, other = (getattr(obs, name) for obs in (up, down))
+        # Two cells on, the cue is out of view; everything is the same until the arm is entered.
+        np.testing.assert_array_equal(one[2 : CHOICE + 1], other[2 : CHOICE + 1])
+    assert (up.view[0] != down.view[0]).any()
+    assert (up.view[0] == Tile.ROCK).sum() == (down.view[0] == Tile.ROCK).sum() == 1
+    # At the junction both arms are open and empty.
+    assert up.view[CHOICE, 0].tolist() == [[1, 0, 1], [0, 4, 1], [1, 0, 1]]
+
+
+def test_in_the_corridor_only_the_way_forward_advances():
+    level = probe.LEVELS[Action.UP]
+    for time in range(CHOICE):
+        for other in (Action.UP, Action.DOWN):
+            actions = [*WALK[:time], other, *WALK[time:]]
+            state, _ = probe.ENV.start(level)
+            for action in actions[: time + 1]:
+                state, _ = stepped(state, np.array([action], np.int32))
+            assert state.world.position.tolist() == [[3, 1 + time]]
+
+
+@jax.jit
+def stepped(state, action):
+    return probe.ENV.step(state, action)
+
+
+@pytest.mark.parametrize("cue", probe.LEVELS)
+def test_the_cue_tells_which_arm_pays(cue):
+    wrong = Action.UP if cue == Action.DOWN else Action.DOWN
+    assert walk(cue, cue).reward.sum() == probe.CORRIDOR + 1
+    assert walk(cue, wrong).reward.sum() == probe.CORRIDOR
+    for arm in (cue, wrong):
+        assert walk(cue, arm).truncated[:, 0].tolist() == [False] * probe.STEPS + [True]
+
+
+@partial(jax.jit, static_argnums=0)
+def returns(graphdef, params):
+    levels = jax.vmap(probe.ENV.generate)(jax.random.split(jax.random.key(0), NUM_EPISODES))
+    policy = model_policy(nnx.merge(graphdef, params))
+    return play(probe.ENV, policy, levels, jax.random.key(1)).rollout.reward.sum(axis=0)
+
+
+def solved(config, num_updates):
+    """The share of episodes in which a trained agent takes the way that the cue says."""
+    graphdef, learner = tiny.start(config, probe.ENV)
+    for _ in range(num_updates):
+        learner, _ = update(config, probe.ENV, graphdef, learner)
+    reached = np.asarray(returns(graphdef, learner.params))
+    assert (reached >= probe.CORRIDOR).mean() > 0.9  # whoever they are, they learn to walk
+    return (reached > probe.CORRIDOR).mean()
+
+
+def test_memory_solves_it():
+    assert solved(CONFIG, 120) > 0.9
+
+
+def test_without_memory_half_of_the_choices_are_wrong():
+    config = replace(CONFIG, model=replace(CONFIG.model, mixer="none"))
+    assert 0.35 < solved(config, 120) <= 0.65
+
+
+def test_memory_reaches_across_rollouts():
+    # The cue is seen at times 0 and 1; no rollout of three steps has it and the choice, at 6.
+    config = replace(CONFIG, ppo=replace(CONFIG.ppo, rollout_steps=3))
+    assert solved(config, 350) > 0.9
