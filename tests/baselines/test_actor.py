@@ -97,13 +97,16 @@ def test_memory_and_programs_stay_as_they_are(window):
     act = agent.actor(greedy=True)
     episode(env, act, seed=0)
     kept, size = _kept._cache_size(), jax.tree.map(jnp.shape, act._recall)
+    slots = 2 * (window or STEPS + 1)
+    assert {cache.key.shape[1] for cache in act._recall.memory.caches} == {slots}
     for _ in range(5):
         episode(env, act)
         assert jax.tree.map(jnp.shape, act._recall) == size
     assert _kept._cache_size() <= kept + 1
-    episode(env, agent.actor(greedy=True))
+    other = agent.actor(greedy=True, seed=3)
+    assert other._step is act._step
     compiled = act._step._cache_size()
-    episode(env, other := agent.actor(greedy=True, seed=3), seed=1)
+    episode(env, other, seed=1)
     assert other._step._cache_size() == compiled
 
 
