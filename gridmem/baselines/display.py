@@ -38,6 +38,10 @@ class Display:
     def __exit__(self, *exception: object) -> None:
         self._progress.stop()
 
+    def note(self, sentence: str) -> None:
+        """Prints a line that stays."""
+        self.console.print(sentence)
+
     def show(self, steps: int, metrics: Mapping[str, float]) -> None:
         """Shows how far the run is."""
         now = time.monotonic()

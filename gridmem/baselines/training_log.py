@@ -38,6 +38,7 @@ class TrainingLog:
         self._folder = folder
         self._trackers = list(trackers)
         self._display = Display(total_steps)
+        self._warned = False
 
     def __enter__(self) -> "TrainingLog":
         self._display.__enter__()
@@ -67,6 +68,12 @@ class TrainingLog:
             if self._folder.attempt(type(tracker).__name__, lambda t=tracker: t.log(steps, row))
         ]
         self._display.show(steps, row)
+        if row["target_outside"] and not self._warned:
+            self._warned = True
+            self._display.note(
+                f"warning: after {steps:,} steps {row['target_outside']:.2%} of the value targets "
+                "are beyond the histogram; widen it with --value-min and --value-max"
+            )
         broken = [name for name, value in row.items() if not math.isfinite(value)]
         if broken and not self.ending:
             kept = f"is {self.checkpoint}" if self.checkpoint else "was not written"

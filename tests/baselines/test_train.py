@@ -277,6 +277,19 @@ def test_an_absurd_learning_rate_ends_the_run(tmp_path, capfd):
         assert_finite(load_checkpoint(folder)[0])
 
 
+def test_targets_beyond_the_histogram_are_warned_of_once(tmp_path, capfd):
+    narrow = {"value_head": "hl_gauss", "value_min": 0.001, "value_max": 0.002}
+    code, out, err = run(capfd, tiny_flags(tmp_path / "run", model=narrow))
+    assert (code, err) == (0, "")
+    (warning,) = (line for line in out.splitlines() if line.startswith("warning: "))
+    outside = rows_of(tmp_path / "run")[0]["target_outside"]
+    assert 0 < outside <= 1
+    assert warning == (
+        f"warning: after 128 steps {outside:.2%} of the value targets are beyond the histogram; "
+        "widen it with --value-min and --value-max"
+    )
+
+
 CHILD = """
 import resource, sys, time
 from gridmem.baselines import training
