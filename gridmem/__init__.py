@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gridmem.envs.registry import CONFIGS, make, register_with_gymnasium
 
 if TYPE_CHECKING:
+    from gridmem import baselines
     from gridmem.envs.env import Env, EnvConfig
     from gridmem.envs.gymnax_env import gymnax_env
     from gridmem.envs.levels import make_level
@@ -49,6 +50,7 @@ __all__ = [
     "TimeStep",
     "Tour",
     "VectorEnv",
+    "baselines",
     "ceiling",
     "compass_policy",
     "distances",
@@ -112,6 +114,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "baselines":
+        return import_module("gridmem.baselines")
     if name not in _HOMES:
         raise AttributeError(f"module 'gridmem' has no attribute {name!r}")
     return getattr(import_module(f"gridmem.envs.{_HOMES[name]}"), name)

@@ -10,8 +10,10 @@ __all__ = ["Agent", "load", "released"]
 
 def __getattr__(name: str) -> Any:
     """The public names, loaded when they are first used: they need `gridmem[train]`."""
-    if name in __all__:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
         from gridmem.baselines import agent
-
-        return getattr(agent, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"an agent needs {error.name}; install gridmem[train]") from None
+    return getattr(agent, name)

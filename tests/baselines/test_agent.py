@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import gymnasium
@@ -94,6 +96,24 @@ def test_released_agents_have_names(shelf):
     assert released() == ["tiny-cave"]
     shutil.copy(shelf / "tiny-cave.safetensors", shelf / "big-cave.safetensors")
     assert gridmem.baselines.released() == ["big-cave", "tiny-cave"]
+
+
+def run(code):
+    """A fresh interpreter, in which nothing is loaded yet."""
+    command = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_importing_gridmem_is_all_that_it_takes():
+    light = "assert not {'jax', 'flax'} & sys.modules.keys()"
+    done = run(f"import sys, gridmem; gridmem.baselines; {light}; print(gridmem.baselines.load)")
+    assert done.stdout.startswith("<function load"), done.stderr
+
+
+def test_the_extra_is_named_where_it_is_missing():
+    hidden = "import sys, gridmem; sys.modules['flax'] = None"
+    done = run(f"{hidden}; gridmem.baselines.load('x')")
+    assert "ModuleNotFoundError: an agent needs flax; install gridmem[train]" in done.stderr
 
 
 def test_every_agent_that_comes_with_the_package_loads():

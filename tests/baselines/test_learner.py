@@ -194,14 +194,16 @@ def three_rollouts(config, env, graphdef, params):
     """What the learner makes of each of three rollouts in a row, and the rewards."""
     model = nnx.merge(graphdef, params)
     policy, seen = streaming_policy(model), context(config, env)
-    ongoing, batches = begin(config, env, model, jax.random.key(1)), []
-    for key in jax.random.split(jax.random.key(2), 3):
+
+    def one(ongoing, key):
         unrolled, following, _ = go_on(config, env, model, ongoing, key)
         caches = ongoing.streams.carry.caches
         data = learner_module._data(config, policy, unrolled, seen, caches)
-        batches.append((data.batch, unrolled.rollout.reward.T))
-        ongoing = following
-    return batches
+        return following, (data.batch, unrolled.rollout.reward.T)
+
+    ongoing = begin(config, env, model, jax.random.key(1))
+    stacked = jax.lax.scan(one, ongoing, jax.random.split(jax.random.key(2), 3))[1]
+    return [jax.tree.map(lambda x, n=n: x[n], stacked) for n in range(3)]
 
 
 def test_the_value_after_a_rollout_is_that_with_which_the_next_one_begins():
