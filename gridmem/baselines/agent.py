@@ -12,6 +12,7 @@ from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.learner import build_model
 from gridmem.baselines.model import ActorCritic
 from gridmem.baselines.model_policy import model_policy
+from gridmem.baselines.run_folder import seed_folders
 from gridmem.baselines.weights import read_config, read_params
 from gridmem.envs.assets import asset
 from gridmem.envs.env import Env
@@ -106,6 +107,9 @@ def _file(run: str | Path) -> Path:
     if path.is_dir():
         if (path / WEIGHTS).is_file():
             return path / WEIGHTS
+        seeds = seed_folders(path)
+        if seeds:
+            raise ValueError(f"{path} is a run of {len(seeds)} seeds; name one, as {seeds[0]}")
         what = "a run that has saved nothing yet" if (path / "config.json").exists() else "no run"
         raise ValueError(f"{path} is {what}: there is no {WEIGHTS} in it")
     names = released()

@@ -1,11 +1,12 @@
 """Saving and loading a learner, by Orbax."""
 
+import errno
 import logging
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from orbax.checkpoint import v1 as ocp
 
+from gridmem.baselines.devices import any_process, is_first
 from gridmem.baselines.learner import Learner
 
 ORBAX_OVERHEAD_BYTES = 2**17  # descriptions of the leaves, measured at half of that
@@ -23,22 +25,40 @@ def save(path: Path, learner: Learner) -> None:
     """Writes a checkpoint folder; it appears whole or not at all, and replaces an older one.
 
     Orbax would delete the older one before it writes, and a full disk would leave neither. Here
-    the older one is moved away, to where `load` still finds it, once the new one is whole.
+    the older one is moved away, to where `load` still finds it, once the new one is whole. Several
+    processes must all call it, with a path at which each finds the same folder.
 
     Raises:
         OSError: if the disk refuses; the older one is still there.
     """
     path = path.resolve()
     fresh, old = _beside(path, "new"), _beside(path, "old")
-    _remove(fresh)
-    _ensure_room(path.parent, learner)
+    _first_alone(lambda: _make_way(fresh, learner))
     try:
         with _plain_errors():
             ocp.save(str(fresh), jax.tree.map(_nonempty, learner._asdict()))
     except BaseException:
         _remove(fresh)
         raise
-    _replace(path, fresh, old)
+    _first_alone(lambda: _replace(path, fresh, old))
+
+
+def _first_alone(action: Callable[[], None]) -> None:
+    """Lets the first process do something while the others wait; OSError in all if it fails."""
+    problem = None
+    if is_first():
+        try:
+            action()
+        except OSError as error:
+            problem = error
+    (failed,) = any_process(problem is not None)
+    if failed:
+        raise problem or OSError(errno.EIO, "refused to the first process")
+
+
+def _make_way(fresh: Path, learner: Learner) -> None:
+    _remove(fresh)
+    _ensure_room(fresh.parent, learner)
 
 
 def _replace(path: Path, fresh: Path, old: Path) -> None:
@@ -53,14 +73,14 @@ def load(path: Path, like: Learner) -> Learner:
     """Reads a checkpoint.
 
     Args:
-        path: the folder that `save` wrote.
+        path: the folder that `save` wrote; of several processes, all must be able to read it.
         like: a learner of the same configuration, for shapes, dtypes and devices.
     """
     path = _latest(path)
 
     def abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:
-        stored = _nonempty(leaf)
-        return jax.ShapeDtypeStruct(stored.shape, stored.dtype, sharding=leaf.sharding)
+        shape = leaf.shape if leaf.size else (1,)
+        return jax.ShapeDtypeStruct(shape, leaf.dtype, sharding=leaf.sharding)
 
     wanted: Any = jax.tree.map(abstract, like._asdict())
     stored = Learner(**ocp.load(str(path), wanted))

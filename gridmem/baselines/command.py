@@ -15,7 +15,8 @@ from gridmem.baselines.presets import PRESETS, preset
 from gridmem.envs.registry import nearest
 
 DEFAULT = "quickstart"
-_OF_RESUMED = ("--resume", "--extend", "--plan", "--print-config")
+_OF_PROCESSES = ("--distributed", "--coordinator", "--num-processes", "--process-id")
+_OF_RESUMED = ("--resume", "--extend", "--plan", "--print-config", *_OF_PROCESSES)
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,14 @@ class Command:
     """Go on with the run in this folder; its settings stay as they are."""
     extend: int | None = None
     """With --resume: agent steps to add to the run's total_steps."""
+    distributed: bool = False
+    """Train with other processes, as a cluster tells them to (Slurm, MPI, Kubernetes)."""
+    coordinator: str | None = None
+    """Likewise where nothing tells: HOST:PORT at which the first process listens."""
+    num_processes: int | None = None
+    """With --coordinator: how many processes there are."""
+    process_id: int | None = None
+    """With --coordinator: which of them this is, the first being 0."""
     name: Annotated[str, tyro.conf.Suppress] = DEFAULT
 
 
@@ -51,6 +60,7 @@ def parse(argv: Sequence[str], program: str) -> Command:
     command = _read(flags, Command(_settings(name), name=_short(name)), program)
     if command.extend is not None and command.resume is None:
         raise ValueError("--extend adds steps to a run that is named with --resume")
+    _check_processes(command)
     if command.resume is None:
         return command
     given = [flag.split("=")[0].replace("_", "-") for flag in flags if flag.startswith("--")]
@@ -61,6 +71,20 @@ def parse(argv: Sequence[str], program: str) -> Command:
             "new run"
         )
     return _resumed(command, Path(command.resume))
+
+
+def _check_processes(command: Command) -> None:
+    three = command.coordinator, command.num_processes, command.process_id
+    if all(each is None for each in three):
+        return
+    if any(each is None for each in three):
+        raise ValueError("--coordinator, --num-processes and --process-id go together")
+    num, id = command.num_processes or 0, command.process_id or 0
+    if num < 1 or not 0 <= id < num:
+        raise ValueError(
+            f"--process-id is {id} and --num-processes {num}; the first must be from 0 to below "
+            "the second"
+        )
 
 
 def _resumed(command: Command, run: Path) -> Command:

@@ -12,7 +12,7 @@ from gridmem.envs.registry import make, nearest
 if TYPE_CHECKING:
     from gridmem.envs.env import Env
 
-MixerName = Literal["attention", "none"]
+MixerName = Literal["attention", "gru", "linear", "gla", "none"]
 DtypeName = Literal["float32", "bfloat16"]
 ValueHeadName = Literal["mse", "hl_gauss"]
 OptimizerName = Literal["adamw", "muon"]
@@ -74,7 +74,7 @@ class ModelConfig:
     """The shape of the network."""
 
     mixer: MixerName = "attention"
-    """How a token sees the past; "none" is the memoryless control."""
+    """How a token sees the past; "none" is the memoryless control. See docs/training.md#mixers."""
     num_layers: int = 2
     """Blocks of mixer and feed-forward."""
     width: int = 64
@@ -221,6 +221,8 @@ class TrainConfig:
     """Agent steps to train for; rounded up to whole updates."""
     seed: int = 0
     """Source of everything random in the run, evaluation levels apart."""
+    num_seeds: int = 1
+    """Agents trained side by side as one program, with the seeds seed, seed + 1 and so on."""
     eval_levels: int = 512
     """Held-out levels on which the agent is evaluated at the end."""
     run_dir: str | None = None
@@ -236,8 +238,10 @@ class TrainConfig:
         _check_positive(self, "total_steps", "eval_levels")
         _check_not_negative(self, "checkpoint_seconds")
         _check_truth(self, "deterministic")
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed is {self.seed}; it must be from 0 to 2**32 - 1")
+        _check_positive(self, "num_seeds")
+        if not 0 <= self.seed <= 2**32 - self.num_seeds:
+            most = "2**32 - 1" if self.num_seeds == 1 else f"2**32 - {self.num_seeds} (num_seeds)"
+            raise ValueError(f"seed is {self.seed}; it must be from 0 to {most}")
         env = self.make_env()
         steps = self.ppo.rollout_steps
         if steps is not None and steps > env.max_steps:

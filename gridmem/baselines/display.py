@@ -12,9 +12,15 @@ PLAIN_INTERVAL_SECONDS = 10.0
 class Display:
     """A live line of progress; on what is no terminal, a plain line now and then."""
 
-    def __init__(self, total_steps: int) -> None:
+    def __init__(self, total_steps: int, num_seeds: int = 1) -> None:
+        """A display of nothing yet.
+
+        Args:
+            total_steps: agent steps that each seed will be trained for.
+            num_seeds: how many are trained side by side; the speed shown is that of all.
+        """
         self.console = Console(highlight=False, soft_wrap=True)
-        self._total_steps = total_steps
+        self._total_steps, self._num_seeds = total_steps, num_seeds
         self._started, self._start_steps = time.monotonic(), 0  # set anew after compilation
         self._printed = self._started
         self._scores = ""
@@ -48,7 +54,8 @@ class Display:
         if not self._start_steps:  # the first update is compilation
             self._started, self._start_steps = now, steps
         speed = (steps - self._start_steps) / max(now - self._started, 1e-9)
-        speed_text = f"{speed:,.0f} steps/s" if speed else "compiled"
+        of_all = speed * self._num_seeds
+        speed_text = f"{of_all:,.0f} steps/s" if speed else "compiled"
         if "episode_return" in metrics:  # otherwise no episode ended in this update
             self._scores = (
                 f"return {metrics['episode_return']:.2f}  memory gain {metrics['memory_gain']:.2f}"

@@ -6,7 +6,9 @@ from typing import NamedTuple
 import jax
 
 from gridmem.baselines.costs import Costs, costs, fuses, num_bytes
+from gridmem.baselines.devices import usable_devices
 from gridmem.baselines.outline import Outline
+from gridmem.baselines.population import at_once
 
 WORKING_COPIES = {"adamw": 2, "muon": 5}
 """Copies of the parameters beside the optimiser's state in a gradient step: gradients and updates;
@@ -15,7 +17,7 @@ with Muon also the iterates of all matrices, on which XLA works at once instead 
 
 
 class Footprint(NamedTuple):
-    """Bytes, by what they are for."""
+    """Bytes on each device, by what they are for."""
 
     parameters: int
     optimizer: int  # its state
@@ -56,14 +58,19 @@ def footprint(run: Outline, gradient: Costs) -> Footprint:
     # XLA copies one of the arrays at a time: to make it longer, or to lay it out for a product.
     largest = max((num_bytes(leaf) for leaf in jax.tree.leaves(caches)), default=0)
     parameters = num_bytes(learner.params)
+    seeds, working, devices = run.config.num_seeds, at_once(run.config), usable_devices(run.config)
+
+    def share(size: int) -> int:
+        return working * size // devices
+
     return Footprint(
-        parameters=parameters,
-        optimizer=num_bytes(learner.opt_state),
-        ongoing=num_bytes(learner.ongoing),
-        levels=costs(jax.vmap(env.reset), keys, fused=fuses()).peak,
-        environments=num_bytes(state),
-        caches=num_bytes(caches) + largest,
-        rollout=num_bytes((run.data.obs, run.data.batch, run.data.segments)),
-        activations=num_bytes(minibatch) + gradient.peak,
-        gradients=WORKING_COPIES[run.config.optimizer.optimizer] * parameters,
+        parameters=seeds * parameters,
+        optimizer=seeds * num_bytes(learner.opt_state),
+        ongoing=seeds * num_bytes(learner.ongoing) // devices,
+        levels=share(costs(jax.vmap(env.reset), keys, fused=fuses()).peak),
+        environments=share(num_bytes(state)),
+        caches=share(num_bytes(caches) + largest),
+        rollout=share(num_bytes((run.data.obs, run.data.batch, run.data.segments))),
+        activations=share(num_bytes(minibatch) + gradient.peak),
+        gradients=working * WORKING_COPIES[run.config.optimizer.optimizer] * parameters,
     )

@@ -11,6 +11,7 @@ from jax import lax
 from jaxtyping import Array, Float32, Int32, Key
 
 from gridmem.baselines.config import TrainConfig
+from gridmem.baselines.devices import divided, everywhere, row_by_row
 from gridmem.baselines.loss import (
     Batch,
     LossMetrics,
@@ -88,7 +89,7 @@ def init(config: TrainConfig, env: Env) -> tuple[Any, Learner]:
     if config.ppo.rollout_steps is not None:
         key, env_key = jax.random.split(key)
         ongoing = begin(config, env, nnx.merge(graphdef, params), env_key)
-    opt_state = _optimizer(config).init(params)
+    params, opt_state = everywhere((params, _optimizer(config).init(params)))
     return graphdef, Learner(params, opt_state, key, jnp.int32(0), ongoing)
 
 
@@ -100,7 +101,9 @@ def update(
     key, level_key, play_key, shuffle_key = jax.random.split(learner.key, 4)
     model = nnx.merge(graphdef, learner.params)
     data, ongoing, episodes = collect(config, env, model, learner.ongoing, level_key, play_key)
-    params, opt_state, grad_norm, losses = _learn(config, graphdef, learner, data, shuffle_key)
+    params, opt_state, grad_norm, losses = everywhere(
+        learn(config, graphdef, learner, data, shuffle_key)
+    )
     batch = data.batch
     metrics = UpdateMetrics(
         **episodes._asdict(),
@@ -111,7 +114,8 @@ def update(
         first_ratio_error=losses.max_ratio_error[0],
         loss=jax.tree.map(jnp.mean, losses),
     )
-    return Learner(params, opt_state, key, learner.num_updates + 1, ongoing), metrics
+    learner = Learner(params, opt_state, key, learner.num_updates + 1, ongoing)
+    return learner, everywhere(metrics)
 
 
 def collect(
@@ -125,8 +129,9 @@ def collect(
     """Plays in every environment: what an update learns from, and where the next one goes on."""
     if ongoing is None:
         policy, seen, after = model_policy(model), 0, None
-        levels = jax.vmap(env.generate)(jax.random.split(level_key, config.ppo.num_envs))
-        unrolled = play(env, policy, levels, play_key)
+        generate = row_by_row(jax.vmap(env.generate))
+        levels = generate(jax.random.split(level_key, config.ppo.num_envs))
+        unrolled = play(env, policy, divided(levels), play_key)
         episodes = whole_episodes(unrolled.rollout)
         caches = model.init_cache(unrolled.timestep.reward.shape[0], 0)
     else:
@@ -177,7 +182,7 @@ def _data(
     return Data(obs, batch, caches, segments)
 
 
-def _learn(
+def learn(
     config: TrainConfig, graphdef: Any, learner: Learner, data: Data, key: Key[Array, ""]
 ) -> tuple[Any, Any, Array, LossMetrics]:
     """Epochs of gradient steps on minibatches of whole streams."""
@@ -187,7 +192,7 @@ def _learn(
 
     def gradient_step(carry: tuple[Any, Any], rows: Array) -> Any:
         params, opt_state = carry
-        some = jax.tree.map(lambda x: x[rows] if x.ndim else x, data)
+        some = divided(jax.tree.map(lambda x: x[rows] if x.ndim else x, data))
         grads, metrics = gradient(params, some)
         # Adam's bias correction mixes an int32 count with float32 moments.
         with jax.numpy_dtype_promotion("standard"):

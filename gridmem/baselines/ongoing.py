@@ -8,6 +8,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float32, Int32, Key
 
 from gridmem.baselines.config import TrainConfig
+from gridmem.baselines.devices import divided, num_devices, row_by_row
 from gridmem.baselines.model import ActorCritic
 from gridmem.baselines.model_policy import Memory, streaming_policy
 from gridmem.envs.env import Env
@@ -55,11 +56,12 @@ def begin(config: TrainConfig, env: Env, model: ActorCritic, key: Key[Array, ""]
     @jax.jit  # whatever is equal gets a buffer of its own, so that all can be donated
     def start(key: Array) -> Ongoing:
         seeds = jax.random.bits(key, (num_envs, 2), jnp.uint32)
-        state, timestep = VectorEnv(env, num_envs).reset(seeds)
+        reset = row_by_row(VectorEnv(env, num_envs // num_devices()).reset)
+        state, timestep = reset(seeds)
         num_streams = timestep.reward.shape[0]
         memory = streaming_policy(model).init(num_streams)
         memory = memory._replace(caches=model.keep(memory.caches, seen))
-        return Ongoing(Streams(state, timestep, memory), _empty(num_streams))
+        return divided(Ongoing(Streams(state, timestep, memory), _empty(num_streams)))
 
     return start(key)
 
@@ -70,8 +72,9 @@ def go_on(
     """Plays `rollout_steps` more, new episodes following upon those that end."""
     seen, num_steps = context(config, env), config.ppo.rollout_steps
     assert num_steps is not None
-    vector, policy = VectorEnv(env, config.ppo.num_envs), streaming_policy(model)
-    unrolled = advance(vector.step, policy, ongoing.streams, key, num_steps, seen)
+    vector = VectorEnv(env, config.ppo.num_envs // num_devices())
+    step, policy = row_by_row(vector.step), streaming_policy(model)
+    unrolled = advance(step, policy, divided(ongoing.streams), key, num_steps, seen)
     carry: Memory = unrolled.carry
     carry = carry._replace(caches=model.keep(carry.caches, seen))
     tally, episodes = _count(ongoing.tally, unrolled.rollout)

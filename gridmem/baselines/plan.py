@@ -8,6 +8,7 @@ import jax
 from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.costs import Costs
 from gridmem.baselines.device_memory import device_memory
+from gridmem.baselines.devices import usable_devices
 from gridmem.baselines.footprint import Footprint, footprint
 from gridmem.baselines.model import num_parameters
 from gridmem.baselines.outline import Outline, outline
@@ -95,19 +96,23 @@ def plan(config: TrainConfig) -> Plan:
 def table(plan: Plan) -> str:
     """The plan as lines for a person; the last one says whether the run fits."""
     steps = plan.config.num_updates * plan.config.steps_per_update
-    total = steps * (plan.rollout.flops + plan.training.flops)
+    seeds = plan.config.num_seeds
+    total = seeds * steps * (plan.rollout.flops + plan.training.flops)
     costs = [
         ("per agent step", "rollout", "training"),
         ("FLOP", _count(plan.rollout.flops), _count(plan.training.flops)),
         ("bytes that products move", _bytes(plan.rollout.bytes), _bytes(plan.training.bytes)),
     ]
-    memory = [("memory", "")]
+    devices = usable_devices(plan.config)
+    memory = [("memory" if devices == 1 else f"memory on each of {devices} devices", "")]
     for name, size in plan.memory._asdict().items():
         if size:
             memory.append((_LABELS[name], _bytes(size)))
     memory.append(("most while playing", _bytes(plan.memory.playing)))
     memory.append(("most while learning", _bytes(plan.memory.learning)))
     head = f"{_count(plan.num_parameters)} parameters; {_count(total)} FLOP for {steps:,} steps"
+    if seeds > 1:
+        head += f" of each of {seeds} seeds"
     return "\n".join([head, "", *aligned(costs), "", *aligned(memory), "", _verdict(plan)])
 
 

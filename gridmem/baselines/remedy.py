@@ -31,6 +31,10 @@ def remedy(config: TrainConfig, largest: str, fits: Callable[[TrainConfig], bool
         largest: the part that takes most, a key of `HELPING`.
         fits: whether another one does.
     """
+    for shift in range(1, config.num_seeds.bit_length()):
+        fewer = replace(config, num_seeds=config.num_seeds >> shift)
+        if fits(fewer):
+            return f"lower --num-seeds to {fewer.num_seeds}"
     for name in dict.fromkeys([*HELPING[largest], "num_minibatches", *_PLAY, *_MODEL]):
         tries = _tries(config, name)
         if tries and fits(tries[-1]):

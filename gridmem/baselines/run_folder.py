@@ -66,6 +66,16 @@ class RunFolder:
             raise ValueError(f"cannot write to the run folder {path} ({error.strerror})") from None
         return cls(path)
 
+    def part(self, name: str) -> "RunFolder":
+        """A folder in this one, made if it is not there.
+
+        Raises:
+            ValueError: if it cannot be written to.
+        """
+        with suppress(OSError):  # opening it says what is wrong
+            (self.path / name).mkdir(exist_ok=True)
+        return type(self).open(self.path / name)
+
     def lock(self) -> None:
         """Keeps other processes from running here until `unlock`, or for as long as this one lives.
 
@@ -98,12 +108,15 @@ class RunFolder:
             ValueError: if it cannot be read or written.
         """
         try:
-            rows = [row for row in read_metrics(self.path / METRICS) if row["steps"] <= steps]
+            rows = self._rows_until(steps)
             text = "".join(json.dumps(row) + "\n" for row in rows)
             _write(self.path / METRICS, text.encode())
         except OSError as error:
             raise ValueError(f"cannot rewrite {self.path / METRICS} ({error.strerror})") from None
         return rows
+
+    def _rows_until(self, steps: int) -> list[dict[str, float]]:
+        return [row for row in read_metrics(self.path / METRICS) if row["steps"] <= steps]
 
     @property
     def problems(self) -> list[str]:
@@ -187,6 +200,47 @@ class RunFolder:
     def _complain(self, name: str, error: OSError, instead: str) -> None:
         reason = error.strerror or str(error)
         self._problems[name] = f"could not write {self.path / name} ({reason}); {instead}"
+
+
+def seed_folders(path: Path) -> list[Path]:
+    """The folders of the seeds of a run, in the order of their numbers; empty if it has but one."""
+    folders = [each for each in path.glob("seed-*") if each.name.removeprefix("seed-").isdigit()]
+    return sorted(folders, key=lambda each: int(each.name.removeprefix("seed-")))
+
+
+class UnwrittenFolder(RunFolder):
+    """The folder of a run to a process that leaves the writing to another one."""
+
+    @classmethod
+    def create(cls, path: str | None, name: str) -> "UnwrittenFolder":
+        """Where the run is, if it was said."""
+        return cls(Path(path or name))
+
+    @classmethod
+    def open(cls, path: Path) -> "UnwrittenFolder":
+        """Where the run is."""
+        return cls(path)
+
+    def part(self, name: str) -> "UnwrittenFolder":
+        """See `RunFolder`."""
+        return UnwrittenFolder(self.path / name)
+
+    def lock(self) -> None:
+        """Nothing: the process that writes does."""
+
+    def rewind_metrics(self, steps: int) -> list[dict[str, float]]:
+        """What would remain."""
+        try:
+            return self._rows_until(steps)
+        except OSError as error:
+            raise ValueError(f"cannot read {self.path / METRICS} ({error.strerror})") from None
+
+    def append_metrics(self, row: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def keep(self, name: str, write: Callable[[Path], None]) -> Path | None:
+        """Where the other process keeps it, as far as is known here."""
+        return self.path / name
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:

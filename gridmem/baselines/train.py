@@ -44,12 +44,17 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
         ValueError: for what cannot be done, before anything is begun.
     """
     from gridmem.baselines.config import to_dict
+    from gridmem.baselines.devices import is_first, join
     from gridmem.baselines.plan import plan, problem, table
 
     config = command.config
     if config.deterministic:  # before JAX reads it
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+    if command.distributed or command.coordinator is not None:
+        join(command.coordinator, command.num_processes, command.process_id)
+        if not is_first():
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     if command.print_config:
         print(json.dumps(to_dict(config), indent=2))
         return None

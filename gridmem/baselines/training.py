@@ -4,22 +4,23 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 
 from gridmem.baselines import checkpoint
 from gridmem.baselines.agent import WEIGHTS
+from gridmem.baselines.conclusion import Seed, conclude
 from gridmem.baselines.config import TrainConfig, to_dict
-from gridmem.baselines.curve import draw_curve
-from gridmem.baselines.evaluation import evaluate_model, evaluate_random
+from gridmem.baselines.devices import any_process, fetched, is_first, mesh, usable_devices
 from gridmem.baselines.interruption import Interruption
-from gridmem.baselines.learner import init, update
 from gridmem.baselines.model import num_parameters
-from gridmem.baselines.run_folder import RunFolder
+from gridmem.baselines.population import advance, begin, member, members
+from gridmem.baselines.run_folder import RunFolder, UnwrittenFolder
+from gridmem.baselines.seed_log import SeedLog
 from gridmem.baselines.trackers import Tracker, make_trackers
 from gridmem.baselines.training_log import TrainingLog
 from gridmem.baselines.weights import to_bytes
-from gridmem.envs.spec import config_to_dict
 
 CHECKPOINT = "checkpoint"
 
@@ -29,7 +30,7 @@ class Run:
 
     Attributes:
         config: what is trained.
-        folder: where the results go.
+        folder: where the results go; those of one of several seeds in a folder in it.
     """
 
     def __init__(self, name: str, config: TrainConfig, folder: RunFolder, resume: str) -> None:
@@ -37,9 +38,15 @@ class Run:
         self.config, self.folder = replace(config, run_dir=None), folder
         self._name, self._resume = name, f"{resume} {folder.path}"
         self._advice = ""
-        self._rows: list[dict[str, float]] = []
         self._env = config.make_env()
-        self._graphdef, self._learner = init(self.config, self._env)
+        self._num_devices = usable_devices(config)
+        with mesh(self._num_devices):
+            self._graphdef, self._learner = begin(self.config, self._env)
+        one = self.config.num_seeds == 1
+        self._seeds = [
+            Seed(config, folder if one else folder.part(f"seed-{config.seed}"))
+            for config in members(self.config)
+        ]
 
     @classmethod
     def begun(cls, name: str, config: TrainConfig, resume: str, comparison: str) -> "Run":
@@ -54,7 +61,7 @@ class Run:
         Raises:
             ValueError: if the folder exists or cannot be made.
         """
-        run = cls(name, config, RunFolder.create(config.run_dir, name), resume)
+        run = cls(name, config, _folder().create(config.run_dir, name), resume)
         run._advice = f"next, compare: {comparison}"
         return run
 
@@ -73,10 +80,10 @@ class Run:
         path = Path(config.run_dir or "")
         if not checkpoint.exists(path / CHECKPOINT):
             raise ValueError(f"the run in {path} has saved no checkpoint yet; begin it anew")
-        folder = RunFolder.open(path)
+        folder = _folder().open(path)
         folder.lock()
-        run = cls(name, config, folder, resume)
         try:
+            run = cls(name, config, folder, resume)
             run._take_up(path)
         except ValueError:
             folder.unlock()
@@ -92,23 +99,26 @@ class Run:
             raise ValueError(
                 f"the checkpoint in {path} is damaged or of another version ({reason})"
             ) from None
-        done = int(self._learner.num_updates)
-        steps = done * self.config.steps_per_update
-        if done >= self.config.num_updates:
+        steps = self._num_updates * self.config.steps_per_update
+        if self._num_updates >= self.config.num_updates:
             raise ValueError(
                 f"the run in {path} is complete after {steps:,} steps; add some with --extend"
             )
-        self._rows = self.folder.rewind_metrics(steps)
+        for seed in self._seeds:
+            seed.rows = seed.folder.rewind_metrics(steps)
 
     def run(self) -> int:
         """Trains, saves, evaluates and draws; returns the process's exit code."""
         started = time.monotonic()
         self.folder.lock()
-        self.folder.write_json("config.json", to_dict(self.config))
+        for folder, config in [(self.folder, self.config)] + [
+            (seed.folder, seed.config) for seed in self._seeds
+        ]:
+            folder.write_json("config.json", to_dict(config))
         self._announce()
         try:
-            total_steps = self.config.num_updates * self.config.steps_per_update
-            with TrainingLog(total_steps, self.folder, self._rows, self._trackers()) as log:
+            log = self._log()
+            with log, mesh(self._num_devices):
                 try:
                     self._train(log)
                 except jax.errors.JaxRuntimeError as error:
@@ -116,12 +126,13 @@ class Run:
                         raise
                     log.run_out_of_memory(self._resume)
             if not log.ending:
-                self._conclude(log.rows)
+                self._conclude()
         finally:
             self.folder.unlock()
-            self.folder.flush()
-            for problem in self.folder.problems:
-                print(f"warning: {problem}", flush=True)
+            for folder in dict.fromkeys([*(seed.folder for seed in self._seeds), self.folder]):
+                folder.flush()
+                for problem in folder.problems:
+                    print(f"warning: {problem}", flush=True)
         if log.ending:
             print(log.ending)
             return 130 if log.interrupted else 1
@@ -136,18 +147,19 @@ class Run:
         Metrics are read one update late, so that the device never waits for the log.
         """
         config, num_updates = self.config, self.config.num_updates
-        before = self._rows[-1].get("seconds", 0.0) if self._rows else 0.0
+        rows = self._seeds[0].rows
+        before = rows[-1].get("seconds", 0.0) if rows else 0.0
         started, waiting, last_save = time.monotonic(), None, time.monotonic()
-        first = int(self._learner.num_updates) + 1
+        first = self._num_updates + 1
         with Interruption() as interruption:
             for number in range(first, num_updates + 1):
-                self._learner, metrics = update(config, self._env, self._graphdef, self._learner)
-                stop = interruption.came
+                self._learner, metrics = advance(config, self._env, self._graphdef, self._learner)
+                elapsed = time.monotonic() - last_save
+                stop, due = any_process(interruption.came, elapsed >= config.checkpoint_seconds)
                 steps = number * config.steps_per_update
                 if waiting is not None:
                     log.add(waiting[0], before + time.monotonic() - started, waiting[1])
                 waiting = (steps, metrics)
-                due = time.monotonic() - last_save >= config.checkpoint_seconds
                 if stop or due or number in (first, num_updates):
                     jax.block_until_ready(metrics)
                     log.add(steps, before + time.monotonic() - started, metrics)
@@ -161,27 +173,56 @@ class Run:
                     break
 
     def _save(self, steps: int) -> Path | None:
-        """Keeps the learner and, as a file of its own, its weights; where the learner is."""
-        weights = to_bytes(self.config, self._learner.params, steps)
-        self.folder.write_bytes(WEIGHTS, weights)
-        return self.folder.keep(CHECKPOINT, partial(checkpoint.save, learner=self._learner))
+        """Keeps the learner and, as files of their own, the weights; where the learner is."""
+        for seed, params in zip(self._seeds, self._params(), strict=True):
+            seed.folder.write_bytes(WEIGHTS, to_bytes(seed.config, params, steps))
+        save = partial(checkpoint.save, learner=self._learner)
+        if jax.process_count() == 1:
+            return self.folder.keep(CHECKPOINT, save)
+        path = self.folder.path / CHECKPOINT  # processes have no other place in common
+        return path if self.folder.attempt(CHECKPOINT, lambda: save(path)) else None
 
-    def _trackers(self) -> list[Tracker]:
+    def _log(self) -> TrainingLog:
+        total_steps = self.config.num_updates * self.config.steps_per_update
+        seeds = [
+            SeedLog(seed.config.seed, seed.folder, seed.rows, self._trackers(seed))
+            for seed in self._seeds
+        ]
+        for seed, log in zip(self._seeds, seeds, strict=True):
+            seed.rows = log.rows
+        return TrainingLog(total_steps, seeds, self.folder.path / CHECKPOINT)
+
+    def _trackers(self, seed: Seed) -> list[Tracker]:
         trackers: list[Tracker] = []
+        if not is_first():
+            return trackers
 
         def make() -> None:
-            trackers.extend(make_trackers(self.config, self.folder.path))
+            trackers.extend(make_trackers(seed.config, seed.folder.path))
 
-        self.folder.attempt("the trackers' files", make)
+        seed.folder.attempt("the trackers' files", make)
         return trackers
+
+    @property
+    def _num_updates(self) -> int:
+        """Done so far, by every seed alike."""
+        return int(member(self._learner.num_updates, self.config, 0))
+
+    def _params(self) -> list[Any]:
+        """The parameters of each seed."""
+        params = fetched(self._learner.params)
+        return [member(params, self.config, number) for number in range(len(self._seeds))]
 
     def _announce(self) -> None:
         config, env, device = self.config, self._env, jax.devices()[0]
         model, map_ = config.model, env.config.map
-        done = int(self._learner.num_updates) * config.steps_per_update
-        parameters = num_parameters(self._learner.params)
+        done = self._num_updates * config.steps_per_update
+        parameters = num_parameters(self._learner.params) // config.num_seeds
+        seeds = f"seed {config.seed}"
+        if config.num_seeds > 1:
+            seeds = f"seeds {config.seed} to {config.seed + config.num_seeds - 1}, each by itself"
         print(
-            f"preset       {self._name}, seed {config.seed}\n"
+            f"preset       {self._name}, {seeds}\n"
             f"environment  {config.env.env_id}: cave of {map_.height} x {map_.width} cells, view "
             f"{env.view_size} x {env.view_size}, {env.max_steps} steps, agents: {env.num_agents}\n"
             f"model        mixer {model.mixer}, {model.num_layers} layers of width {model.width}, "
@@ -189,34 +230,26 @@ class Run:
             f"training     {config.num_updates * config.steps_per_update:,} agent steps: "
             f"{config.num_updates} updates of {config.steps_per_update:,}"
             f"{f', {done:,} steps done already' if done else ''}\n"
-            f"device       {jax.device_count()} x {device.device_kind} ({device.platform})\n"
+            f"device       {self._num_devices} x {device.device_kind} ({device.platform})"
+            f"{self._unused()}\n"
             f"kept in      {self.folder.path}",
             flush=True,
         )
 
-    def _conclude(self, rows: list[dict[str, float]]) -> None:
+    def _unused(self) -> str:
+        there, processes = jax.device_count(), jax.process_count()
+        if processes > 1:
+            return f" of {processes} processes"
+        if self._num_devices == there:
+            return ""
+        return f" of {there}: as many as divide the environments and the streams of a minibatch"
+
+    def _conclude(self) -> None:
         """Evaluates, draws and reports."""
-        env, num_levels = self._env, self.config.eval_levels
-        graphdef, params = self._graphdef, self._learner.params
-        print(f"evaluating on {num_levels} held-out levels", flush=True)
-        results = {
-            "agent": evaluate_model(env, graphdef, params, num_levels),
-            "agent, greedy": evaluate_model(env, graphdef, params, num_levels, greedy=True),
-            "random": evaluate_random(env, num_levels),
-        }
-        evaluation = {
-            "env": config_to_dict(env.config),
-            "num_levels": num_levels,
-            "results": results,
-        }
-        self.folder.write_json("eval.json", evaluation)
-        title = (
-            f"{self.config.env.env_id}, mixer {self.config.model.mixer}, seed {self.config.seed}"
-        )
-        self.folder.write_bytes("curve.png", draw_curve(title, rows, results))
-        print(f"{'':16}{'mean return':>12}{'first find':>12}{'memory gain':>13}")
-        for who, result in results.items():
-            print(
-                f"{who:16}{result['mean_return']:12.2f}{result['first_find_steps']:12.1f}"
-                f"{result['memory_gain']:13.2f}"
-            )
+        print(f"evaluating on {self.config.eval_levels} held-out levels", flush=True)
+        lines = conclude(self._env, self._graphdef, self._params(), self._seeds, self.folder)
+        print("\n".join(lines))
+
+
+def _folder() -> type[RunFolder]:
+    return RunFolder if is_first() else UnwrittenFolder

@@ -1,43 +1,39 @@
-"""The record of a run: rows of metrics, on the screen and in the run folder."""
+"""What is told of a run while it goes on, and how it ended if it ended early."""
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gridmem.baselines.display import Display
-from gridmem.baselines.run_folder import RunFolder
-from gridmem.baselines.trackers import Tracker
+import numpy as np
 
-OF_EPISODES = ("episode_return", "memory_gain", "first_find_steps")
-"""What there is to tell of an update only if an episode ended in it."""
+from gridmem.baselines.display import Display
+from gridmem.baselines.seed_log import OF_EPISODES, SeedLog
 
 
 class TrainingLog:
     """Takes in the metrics of each update.
 
     Attributes:
-        rows: one per update, plain numbers by name, with the agent steps until then.
         ending: why the run ended early; empty if it did not.
         interrupted: whether it was a person or the system that ended it.
         checkpoint: where the last checkpoint is; None if there is none.
     """
 
-    def __init__(
-        self,
-        total_steps: int,
-        folder: RunFolder,
-        rows: Sequence[dict[str, float]] = (),
-        trackers: Sequence[Tracker] = (),
-    ) -> None:
-        """A record that goes on after the rows of the run so far."""
-        self.rows = list(rows)
+    def __init__(self, total_steps: int, seeds: Sequence[SeedLog], kept_in: Path) -> None:
+        """Nothing has happened yet.
+
+        Args:
+            total_steps: agent steps to train each seed for.
+            seeds: the record of each.
+            kept_in: where checkpoints should be.
+        """
         self.ending = ""
         self.interrupted = False
         self.checkpoint: Path | None = None
-        self._folder = folder
-        self._trackers = list(trackers)
-        self._display = Display(total_steps)
+        self._seeds = list(seeds)
+        self._kept_in = kept_in
+        self._display = Display(total_steps, len(self._seeds))
         self._warned = False
 
     def __enter__(self) -> "TrainingLog":
@@ -46,35 +42,37 @@ class TrainingLog:
 
     def __exit__(self, *exception: object) -> None:
         self._display.__exit__(*exception)
-        for tracker in self._trackers:
-            self._folder.attempt("the trackers' last lines", tracker.close)
+        for seed in self._seeds:
+            seed.close()
 
     def add(self, steps: int, seconds: float, metrics: Any) -> None:
         """Records an update.
 
         Args:
-            steps: agent steps so far.
+            steps: agent steps of each seed so far.
             seconds: of training so far.
-            metrics: a tree of named tuples; waits for the device.
+            metrics: a tree of named tuples, leaves [S] or, of a single seed, without axes; waits
+                for the device.
         """
-        row = {"steps": float(steps), "seconds": round(seconds, 3), **_flat(metrics)}
-        if not row["num_episodes"]:
-            row = {name: value for name, value in row.items() if name not in OF_EPISODES}
-        self.rows.append(row)
-        self._folder.append_metrics(row)
-        self._trackers = [
-            tracker
-            for tracker in self._trackers
-            if self._folder.attempt(type(tracker).__name__, lambda t=tracker: t.log(steps, row))
+        flat = {name: np.atleast_1d(value) for name, value in _flat(metrics).items()}
+        rows = [
+            seed.add(steps, seconds, {name: float(value[number]) for name, value in flat.items()})
+            for number, seed in enumerate(self._seeds)
         ]
-        self._display.show(steps, row)
-        if row["target_outside"] and not self._warned:
+        self._display.show(steps, _over_seeds(rows))
+        outside = max(row["target_outside"] for row in rows)
+        if outside and not self._warned:
             self._warned = True
             self._display.note(
-                f"warning: after {steps:,} steps {row['target_outside']:.2%} of the value targets "
+                f"warning: after {steps:,} steps {outside:.2%} of the value targets "
                 "are beyond the histogram; widen it with --value-min and --value-max"
             )
-        broken = [name for name, value in row.items() if not math.isfinite(value)]
+        broken = [
+            name if len(rows) == 1 else f"{name} of seed {seed.seed}"
+            for seed, row in zip(self._seeds, rows, strict=True)
+            for name, value in row.items()
+            if not math.isfinite(value)
+        ]
         if broken and not self.ending:
             kept = f"is {self.checkpoint}" if self.checkpoint else "was not written"
             self.ending = (
@@ -86,7 +84,7 @@ class TrainingLog:
         """Notes that the run was asked to end; `resume` is the command to go on with."""
         self.interrupted = True
         self.ending = f"interrupted after {steps:,} steps; "
-        if self.checkpoint == self._folder.path / "checkpoint":
+        if self.checkpoint == self._kept_in:
             self.ending += f"to go on: {resume}"
         elif self.checkpoint:
             self.ending += f"the agent as it was then is in {self.checkpoint}"
@@ -103,8 +101,14 @@ class TrainingLog:
             self.ending += f"; to go on as it was: {resume}"
 
 
-def _flat(metrics: Any) -> dict[str, float]:
+def _over_seeds(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The means over the seeds of what the episodes came to, where any ended."""
+    told = {name: [row[name] for row in rows if name in row] for name in OF_EPISODES}
+    return {name: sum(values) / len(values) for name, values in told.items() if values}
+
+
+def _flat(metrics: Any) -> dict[str, Any]:
     row = {}
     for name, value in metrics._asdict().items():
-        row.update(_flat(value) if hasattr(value, "_asdict") else {name: float(value)})
+        row.update(_flat(value) if hasattr(value, "_asdict") else {name: value})
     return row

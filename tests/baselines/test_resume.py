@@ -103,7 +103,7 @@ def assert_same(config, folder, straight):
 def test_a_run_that_died_goes_on_to_the_same_end(call, config, straight, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
-        kill(patch, "update", call)
+        kill(patch, "advance", call)
         with pytest.raises(Killed):
             begin(config, folder).run()
     assert not (folder / "eval.json").exists()
@@ -116,7 +116,7 @@ def test_metrics_that_no_checkpoint_knows_of_are_written_anew(
 ):
     folder, rare = tmp_path / "run", training.replace(config, checkpoint_seconds=1e9)
     with monkeypatch.context() as patch:
-        kill(patch, "update", 5)
+        kill(patch, "advance", 5)
         with pytest.raises(Killed):
             begin(rare, folder).run()
     assert len(rows_of(folder)) == 3  # of the fourth update nothing was read yet
@@ -144,7 +144,7 @@ def test_it_may_die_anywhere_in_a_save(config, straight, tmp_path, monkeypatch):
 def test_between_two_renames_the_older_one_counts(config, straight, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
-        kill(patch, "update", 3)
+        kill(patch, "advance", 3)
         with pytest.raises(Killed):
             begin(config, folder).run()
     (folder / "checkpoint").rename(folder / "checkpoint.old")
@@ -180,14 +180,14 @@ def test_a_complete_run_can_be_extended(tmp_path, capfd):
 
 
 def test_an_interrupted_run_says_how_to_go_on(tmp_path, capfd, monkeypatch):
-    original = training.update
+    original = training.advance
 
     def update(*args):
         os.kill(os.getpid(), signal.SIGINT)
         return original(*args)
 
     monkeypatch.delenv("UV", raising=False)
-    monkeypatch.setattr(training, "update", update)
+    monkeypatch.setattr(training, "advance", update)
     folder = tmp_path / "run"
     run = Run.begun(
         "tiny", changed(CONFIGS["whole episodes"], folder), "python -m train --resume", ""

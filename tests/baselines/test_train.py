@@ -98,7 +98,7 @@ def untouched(tmp_path, monkeypatch):
         ("--total-steps abc", "--total-steps: invalid literal for int() with base 10: 'abc'"),
         ("--total-steps", "Missing value for argument '--total-steps'"),
         ("--total-steps 0", "error: total_steps is 0; it must be a whole number above 0"),
-        ("--mixer gru", "invalid choice 'gru' for argument '--mixer'"),
+        ("--mixer lstm", "invalid choice 'lstm' for argument '--mixer'"),
         ("--view-size 4", "error: view_size is 4; it must be an odd number of cells, 3 or more"),
         ("--num-minibatches 77", "error: num_minibatches is 77; it must divide the"),
         ("--num-heads 3 --num-kv-heads 2", "error: num_heads is 3 and num_kv_heads 2"),
@@ -207,9 +207,9 @@ def test_an_interruption_saves_what_was_learned(number, tmp_path, capfd, monkeyp
             os.kill(os.getpid(), number)
         return original(*args)
 
-    original = training.update
+    original = training.advance
     handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
-    monkeypatch.setattr(training, "update", update)
+    monkeypatch.setattr(training, "advance", update)
     folder = tmp_path / "run"
     code, out, err = run(capfd, tiny_flags(folder))
     assert (code, err) == (130, "")
@@ -230,7 +230,7 @@ def test_a_second_interruption_stops_at_once(tmp_path, capfd, monkeypatch):
         time.sleep(1)
         raise AssertionError("not stopped")
 
-    monkeypatch.setattr(training, "update", update)
+    monkeypatch.setattr(training, "advance", update)
     code, _, err = run(capfd, tiny_flags(tmp_path / "run"))
     assert (code, err) == (130, "interrupted\n")
 
@@ -250,8 +250,8 @@ def test_numbers_that_are_none_end_the_run_and_not_the_checkpoint(tmp_path, capf
             learner = learner._replace(params=jax.tree.map(lambda x: x * np.nan, learner.params))
         return original(config, env, graphdef, learner)
 
-    original = training.update
-    monkeypatch.setattr(training, "update", update)
+    original = training.advance
+    monkeypatch.setattr(training, "advance", update)
     folder = tmp_path / "run"
     code, out, err = run(capfd, tiny_flags(folder, checkpoint_seconds=0.0))
     assert (code, err) == (1, "")
@@ -331,7 +331,7 @@ def test_a_full_disk_stops_nothing(tmp_path):
 
 def test_a_signal_from_outside_saves_what_was_learned(tmp_path):
     folder = tmp_path / "run"
-    slow = "update = training.update; training.update = lambda *a: time.sleep(1) or update(*a)"
+    slow = "update = training.advance; training.advance = lambda *a: time.sleep(1) or update(*a)"
     process = child(slow, tiny_flags(folder))
     deadline = time.monotonic() + 240
     log = folder / "metrics.jsonl"
