@@ -8,6 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Float32, Int
 
 from gridmem.baselines.config import ModelConfig
+from gridmem.baselines.dense import dense
 from gridmem.baselines.heads import make_value_head
 from gridmem.baselines.mixers import ExplainingMixer, Weights, make_mixer
 from gridmem.baselines.norm import Norm
@@ -47,8 +48,8 @@ class FeedForward(nnx.Module):
     ) -> Float[Array, "*batch D"]:
         """The layer's output, to be added to its input."""
         fused, down = weights
-        gate, up = jnp.split(x @ fused, 2, axis=-1)
-        return (jax.nn.gelu(gate) * up) @ down
+        gate, up = jnp.split(dense(x, fused), 2, axis=-1)
+        return dense(jax.nn.gelu(gate) * up, down)
 
 
 class Block(nnx.Module):
@@ -200,19 +201,20 @@ class ActorCritic(nnx.Module):
         batch = obs.view.shape[:-2]
         tiles = jax.nn.one_hot(obs.view, len(Tile), dtype=self.dtype).reshape(*batch, -1)
         action = self.action[...].astype(self.dtype)
-        reward = obs.last_reward[..., None].astype(self.dtype) @ self.reward[...].astype(self.dtype)
-        x = tiles @ self.view[...].astype(self.dtype) + action[obs.last_action] + reward
+        reward = obs.last_reward[..., None].astype(self.dtype)
+        x = dense(tiles, self.view[...].astype(self.dtype)) + action[obs.last_action]
+        x += dense(reward, self.reward[...].astype(self.dtype))
         if self.compass is not None:
-            x += obs.compass.astype(self.dtype) @ self.compass[...].astype(self.dtype)
+            x += dense(obs.compass.astype(self.dtype), self.compass[...].astype(self.dtype))
         return x
 
     def _heads(self, x: Float[Array, "*batch D"]) -> tuple[Array, Array]:
         x = self.final_norm(x)
         actions = self.action[...][: self.num_actions]
-        logits = x.astype(jnp.float32) @ actions.T
+        logits = dense(x.astype(jnp.float32), actions.T)
         bias = self.value_bias[...].reshape((1,) * (x.ndim - 1) + (-1,))
-        hidden = (x @ self.value_in[...].astype(self.dtype)).astype(jnp.float32) + bias
-        return logits, jax.nn.gelu(hidden) @ self.value_out[...]
+        hidden = dense(x, self.value_in[...].astype(self.dtype)).astype(jnp.float32) + bias
+        return logits, dense(jax.nn.gelu(hidden), self.value_out[...])
 
 
 def num_parameters(params: Any) -> int:

@@ -1,5 +1,6 @@
 """What an agent step costs, in the rollout and in training."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -24,7 +25,17 @@ class StepCosts(NamedTuple):
 
 
 def rollout_costs(run: Outline) -> StepCosts:
-    """Of playing one step, with caches of the mean of the lengths to which they grow."""
+    """Of playing one step."""
+    step, args = rollout_step(run)
+    flops, traffic, _ = costs(step, *args, fused=fuses())
+    return StepCosts(flops / run.num_streams, traffic / run.num_streams)
+
+
+def rollout_step(run: Outline) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """A step of all streams, and the shapes of its arguments.
+
+    The caches have the mean of the lengths to which they grow in a rollout.
+    """
     params, num_streams = run.learner.params, run.num_streams
     # What a step costs rises in a straight line with their length, if it does at all.
     caches = run.caches(run.room + round(_mean_length(run.num_steps)))
@@ -39,8 +50,7 @@ def rollout_costs(run: Outline) -> StepCosts:
     def step(params: Any, *args: Any) -> Any:
         return nnx.merge(run.graphdef, params).step(*args)
 
-    flops, traffic, _ = costs(step, params, obs, caches, segment, weights, fused=fuses())
-    return StepCosts(flops / num_streams, traffic / num_streams)
+    return step, (params, obs, caches, segment, weights)
 
 
 def gradient_costs(run: Outline) -> Costs:

@@ -98,7 +98,7 @@ def test_memory_and_programs_stay_as_they_are(window):
     episode(env, act, seed=0)
     kept, size = _kept._cache_size(), jax.tree.map(jnp.shape, act._recall)
     slots = 2 * (window or STEPS + 1)
-    assert {cache.key.shape[1] for cache in act._recall.memory.caches} == {slots}
+    assert {cache.key.shape[3] for cache in act._recall.memory.caches} == {slots}
     for _ in range(5):
         episode(env, act)
         assert jax.tree.map(jnp.shape, act._recall) == size

@@ -290,7 +290,7 @@ def test_an_epoch_visits_every_stream_once_and_whole(monkeypatch):
 
     monkeypatch.setattr(ActorCritic, "sequence", recording_sequence)
     monkeypatch.setattr(learner_module, "ppo_loss", recording_loss)
-    learn = jax.jit(lambda *args: learner_module._learn(config, graphdef, *args))
+    learn = jax.jit(lambda *args: learner_module.learn(config, graphdef, *args))
     jax.block_until_ready(learn(learner, data, jax.random.key(0)))
     jax.effects_barrier()
     assert len(minibatches) == 2 * 4

@@ -276,4 +276,4 @@ def test_as_much_is_kept_as_a_token_can_see(window, tokens):
     config = settings(window=window)
     assert context(config, config.make_env()) == tokens
     if window is None:
-        assert played("attention").caches[0].key.shape[2] == tokens
+        assert played("attention").caches[0].key.shape[-1] == tokens

@@ -1,0 +1,202 @@
+"""Measures the trainer's speed: `python -m gridmem.baselines.bench [OPTIONS]`."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from gridmem.baselines.config import TrainConfig
+
+DESCRIPTION = """\
+Measures how fast agents play and learn on this process's first device: agent steps a second (the
+median of the repeats), seconds to trace and compile, the speed of the matrix products as a share of
+that of large ones, and what an agent step costs by the plan and by XLA's own account.
+
+Without --preset it is the reference, on a CPU in float32 with 4 caves of 16 agents.
+"""
+ENVIRONMENT = "environment"
+PARTS = (ENVIRONMENT, "rollout", "training", "whole")
+REFERENCE = "reference"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the program; returns its exit code: see `gridmem.command_line.run`."""
+    from gridmem.command_line import run
+
+    return run(lambda: _bench(sys.argv[1:] if argv is None else argv))
+
+
+def parse(argv: Sequence[str]) -> "Namespace":
+    """The options that a command line gives.
+
+    Raises:
+        ValueError: for an unknown option or a value that cannot be.
+        SystemExit: after --help.
+    """
+    from gridmem.command_line import Parser, whole
+
+    parser = Parser("python -m gridmem.baselines.bench", DESCRIPTION)
+    parser.add_argument("--mixers", metavar="A,B", help="all of them")
+    parser.add_argument("--layers", default="1,2,6", metavar="N,M", help="1,2,6")
+    parser.add_argument(
+        "--parts", default=",".join(PARTS), metavar="A,B", help=f"all: {', '.join(PARTS)}"
+    )
+    parser.add_argument(
+        "--preset", metavar="NAME", help="of the trainer, or a FILE.json of settings"
+    )
+    parser.add_argument("--num-envs", type=whole(1), metavar="N", help="instead of the preset's")
+    parser.add_argument("--num-minibatches", type=whole(1), metavar="N", help="likewise")
+    parser.add_argument("--dtype", metavar="NAME", help="likewise; float32 or bfloat16")
+    parser.add_argument("--repeats", type=whole(1), default=3, metavar="N", help="of each part; 3")
+    parser.add_argument("--out", metavar="FILE.json", help="for everything that is measured")
+    options = parser.read(argv, "all is given by options")
+    options.parts = _chosen("--parts", options.parts, PARTS)
+    options.layers = list(dict.fromkeys(map(_layers, options.layers.split(","))))
+    return options
+
+
+def _bench(argv: Sequence[str]) -> int:
+    from gridmem.command_line import require
+
+    options = parse(argv)
+    require("a benchmark", "flax", "optax")
+    from gridmem.baselines.bench_table import head, line
+    from gridmem.baselines.benchmark import measure, measure_environment
+    from gridmem.baselines.config import to_dict
+    from gridmem.baselines.machine import this_machine
+    from gridmem.baselines.plan import plan, problem
+
+    of_agent = [part for part in options.parts if part != ENVIRONMENT]
+    config, models = _configs(options)
+    machine, results = this_machine(), []
+
+    def tell(measurement: Any) -> None:
+        results.append(measurement.to_dict())
+        print(line(measurement), flush=True)
+        if options.out is not None:
+            told = {"machine": machine._asdict(), "config": to_dict(config), "results": results}
+            _write(options.out, json.dumps(told, indent=2) + "\n")
+
+    def all_parts() -> None:
+        if ENVIRONMENT in options.parts:
+            tell(measure_environment(config, options.repeats))
+        for model in models if of_agent else ():
+            if sentence := problem(plan(model)):
+                raise ValueError(sentence)
+            for measurement in measure(model, of_agent, options.repeats):
+                tell(measurement)
+
+    if options.out is not None:
+        _write(options.out, "")
+    print(f"{machine}\n{_summary(config)}\n\n{head()}", flush=True)
+    _without_cache(all_parts)
+    return 0
+
+
+def _configs(options: "Namespace") -> tuple["TrainConfig", list["TrainConfig"]]:
+    """The settings that all have in common, and those of each model that is measured.
+
+    Raises:
+        ValueError: for settings that cannot be.
+    """
+    from dataclasses import replace
+
+    from gridmem.baselines.mixers import MIXERS
+
+    config = _settings(options)
+    mixers = list(MIXERS) if options.mixers is None else options.mixers
+    if isinstance(mixers, str):
+        mixers = _chosen("--mixers", mixers, MIXERS)
+    configs = [
+        replace(config, model=replace(config.model, mixer=mixer, num_layers=num_layers))
+        for mixer in mixers
+        for num_layers in options.layers
+    ]
+    return config, configs
+
+
+def _settings(options: "Namespace") -> "TrainConfig":
+    """The preset's, with what the options change."""
+    from dataclasses import replace
+    from pathlib import Path
+    from typing import get_args
+
+    import jax
+
+    from gridmem.baselines.config import DtypeName, from_file
+    from gridmem.baselines.presets import preset
+
+    name = options.preset or REFERENCE
+    try:
+        config = from_file(Path(name)) if name.endswith(".json") else preset(name)
+    except OSError as error:
+        raise ValueError(f"{name} cannot be used ({error.strerror})") from None
+    small = options.preset is None and jax.default_backend() == "cpu"
+    given = {"num_envs": options.num_envs, "num_minibatches": options.num_minibatches}
+    ppo = {"num_envs": 4} if small else {}
+    ppo |= {name: value for name, value in given.items() if value is not None}
+    dtype = options.dtype or ("float32" if small else config.model.dtype)
+    if dtype not in get_args(DtypeName):
+        raise ValueError(f"--dtype is {dtype!r}; it must be {' or '.join(get_args(DtypeName))}")
+    model = replace(config.model, dtype=dtype)
+    return replace(config, model=model, ppo=replace(config.ppo, **ppo))
+
+
+def _summary(config: "TrainConfig") -> str:
+    env, ppo = config.make_env(), config.ppo
+    steps = ppo.rollout_steps or env.max_steps
+    return (
+        f"{config.env.env_id}, {ppo.num_envs} x {env.num_agents} agents, {steps} steps, "
+        f"{ppo.num_epochs} x {ppo.num_minibatches} minibatches, {config.model.dtype}"
+    )
+
+
+def _without_cache(program: Callable[[], None]) -> None:
+    """Runs a program in which everything is compiled anew."""
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    before = jax.config.jax_enable_compilation_cache
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()  # the setting is read once and then remembered
+    try:
+        program()
+    finally:
+        jax.config.update("jax_enable_compilation_cache", before)
+        compilation_cache.reset_cache()
+
+
+def _chosen(option: str, text: str, known: Any) -> list[str]:
+    """The names in a list that commas separate."""
+    from gridmem.envs.registry import nearest
+
+    names = list(dict.fromkeys(text.split(",")))
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                f"{option} is given {name!r}{nearest(name, list(known))}; "
+                f"it takes {', '.join(known)}"
+            )
+    return names
+
+
+def _layers(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise ValueError(f"--layers has {text!r}; it must be whole numbers above 0, as in 1,2,6")
+    return int(text)
+
+
+def _write(file: str, text: str) -> None:
+    from pathlib import Path
+
+    try:
+        Path(file).write_text(text)
+    except OSError as error:
+        raise ValueError(f"cannot write {file} ({error.strerror})") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""`python -m gridmem.baselines.bench`."""
+
+import json
+from itertools import count
+
+import jax
+import jax.numpy as jnp
+import pytest
+import tiny
+
+from gridmem.baselines import bench, benchmark, matmul_speed, plan
+from gridmem.baselines.bench import main, parse
+from gridmem.baselines.bench_table import head, line
+from gridmem.baselines.benchmark import Measurement
+from gridmem.baselines.config import to_dict
+from gridmem.baselines.mixers import MIXERS
+
+CONFIG = tiny.config(model={"num_layers": 1})
+MEASURED = Measurement(
+    part="rollout",
+    mixer="attention",
+    num_layers=6,
+    num_steps=32_000,
+    compile_seconds=12.34,
+    seconds=(16.0, 2.0, 4.0),
+    matmul_speed=160e9,
+    flops=5.218e6,
+    plan_bytes=309 * 1024.0,
+    xla_bytes=None,
+)
+
+
+@pytest.fixture
+def preset(tmp_path):
+    """A file with the settings of a run."""
+    file = tmp_path / "tiny.json"
+    file.write_text(json.dumps(to_dict(CONFIG)))
+    return file
+
+
+@pytest.fixture
+def ticking(monkeypatch):
+    """A clock that goes on by a second whenever it is read."""
+    ticks = count()
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(ticks)))
+
+
+def run(capsys, *argv):
+    """Exit code, stdout and stderr of the program."""
+    code = main([str(word) for word in argv])
+    return code, *capsys.readouterr()
+
+
+def test_speeds_follow_from_the_median():
+    assert MEASURED.steps_per_second == 8000
+    assert MEASURED.speed == pytest.approx(41.744e9)
+    assert MEASURED.share == pytest.approx(0.2609)
+    told = MEASURED.to_dict()
+    assert told["seconds"] == (16, 2, 4)
+    assert told["flops_per_second"] == MEASURED.speed
+    assert (told["steps_per_second"], told["share_of_matmul"]) == (8000, MEASURED.share)
+
+
+def test_the_lines_are_a_table():
+    environment = Measurement("environment", None, None, 500, 1.0, (0.5,))
+    assert [head(), line(environment), line(MEASURED)] == [
+        "mixer      layers  part         agent steps/s  compile, s    GFLOP/s  of matmul"
+        "  MFLOP a step  KiB, plan   KiB, XLA",
+        "                   environment          1,000         1.0",
+        "attention       6  rollout              8,000        12.3       41.7       26 %"
+        "          5.22        309",
+    ]
+
+
+def test_all_parts_are_measured_and_kept(monkeypatch, tmp_path, capsys, preset):
+    monkeypatch.setattr(matmul_speed, "SIDES", {jax.default_backend(): (32,)})
+    out = tmp_path / "out.json"
+    flags = ["--mixers", "none", "--layers", "1", "--repeats", "2"]
+    code, told, problem = run(capsys, "--preset", preset, *flags, "--out", out)
+    assert (code, problem) == (0, "")
+    settings, _, title, *lines = told.splitlines()[1:]
+    assert settings == "GridMem-9x9-v0, 8 x 1 agents, 16 steps, 2 x 2 minibatches, float32"
+    assert title == head()
+    assert [row[19:30].strip() for row in lines] == list(bench.PARTS)
+    kept = json.loads(out.read_text())
+    assert kept["config"] == to_dict(CONFIG)
+    assert kept["machine"]["versions"]["jax"] == jax.__version__
+    results = kept["results"]
+    assert [result["part"] for result in results] == list(bench.PARTS)
+    for result in results:
+        assert result["num_steps"] == 8 * 16
+        assert len(result["seconds"]) == 2
+        assert result["compile_seconds"] > 0
+    environment, rollout, training, whole = results
+    assert environment["mixer"] is environment["flops"] is None
+    planned = plan.Plan(tiny.config(model={"num_layers": 1, "mixer": "none"}), None)
+    assert rollout["flops"] == planned.rollout.flops
+    assert training["plan_bytes"] == planned.training.bytes
+    assert whole["flops"] == planned.rollout.flops + planned.training.flops
+    assert whole["xla_bytes"] == rollout["xla_bytes"] + training["xla_bytes"]
+    assert rollout["xla_bytes"] > rollout["plan_bytes"]
+
+
+def test_an_update_goes_on_from_the_one_before(ticking):
+    seen = []
+
+    def call(number):
+        seen.append(number)
+        return jnp.asarray(number + 1)
+
+    result, seconds = benchmark._timed(call, 0, 3)
+    assert [int(number) for number in seen] == [0, 1, 2, 3]
+    assert (int(result), seconds) == (4, (1, 1, 1))
+
+
+def test_the_device_is_as_fast_as_its_best_product(ticking):
+    assert matmul_speed.matmul_speed("float32", (2, 8, 4)) == 2 * 8**3
+
+
+def test_bytes_are_those_of_xla(monkeypatch):
+    args = jnp.zeros((8, 16)), jnp.zeros((16, 4))
+    assert benchmark._bytes(jnp.matmul, args, 2) == 4 * (8 * 16 + 16 * 4 + 8 * 4) / 2
+    for nothing in (None, {}, {"flops": 1.0}):
+        monkeypatch.setattr(jax.stages.Compiled, "cost_analysis", lambda _, told=nothing: told)
+        assert benchmark._bytes(jnp.matmul, args, 2) is None
+
+
+def test_without_a_preset_it_is_the_reference_in_a_size_for_the_device():
+    config, models = bench._configs(parse([]))
+    on_cpu = jax.default_backend() == "cpu"
+    assert config.ppo.num_envs == (4 if on_cpu else 256)
+    assert config.model.dtype == ("float32" if on_cpu else "bfloat16")
+    assert config.ppo.num_minibatches == 16
+    named = [(each.model.mixer, each.model.num_layers) for each in models]
+    assert named == [(mixer, layers) for mixer in MIXERS for layers in (1, 2, 6)]
+
+
+def test_options_change_the_preset():
+    words = "--preset small --mixers none,attention,none --layers 3 --num-envs 6 --dtype float32"
+    config, models = bench._configs(parse([*words.split(), "--num-minibatches", "8"]))
+    assert config.env.env_id == "GridMem-9x9-v0"
+    assert (config.ppo.num_envs, config.ppo.num_minibatches) == (6, 8)
+    assert config.model.dtype == "float32"
+    named = [(each.model.mixer, each.model.num_layers) for each in models]
+    assert named == [("none", 3), ("attention", 3)]
+
+
+def test_the_compilation_cache_is_left_as_it_was():
+    before = jax.config.jax_enable_compilation_cache
+    seen = []
+    bench._without_cache(lambda: seen.append(jax.config.jax_enable_compilation_cache))
+    with pytest.raises(OSError, match="full"):
+        bench._without_cache(lambda: (_ for _ in ()).throw(OSError("full")))
+    assert seen == [False]
+    assert jax.config.jax_enable_compilation_cache == before
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        ("--mixers atention", "--mixers is given 'atention' (did you mean 'attention'?); it takes"),
+        ("--mixers none,", "--mixers is given ''; it takes attention, gru"),
+        ("--parts rolout", "--parts is given 'rolout' (did you mean 'rollout'?); it takes"),
+        ("--layers 1,two", "--layers has 'two'; it must be whole numbers above 0, as in 1,2,6"),
+        ("--layers 0", "--layers has '0'; it must be"),
+        ("--preset referense", "there is no preset 'referense' (did you mean 'reference'?)"),
+        ("--preset nosuch.json", "nosuch.json cannot be used (No such file or directory)"),
+        ("--dtype float16", "--dtype is 'float16'; it must be float32 or bfloat16"),
+        ("--num-envs 4 --num-minibatches 7", "num_minibatches is 7; it must divide the"),
+        ("--repeats 0", "'0' is not a whole number, 1 or more"),
+        ("--reppeats 2", "there is no option '--reppeats' (did you mean '--repeats'?)"),
+        ("attention", "'attention' is too much; all is given by options"),
+        ("--out nosuch/x.json", "cannot write nosuch/x.json (No such file or directory)"),
+    ],
+)
+def test_bad_input_is_told_in_one_sentence(tmp_path, monkeypatch, capsys, argv, sentence):
+    monkeypatch.chdir(tmp_path)
+    code, told, problem = run(capsys, *argv.split())
+    assert (code, told) == (2, "")
+    assert problem.startswith("error: ")
+    assert sentence in problem
+    assert problem.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_does_not_fit_is_refused(monkeypatch, capsys, preset):
+    planned = []
+    monkeypatch.setattr(plan, "problem", lambda each: planned.append(each.config) or "too large")
+    flags = ["--parts", "whole", "--mixers", "none", "--layers", "3"]
+    code, _, problem = run(capsys, "--preset", preset, *flags)
+    assert (code, problem) == (2, "error: too large\n")
+    assert planned == [tiny.config(model={"num_layers": 3, "mixer": "none"})]
