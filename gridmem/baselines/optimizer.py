@@ -1,12 +1,16 @@
 """Gradient clipping, then AdamW or Muon under a schedule."""
 
+from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
-from optax.contrib import muon
+from optax.contrib import MuonDimensionNumbers, muon
 
 from gridmem.baselines.config import OptimizerConfig
+
+_STACKED = MuonDimensionNumbers(reduction_axis=1, output_axis=2)
 
 
 def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTransformation:
@@ -31,9 +35,41 @@ def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTra
             eps=config.eps,
             weight_decay=config.weight_decay,
             consistent_rms=config.muon_rms,
+            muon_weight_dimension_numbers=partial(jax.tree.map, lambda _: _STACKED),
         )
-        rule = optax.partition({"muon": orthogonal, "adamw": adamw}, labels)
+        rule = optax.partition({"muon": stacked(orthogonal), "adamw": adamw}, labels)
     return optax.chain(optax.clip_by_global_norm(config.max_grad_norm), rule)
+
+
+def stacked(inner: optax.GradientTransformation) -> optax.GradientTransformation:
+    """A transformation that is given the matrices of each shape as one array [n, rows, columns].
+
+    Muon's products are then few and large, instead of many and small.
+    """
+
+    def init(params: Any) -> Any:
+        return inner.init(_by_shape(params))
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        of_params = None if params is None else _by_shape(params)
+        changed: Any
+        changed, state = inner.update(_by_shape(updates), state, of_params)
+        rows = {shape: iter(matrices) for shape, matrices in changed.items()}
+        return jax.tree.map(lambda leaf: next(rows[_name(leaf)]), updates), state
+
+    return optax.GradientTransformation(init, update)
+
+
+def _by_shape(tree: Any) -> dict[str, Any]:
+    """The matrices of a tree, those of one shape as one array, in the tree's order."""
+    groups: dict[str, list[Any]] = {}
+    for leaf in jax.tree.leaves(tree):
+        groups.setdefault(_name(leaf), []).append(leaf)
+    return {name: jnp.stack(matrices) for name, matrices in groups.items()}
+
+
+def _name(matrix: Any) -> str:
+    return "x".join(map(str, matrix.shape))
 
 
 def learning_rate(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
