@@ -108,24 +108,30 @@ MAY_IMPORT = {
     "baselines/config": ENVS,
     "baselines/presets": f"{ENVS} baselines/config",
     "baselines/norm": TRAINER,
+    "baselines/dense": "",
     "baselines/mixers/__init__": f"{TRAINER} baselines/mixers/*",
-    "baselines/mixers/*": f"{TRAINER} baselines/norm",
+    "baselines/mixers/recurrence": TRAINER,
+    "baselines/mixers/*": f"{TRAINER} baselines/dense baselines/norm baselines/mixers/recurrence",
     # These know no model.
     "baselines/heads": TRAINER,
     "baselines/loss": TRAINER,
     "baselines/optimizer": TRAINER,
-    "baselines/model": f"{TRAINER} baselines/mixers/__init__ baselines/heads baselines/norm",
+    "baselines/model": f"{TRAINER} baselines/mixers/__init__ baselines/dense baselines/heads "
+    "baselines/norm",
     "baselines/model_policy": f"{TRAINER} baselines/model baselines/loss baselines/mixers/__init__",
-    "baselines/ongoing": f"{TRAINER} envs/vector baselines/model baselines/model_policy",
-    "baselines/learner": f"{TRAINER} baselines/model baselines/model_policy baselines/loss "
-    "baselines/ongoing baselines/optimizer",
+    "baselines/devices": "jax numpy baselines/config",
+    "baselines/ongoing": f"{TRAINER} envs/vector baselines/devices baselines/model "
+    "baselines/model_policy",
+    "baselines/learner": f"{TRAINER} baselines/devices baselines/model baselines/model_policy "
+    "baselines/loss baselines/ongoing baselines/optimizer",
+    "baselines/population": f"{TRAINER} baselines/devices baselines/learner",
     "baselines/evaluation": f"{TRAINER} envs/groups baselines/model baselines/model_policy",
-    "baselines/checkpoint": "jax orbax baselines/learner",
+    "baselines/checkpoint": "jax orbax baselines/devices baselines/learner",
     "baselines/weights": "jax numpy safetensors __init__ baselines/config",
     "baselines/actor": f"{TRAINER} envs/formats envs/simulator baselines/model "
     "baselines/model_policy baselines/ongoing",
     "baselines/agent": f"{TRAINER} envs/assets envs/registry baselines/actor baselines/learner "
-    "baselines/model baselines/model_policy baselines/weights",
+    "baselines/model baselines/model_policy baselines/run_folder baselines/weights",
     # The run around the learner: these know no model either.
     "baselines/run_folder": "",
     "baselines/interruption": "",
@@ -133,7 +139,10 @@ MAY_IMPORT = {
     "baselines/curve": "numpy ~matplotlib",
     "baselines/command": "tyro envs/registry baselines/config baselines/presets",
     "baselines/trackers": "baselines/config ~tensorboardX ~wandb",
-    "baselines/training_log": "baselines/run_folder baselines/display baselines/trackers",
+    "baselines/seed_log": "baselines/run_folder baselines/trackers",
+    "baselines/training_log": "numpy baselines/display baselines/seed_log",
+    "baselines/conclusion": f"{TRAINER} baselines/comparison baselines/curve baselines/evaluation "
+    "baselines/run_folder baselines/run_record baselines/text_table",
     "baselines/training": f"{TRAINER} baselines/*",
     # What a run will cost, before it is compiled.
     "baselines/operations": "jax",
@@ -141,12 +150,20 @@ MAY_IMPORT = {
     "baselines/outline": f"{TRAINER} baselines/learner baselines/model baselines/ongoing",
     "baselines/step_costs": f"{TRAINER} baselines/costs baselines/learner baselines/optimizer "
     "baselines/outline",
-    "baselines/footprint": "jax baselines/costs baselines/outline",
+    "baselines/footprint": "jax baselines/costs baselines/devices baselines/outline "
+    "baselines/population",
     "baselines/device_memory": "jax",
     "baselines/remedy": "baselines/config",
     "baselines/plan": "jax baselines/config baselines/costs baselines/device_memory "
+    "baselines/devices "
     "baselines/footprint baselines/model baselines/outline baselines/remedy baselines/step_costs "
     "baselines/text_table",
+    # How fast it is.
+    "baselines/matmul_speed": "jax",
+    "baselines/machine": "jax",
+    "baselines/benchmark": f"{TRAINER} baselines/learner baselines/matmul_speed baselines/outline "
+    "baselines/step_costs",
+    "baselines/bench_table": "baselines/benchmark",
     # Evaluation and comparison of runs that are there.
     "baselines/courses": f"{TRAINER} envs/packs baselines/agent baselines/evaluation",
     "baselines/report": f"numpy {ENVS} envs/score baselines/courses",
@@ -155,7 +172,7 @@ MAY_IMPORT = {
     "baselines/text_table": "",
     "baselines/evaluation_table": "baselines/report baselines/text_table",
     "baselines/evaluation_picture": "baselines/report baselines/curve ~matplotlib",
-    "baselines/run_names": "baselines/agent",
+    "baselines/run_names": "baselines/agent baselines/run_folder",
     "baselines/run_record": "envs/packs baselines/config baselines/courses baselines/run_folder",
     "baselines/comparison": "baselines/config baselines/curve baselines/run_record "
     "baselines/text_table ~matplotlib",
@@ -163,9 +180,16 @@ MAY_IMPORT = {
     "baselines/train": "~command_line ~baselines/*",
     "baselines/evaluate": "~jax ~numpy ~command_line ~envs/* ~baselines/* ~render/*",
     "baselines/compare": "~command_line ~baselines/*",
+    "baselines/bench": "~jax ~command_line ~envs/registry ~baselines/*",
     "render/play": "~jax ~command_line ~envs/* ~baselines/* ~render/*",
 }
-APPLICATIONS = {"baselines/train", "baselines/evaluate", "baselines/compare", "render/play"}
+APPLICATIONS = {
+    "baselines/train",
+    "baselines/evaluate",
+    "baselines/compare",
+    "baselines/bench",
+    "render/play",
+}
 
 FILES = {
     path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in PACKAGE.rglob("*.py")

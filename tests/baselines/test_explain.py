@@ -134,7 +134,7 @@ def test_an_explained_policy_does_the_same(model):
     log_probs = jax.nn.log_softmax(told.extras.logits)
     picked = np.take_along_axis(np.asarray(log_probs), np.asarray(told.action)[..., None], -1)
     np.testing.assert_allclose(picked[..., 0], told.extras.log_prob, atol=1e-6)
-    assert (told.extras.weights is None) == (model.get("mixer") == "none")
+    assert (told.extras.weights is None) == (model.get("mixer", "attention") != "attention")
 
 
 def test_a_models_weights_are_those_of_the_full_pass():

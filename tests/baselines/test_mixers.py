@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import slow_attention
+import slow_recurrences
 import tiny
 from flax import nnx
 
@@ -14,6 +15,7 @@ from gridmem.baselines.config import ModelConfig
 from gridmem.baselines.mixers import MIXERS, make_mixer
 from gridmem.baselines.mixers.attention import attend, rotary
 from gridmem.baselines.model import num_parameters
+from gridmem.baselines.presets import PRESETS
 
 B, T, WINDOW = 3, 24, 5
 MODEL = replace(tiny.MODEL, num_heads=4, num_kv_heads=2)
@@ -22,6 +24,8 @@ VARIANTS = {
     "window": {"window": WINDOW},
     "qk_norm": {"qk_norm": True},
 }
+RECURRENCES = ["gru", "linear", "gla"]
+REMEMBERING = ["attention", *RECURRENCES]
 # One rounding of a bfloat16 number of size 1 is 2 ** -9; an output goes through a few of them.
 TOLERANCE = {"float32": 1e-5, "bfloat16": 0.03}
 ROLLOUT = 6  # steps
@@ -39,11 +43,16 @@ def dtype(request):
 
 def build(name, dtype="float32"):
     config = replace(MODEL, dtype=dtype, **VARIANTS[name])
-    mixer = make_mixer(config, nnx.Rngs(params=jax.random.key(0)))
-    if config.qk_norm:  # norms begin with 1, which would hide that they are there
-        for seed, norm in enumerate((mixer.query_norm, mixer.key_norm)):
-            norm.scale[...] = jax.random.uniform(jax.random.key(seed), (8,), minval=0.5, maxval=2)
-    return nnx.split(mixer)
+    graphdef, params = nnx.split(make_mixer(config, nnx.Rngs(params=jax.random.key(0))))
+    leaves, tree = jax.tree.flatten(params)
+    # Vectors begin with 0 or 1, which would hide that they are there.
+    changed = [
+        leaf + jax.random.uniform(jax.random.key(i), leaf.shape, minval=-0.5, maxval=0.5)
+        if leaf.ndim == 1
+        else leaf
+        for i, leaf in enumerate(leaves)
+    ]
+    return graphdef, jax.tree.unflatten(tree, changed)
 
 
 def tokens(dtype="float32", seed=1):
@@ -148,6 +157,22 @@ def test_the_full_pass_is_attention_as_it_is_written(name, segments):
     np.testing.assert_allclose(full_pass(*mixer, x, segments), slow, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("name", RECURRENCES)
+@WITH_AND_WITHOUT
+def test_the_full_pass_is_the_recurrence_as_it_is_written(name, segments):
+    mixer, x = build(name), tokens()
+    of_one = np.zeros((B, T), np.int32) if segments is None else np.asarray(segments)
+    slow = slow_recurrences.sequence(name, nnx.merge(*mixer), x, of_one)
+    np.testing.assert_allclose(full_pass(*mixer, x, segments), slow, atol=1e-5, rtol=0)
+
+
+def test_a_single_segment_is_like_none(name):
+    mixer, x = build(name), tokens()
+    plain = run_both(mixer, x, None)
+    for one, other in zip(plain, run_both(mixer, x, ONE_SEGMENT), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6, rtol=0)
+
+
 @WITH_AND_WITHOUT
 def test_a_cache_that_grows_equals_one_of_full_length(name, segments):
     mixer, x = build(name), tokens()
@@ -207,7 +232,7 @@ def test_positions_are_counted_within_the_episode():
     np.testing.assert_array_equal(kept.segments.position, seen - 1)
     np.testing.assert_array_equal(kept.segments.last, number[:, -1])
     np.testing.assert_array_equal(kept.segments.slot, number[:, -2:])
-    assert kept.key.shape[:2] == (B, 2)
+    assert (kept.key.shape[3], kept.value.shape[2]) == (2, 2)
 
 
 def test_a_window_of_the_whole_sequence_is_none():
@@ -219,8 +244,9 @@ def test_a_window_of_the_whole_sequence_is_none():
             np.testing.assert_array_equal(one, other)
 
 
-def test_segments_and_caches_must_agree():
-    mixer, x = nnx.merge(*build("attention")), tokens()
+@pytest.mark.parametrize("name", REMEMBERING)
+def test_segments_and_caches_must_agree(name):
+    mixer, x = nnx.merge(*build(name)), tokens()
     weights, plain = mixer.prepare(), mixer.init_cache(B, T)
     segmented = mixer.init_cache(B, T, segmented=True)
     for cache, segments in ((plain, EPISODES), (segmented, None)):
@@ -228,6 +254,11 @@ def test_segments_and_caches_must_agree():
             mixer.sequence(x, cache, segments)
         with pytest.raises(ValueError, match="segments go with a cache made with segmented=True"):
             mixer.step(x[:, 0], cache, None if segments is None else segments[:, 0], weights)
+
+
+def test_a_cache_without_segments_cannot_be_cut():
+    mixer = nnx.merge(*build("attention"))
+    plain = mixer.init_cache(B, T)
     with pytest.raises(ValueError, match="only a cache made with segmented=True can be cut"):
         mixer.keep(plain, 3)
 
@@ -265,8 +296,9 @@ def test_a_token_is_seen_as_long_as_the_window_says():
         assert np.flatnonzero(differs).tolist() == list(range(at, at + WINDOW))
 
 
-def test_attention_sees_back_to_the_start_of_its_episode():
-    mixer, x, segments = build("attention"), tokens(), EPISODES
+@pytest.mark.parametrize("name", REMEMBERING)
+def test_a_token_sees_back_to_the_start_of_its_episode(name):
+    mixer, x, segments = build(name), tokens(), EPISODES
     number = np.asarray(segments[0])
     first, last = np.flatnonzero(number == number[13])[[0, -1]]
     assert last > first
@@ -352,6 +384,7 @@ def test_rotated_products_depend_on_the_distance_only():
     assert abs(product(3, 1) - product(4, 1)) > 0.01
 
 
+@pytest.mark.parametrize("mixer", MIXERS)
 @pytest.mark.parametrize(
     "config",
     [
@@ -359,12 +392,14 @@ def test_rotated_products_depend_on_the_distance_only():
         ModelConfig(),
         ModelConfig(width=128, num_heads=4, num_kv_heads=1, head_dim=32),
         ModelConfig(width=64, num_heads=4, num_kv_heads=4, head_dim=16),
+        PRESETS["reference"][1].model,
     ],
+    ids=["tiny", "default", "128 wide", "as many keys", "reference"],
 )
-def test_the_control_has_as_many_parameters(config):
-    attention, none = (
+def test_every_mixer_has_as_many_parameters(config, mixer):
+    attention, other = (
         nnx.eval_shape(lambda name=name: make_mixer(replace(config, mixer=name), nnx.Rngs(0)))
-        for name in ("attention", "none")
+        for name in ("attention", mixer)
     )
     count = num_parameters(nnx.state(attention))
-    assert abs(num_parameters(nnx.state(none)) - count) < 0.03 * count
+    assert abs(num_parameters(nnx.state(other)) - count) < 0.03 * count

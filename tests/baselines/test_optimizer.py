@@ -106,7 +106,19 @@ def named(tree):
 
 @pytest.mark.parametrize(
     ("mixer", "matrices"),
-    [("attention", ["query", "key", "value", "out"]), ("none", ["gate", "value", "out"])],
+    [
+        ("attention", ["query", "key", "value", "out"]),
+        (
+            "gru",
+            [
+                *(f"{gate}_{of}" for gate in ("keep", "reset", "new") for of in ("input", "state")),
+                "out",
+            ],
+        ),
+        ("linear", ["gate", "value", "decay", "input", "out"]),
+        ("gla", ["query", "key", "value", "gate", "decay", "out"]),
+        ("none", ["gate", "value", "out"]),
+    ],
 )
 def test_muon_has_every_matrix_of_the_blocks_and_nothing_else(mixer, matrices):
     config = tiny.config(model={"mixer": mixer, "qk_norm": True, "value_head": "hl_gauss"})
@@ -166,3 +178,30 @@ def first_update(config, grads):
     optimizer, params = make_optimizer(config, 10), jax.tree.map(jnp.ones_like, grads)
     with jax.numpy_dtype_promotion("standard"):
         return optimizer.update(grads, optimizer.init(params), params)[0]
+
+
+def test_matrices_of_a_shape_are_orthogonalised_together_as_one_by_one():
+    rng = np.random.default_rng(1)
+    shapes = {"a": (3, 4), "b": (4, 3), "c": (3, 4), "d": (3, 4), "e": (4, 4)}
+    tree = {
+        name: jnp.asarray(rng.normal(size=shape), jnp.float32) for name, shape in shapes.items()
+    }
+    params = jax.tree.map(lambda leaf: 0.1 * leaf[::-1], tree)
+    config = OptimizerConfig(optimizer="muon", warmup=0.0, weight_decay=0.1, max_grad_norm=1e9)
+    optimizer = make_optimizer(config, 10)
+
+    def two_steps(params):
+        with jax.numpy_dtype_promotion("standard"):
+            params = {"blocks": params}
+            state, out = optimizer.init(params), []
+            for sign in (1.0, -0.5):
+                grads = {"blocks": {name: sign * tree[name] for name in params["blocks"]}}
+                update, state = optimizer.update(grads, state, params)
+                out.append(update["blocks"])
+        return out
+
+    together = two_steps(params)
+    for name in shapes:
+        alone = two_steps({name: params[name]})
+        for step, single in zip(together, alone, strict=True):
+            np.testing.assert_allclose(step[name], single[name], atol=1e-7)

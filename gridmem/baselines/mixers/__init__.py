@@ -7,6 +7,9 @@ from jaxtyping import Array, Float, Float32, Int
 
 from gridmem.baselines.config import ModelConfig
 from gridmem.baselines.mixers.attention import Attention
+from gridmem.baselines.mixers.gla import GatedLinearAttention
+from gridmem.baselines.mixers.gru import GRU
+from gridmem.baselines.mixers.linear import LinearRecurrence
 from gridmem.baselines.mixers.none import NoMixer
 
 Cache = Any
@@ -76,7 +79,13 @@ class ExplainingMixer(Mixer, Protocol):
         ...
 
 
-MIXERS = {"attention": Attention, "none": NoMixer}
+MIXERS = {
+    "attention": Attention,
+    "gru": GRU,
+    "linear": LinearRecurrence,
+    "gla": GatedLinearAttention,
+    "none": NoMixer,
+}
 
 
 def make_mixer(config: ModelConfig, rngs: nnx.Rngs) -> Mixer:

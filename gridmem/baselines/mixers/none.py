@@ -6,6 +6,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from gridmem.baselines.config import ModelConfig
+from gridmem.baselines.dense import dense
 
 
 class NoMixer(nnx.Module):
@@ -56,5 +57,5 @@ class NoMixer(nnx.Module):
 
 def _apply(x: Float[Array, "*batch D"], weights: tuple[Array, Array]) -> Float[Array, "*batch D"]:
     fused, out = weights
-    gate, value = jnp.split(x @ fused, 2, axis=-1)
-    return (jax.nn.gelu(gate) * value) @ out
+    gate, value = jnp.split(dense(x, fused), 2, axis=-1)
+    return dense(jax.nn.gelu(gate) * value, out)
