@@ -131,7 +131,8 @@ MAY_IMPORT = {
     "baselines/actor": f"{TRAINER} envs/formats envs/simulator baselines/model "
     "baselines/model_policy baselines/ongoing",
     "baselines/agent": f"{TRAINER} envs/assets envs/registry baselines/actor baselines/learner "
-    "baselines/model baselines/model_policy baselines/run_folder baselines/weights",
+    "baselines/mixers/__init__ baselines/model baselines/model_policy baselines/run_folder "
+    "baselines/weights",
     # The run around the learner: these know no model either.
     "baselines/run_folder": "",
     "baselines/interruption": "",
@@ -153,7 +154,7 @@ MAY_IMPORT = {
     "baselines/footprint": "jax baselines/costs baselines/devices baselines/outline "
     "baselines/population",
     "baselines/device_memory": "jax",
-    "baselines/remedy": "baselines/config",
+    "baselines/remedy": "baselines/config baselines/devices",
     "baselines/plan": "jax baselines/config baselines/costs baselines/device_memory "
     "baselines/devices "
     "baselines/footprint baselines/model baselines/outline baselines/remedy baselines/step_costs "

@@ -10,6 +10,7 @@ from flax import nnx
 from gridmem.baselines.actor import Actor
 from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.learner import build_model
+from gridmem.baselines.mixers import ExplainingMixer
 from gridmem.baselines.model import ActorCritic
 from gridmem.baselines.model_policy import model_policy
 from gridmem.baselines.run_folder import seed_folders
@@ -53,6 +54,11 @@ class Agent:
     def model(self) -> ActorCritic:
         """The network."""
         return nnx.merge(self.graphdef, self.params)
+
+    @property
+    def explains(self) -> bool:
+        """Whether it can tell which past steps it draws on; see `ExplainingMixer`."""
+        return any(isinstance(block.mixer, ExplainingMixer) for block in self.model.blocks)
 
     def policy(self, greedy: bool = False, explain: bool = False) -> Policy:
         """Plays B streams of one episode each; see `model_policy`."""

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from math import gcd
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, PartitionSpec, get_abstract_mesh
@@ -127,24 +126,24 @@ def any_process(*flags: bool) -> list[bool]:
     return np.any(of_all.reshape(-1, len(flags)), axis=0).tolist()
 
 
+def agreed[Made](make: Callable[[], Made]) -> Made:
+    """What each process makes, asking nothing of the others; all must make it.
+
+    Raises:
+        ValueError: in all of them if it is raised in one, so that none waits for another in vain.
+    """
+    try:
+        made = make()
+    except ValueError:
+        any_process(True)
+        raise
+    if any_process(False)[0]:
+        raise ValueError("another process cannot go on; it says why")
+    return made
+
+
 def fetched[Tree](tree: Tree) -> Tree:
-    """The arrays whole, out of the devices if there are several; all processes must ask."""
-    return tree if jax.device_count() == 1 else jax.tree.map(_fetched, tree)
-
-
-def _fetched(x: jax.Array) -> jax.Array | np.ndarray:
-    data, impl = _plain(x)
-    if jax.process_count() == 1 or not data.size:
-        return _wrapped(np.asarray(data) if data.size else np.zeros(data.shape, data.dtype), impl)
-    return _wrapped(np.asarray(multihost_utils.process_allgather(data, tiled=True)), impl)
-
-
-def _plain(x: jax.Array) -> tuple[jax.Array, str | None]:
-    """An array of numbers, and of which kind of key they are the data."""
-    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
-        return jax.random.key_data(x), str(jax.random.key_impl(x))
-    return x, None
-
-
-def _wrapped(x: jax.Array | np.ndarray, impl: str | None) -> jax.Array | np.ndarray:
-    return x if impl is None else jax.random.wrap_key_data(jnp.asarray(x), impl=impl)
+    """Arrays of numbers whole, out of the devices if there are several; all processes must ask."""
+    if jax.process_count() > 1:
+        return multihost_utils.process_allgather(tree, tiled=True)
+    return tree if jax.device_count() == 1 else jax.tree.map(np.asarray, tree)

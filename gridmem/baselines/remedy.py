@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from math import gcd
 
 from gridmem.baselines.config import TrainConfig
+from gridmem.baselines.devices import usable_devices
 
 _MODEL = ("width", "ff_width", "num_layers")
 _PLAY = ("num_envs", "rollout_steps", "max_steps", "num_layers")
@@ -43,8 +44,11 @@ def remedy(config: TrainConfig, largest: str, fits: Callable[[TrainConfig], bool
 
 
 def _tries(config: TrainConfig, name: str) -> list[TrainConfig]:
-    """The config with a setting halved, and halved again; more minibatches are smaller ones."""
-    env = config.make_env()
+    """The config with a setting halved, and halved again; more minibatches are smaller ones.
+
+    All use as many devices: with fewer of them each would have a larger share of the rest.
+    """
+    env, devices = config.make_env(), usable_devices(config)
     value = getattr(getattr(config, _part(config, name)), name) or env.max_steps
     tries = []
     if name == "num_minibatches":
@@ -57,9 +61,11 @@ def _tries(config: TrainConfig, name: str) -> list[TrainConfig]:
         if name == "num_envs":
             changes["num_minibatches"] = gcd(config.ppo.num_minibatches, each * env.num_agents)
         try:
-            tries.append(_changed(config, _part(config, name), changes))
+            changed = _changed(config, _part(config, name), changes)
+            if usable_devices(changed) == devices:
+                tries.append(changed)
         except ValueError:
-            continue  # another setting does not go with it
+            continue  # another setting, or the devices of all processes, do not go with it
     return tries
 
 

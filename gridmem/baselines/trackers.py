@@ -52,18 +52,19 @@ class TensorBoard:
 
 
 class WeightsAndBiases:
-    """A run of a project; its id is the run folder's name, so that a resumed run goes on there."""
+    """A run of a project; its name is its id, too, so that a resumed run goes on there."""
 
-    def __init__(self, project: str, folder: Path, config: TrainConfig) -> None:
+    def __init__(self, project: str, folder: Path, name: str, config: TrainConfig) -> None:
         import wandb  # pyright: ignore[reportMissingImports]
 
         self._run: Any = wandb.init(
             project=project,
             dir=str(folder),
-            id=folder.name,
-            name=folder.name,
+            id=name,
+            name=name,
             config=to_dict(config),
             resume="allow",
+            reinit="create_new",  # beside those of the other seeds
         )
 
     def log(self, steps: int, row: Mapping[str, float]) -> None:
@@ -81,13 +82,18 @@ def check_trackers(config: TrainConfig) -> None:
         raise ValueError("--wandb needs the package wandb; install it, or leave the flag out")
 
 
-def make_trackers(config: TrainConfig, folder: Path) -> list[Tracker]:
+def make_trackers(config: TrainConfig, folder: Path, name: str) -> list[Tracker]:
     """Those that the config asks for.
+
+    Args:
+        config: of the run.
+        folder: for their files.
+        name: what the run is called, unlike all others.
 
     Raises:
         OSError: if the disk refuses.
     """
     trackers: list[Tracker] = [TensorBoard(folder / "tensorboard")]
     if config.wandb is not None:
-        trackers.append(WeightsAndBiases(config.wandb, folder, config))
+        trackers.append(WeightsAndBiases(config.wandb, folder, name, config))
     return trackers

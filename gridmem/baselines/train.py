@@ -68,14 +68,33 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
     from gridmem.baselines.training import Run
 
     check_trackers(config)
-    resume = f"{_python()} -m {MODULE} --resume"
+    together = _together(command)
+    resume = shlex.join(["-m", MODULE, *together, "--resume"])
+    resume = f"{_python()} {resume}"
     if command.resume is not None:
         return Run.resumed(command.name, config, resume).run
-    return Run.begun(command.name, config, resume, comparison(argv, config.model.mixer)).run
+    advice = comparison(argv, config.model.mixer, config.run_dir if together else None)
+    return Run.begun(command.name, config, resume, advice).run
 
 
-def comparison(argv: Sequence[str], mixer: str) -> str:
-    """The command for the same run with memory instead of without, or the other way round."""
+def _together(command: "Command") -> list[str]:
+    """The flags that make this process one of several."""
+    words = ["--distributed"] if command.distributed else []
+    if command.coordinator is not None:
+        words += ["--coordinator", command.coordinator]
+        words += ["--num-processes", str(command.num_processes)]
+        words += ["--process-id", str(command.process_id)]
+    return words
+
+
+def comparison(argv: Sequence[str], mixer: str, run_dir: str | None = None) -> str:
+    """The command for the same run with memory instead of without, or the other way round.
+
+    Args:
+        argv: what the run was begun with.
+        mixer: of the run.
+        run_dir: where it is kept, if the other one must be told of a folder, too.
+    """
     words = list(argv)
     for flag in ("--mixer", "--run-dir"):
         for number, word in enumerate(words):
@@ -83,7 +102,10 @@ def comparison(argv: Sequence[str], mixer: str) -> str:
                 del words[number : number + 1 + ("=" not in word)]
                 break
     other = "none" if mixer != "none" else "attention"
-    return f"{_python()} {shlex.join(['-m', MODULE, *words, '--mixer', other])}"
+    words += ["--mixer", other]
+    if run_dir is not None:
+        words += ["--run-dir", f"{run_dir}-{other}"]
+    return f"{_python()} {shlex.join(['-m', MODULE, *words])}"
 
 
 def _python() -> str:

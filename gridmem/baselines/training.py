@@ -12,11 +12,18 @@ from gridmem.baselines import checkpoint
 from gridmem.baselines.agent import WEIGHTS
 from gridmem.baselines.conclusion import Seed, conclude
 from gridmem.baselines.config import TrainConfig, to_dict
-from gridmem.baselines.devices import any_process, fetched, is_first, mesh, usable_devices
+from gridmem.baselines.devices import (
+    agreed,
+    any_process,
+    fetched,
+    is_first,
+    mesh,
+    usable_devices,
+)
 from gridmem.baselines.interruption import Interruption
 from gridmem.baselines.model import num_parameters
 from gridmem.baselines.population import advance, begin, member, members
-from gridmem.baselines.run_folder import RunFolder, UnwrittenFolder
+from gridmem.baselines.run_folder import RunFolder, UnwrittenFolder, seed_folders
 from gridmem.baselines.seed_log import SeedLog
 from gridmem.baselines.trackers import Tracker, make_trackers
 from gridmem.baselines.training_log import TrainingLog
@@ -59,9 +66,16 @@ class Run:
             comparison: the command to advise at the end, for a run to compare this one with.
 
         Raises:
-            ValueError: if the folder exists or cannot be made.
+            ValueError: if the folder exists or cannot be made, or several processes are not told
+                of one.
         """
-        run = cls(name, config, _folder().create(config.run_dir, name), resume)
+        if config.run_dir is None and jax.process_count() > 1:
+            raise ValueError(
+                "several processes need a folder that all of them know; name it with --run-dir"
+            )
+        usable_devices(config)  # refuses some runs, for which there should be no folder
+        folder = agreed(lambda: _folder().create(config.run_dir, name))
+        run = cls(name, config, folder, resume)
         run._advice = f"next, compare: {comparison}"
         return run
 
@@ -78,10 +92,7 @@ class Run:
             ValueError: if there is nothing to go on from, or nothing left to do.
         """
         path = Path(config.run_dir or "")
-        if not checkpoint.exists(path / CHECKPOINT):
-            raise ValueError(f"the run in {path} has saved no checkpoint yet; begin it anew")
-        folder = _folder().open(path)
-        folder.lock()
+        folder = agreed(lambda: _opened(path))
         try:
             run = cls(name, config, folder, resume)
             run._take_up(path)
@@ -197,8 +208,12 @@ class Run:
         if not is_first():
             return trackers
 
+        name, path = self.folder.path.name, seed.folder.path
+        if seed.folder is not self.folder:
+            name += f"-{path.name}"
+
         def make() -> None:
-            trackers.extend(make_trackers(seed.config, seed.folder.path))
+            trackers.extend(make_trackers(seed.config, path, name))
 
         seed.folder.attempt("the trackers' files", make)
         return trackers
@@ -249,6 +264,18 @@ class Run:
         print(f"evaluating on {self.config.eval_levels} held-out levels", flush=True)
         lines = conclude(self._env, self._graphdef, self._params(), self._seeds, self.folder)
         print("\n".join(lines))
+
+
+def _opened(path: Path) -> RunFolder:
+    """The folder of a run that can be resumed, locked."""
+    if not checkpoint.exists(path / CHECKPOINT):
+        run = path.resolve().parent
+        if path.resolve() in seed_folders(run) and checkpoint.exists(run / CHECKPOINT):
+            raise ValueError(f"{path} has one seed of a run; resume all of them: --resume {run}")
+        raise ValueError(f"the run in {path} has saved no checkpoint yet; begin it anew")
+    folder = _folder().open(path)
+    folder.lock()
+    return folder
 
 
 def _folder() -> type[RunFolder]:

@@ -58,6 +58,11 @@ def set_up(options: Namespace, trained: Any, *, has_keys: bool) -> Setup:
         raise ValueError(
             "--heat memory shows what a trained agent attends to; name one with --agent RUN"
         )
+    if options.heat == "memory" and not trained.explains:
+        raise ValueError(
+            f"--heat memory shows past steps that attention draws on; this agent's mixer, "
+            f"{trained.config.model.mixer}, does not tell; leave the option out"
+        )
     policy = trained.policy(options.greedy, explain=True) if trained else None
     cast = _cast(options, env, policy, YOU if replay else _default_lead(policy, has_keys))
     session = _replayed(env, replay) if replay else None

@@ -14,6 +14,7 @@ import tiny
 from gridmem.baselines import devices
 from gridmem.baselines.config import to_dict
 from gridmem.baselines.train import main
+from gridmem.baselines.training import Run
 
 # Rollouts that go on: their caches and environments are divided, too.
 CONFIG = tiny.config(
@@ -126,6 +127,35 @@ def test_several_processes_must_all_have_work(monkeypatch):
     monkeypatch.setattr(devices.jax, "process_count", lambda: 2)
     with pytest.raises(ValueError, match="num_envs is 8 and a minibatch has 4 streams; both must"):
         devices.usable_devices(tiny.CONFIG)
+
+
+def test_what_one_process_cannot_none_does(monkeypatch):
+    told = []
+
+    def any_process(flag):
+        told.append(flag)
+        return [others or flag]
+
+    def refused():
+        raise ValueError("no")
+
+    monkeypatch.setattr(devices, "any_process", any_process)
+    others = False
+    assert devices.agreed(lambda: 3) == 3
+    with pytest.raises(ValueError, match="no"):
+        devices.agreed(refused)
+    others = True
+    with pytest.raises(ValueError, match="another process cannot go on; it says why"):
+        devices.agreed(lambda: 3)
+    assert told == [False, True, False]
+
+
+def test_processes_must_know_where_the_run_is(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(devices.jax, "process_count", lambda: 2)
+    with pytest.raises(ValueError, match="several processes need a folder that all of them know"):
+        Run.begun("tiny", CONFIG, "", "")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,12 @@ def test_a_run_of_seeds_stands_for_them_in_tables_and_is_no_agent(run):
         load(run)
 
 
+def test_seeds_are_resumed_together(run):
+    sentence = r"has one seed of a run; resume all of them: --resume .*run$"
+    with pytest.raises(ValueError, match=sentence):
+        Run.resumed("seed-3", replace(CONFIG, run_dir=str(run / "seed-3")), "resume")
+
+
 def test_the_plan_counts_the_seeds():
     one, two = plan(replace(CONFIG, num_seeds=1)), plan(CONFIG)
     assert two.memory.parameters == 2 * one.memory.parameters
@@ -164,14 +170,20 @@ def test_numbers_of_seeds_that_cannot_be(changes, sentence):
 
 
 def test_a_seed_whose_numbers_end_is_named(monkeypatch, tmp_path, capfd):
-    original = training.advance
+    original, tracked = training.advance, []
 
     def broken(*args):
         learner, metrics = original(*args)
         worse = metrics.grad_norm.at[1].set(jax.numpy.nan)
         return learner, metrics._replace(grad_norm=worse)
 
+    def no_trackers(config, folder, name):
+        tracked.append(name)
+        return []
+
     monkeypatch.setattr(training, "advance", broken)
+    monkeypatch.setattr(training, "make_trackers", no_trackers)
     config = replace(CONFIG, run_dir=str(tmp_path / "run"))
     assert Run.begun("tiny", config, "resume", "compare").run() == 1
     assert "stopped: grad_norm of seed 4 is no longer a finite number" in capfd.readouterr().out
+    assert tracked == ["run-seed-3", "run-seed-4"]

@@ -1,6 +1,7 @@
 import pytest
 import tiny
 
+from gridmem.baselines import devices
 from gridmem.baselines.footprint import Footprint
 from gridmem.baselines.remedy import HELPING, remedy
 
@@ -54,6 +55,13 @@ def test_the_first_setting_that_helps_is_moved_no_further_than_it_must(
     if isinstance(advice, tuple):
         advice = f"raise --num-minibatches to {advice[0]}"
     assert remedy(config, largest, fits) == advice
+
+
+@pytest.mark.parametrize(("least", "advice"), [(2, "raise --num-minibatches to 2"), (4, None)])
+def test_no_device_is_left_idle(least, advice, monkeypatch):
+    monkeypatch.setattr(devices.jax, "device_count", lambda: 8)
+    config = tiny.config(ppo={"num_envs": 16, "num_minibatches": 1})
+    assert remedy(config, "activations", at_least("ppo", "num_minibatches", least)) == advice
 
 
 def test_there_is_help_for_every_part_of_the_memory():

@@ -45,8 +45,7 @@ def test_weights_and_biases_gets_the_run(tmp_path, monkeypatch):
         return run
 
     monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=init))
-    folder = tmp_path / "quickstart-1"
-    tracker = WeightsAndBiases("caves", folder, tiny.CONFIG)
+    tracker = WeightsAndBiases("caves", tmp_path / "run", "quickstart-1", tiny.CONFIG)
     tracker.log(128, {"entropy": 1.25})
     tracker.close()
     settings, *rest = told

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tiny
 
-from gridmem.baselines import training
+from gridmem.baselines import train, training
 from gridmem.baselines.checkpoint import load
 from gridmem.baselines.command import parse
 from gridmem.baselines.config import TrainConfig, from_dict
@@ -363,3 +363,14 @@ def test_the_comparison_is_the_same_run_but_for_its_memory(argv, words, monkeypa
     assert advice == f"python -m gridmem.baselines.train {words}"
     monkeypatch.setenv("UV", "uv")
     assert comparison(argv, mixer) == f"uv run {advice}"
+
+
+def test_processes_that_train_together_are_told_a_folder_and_how_to_meet(monkeypatch):
+    monkeypatch.delenv("UV", raising=False)
+    together = "--coordinator here:1 --num-processes 2 --process-id 0"
+    argv = ["small", *together.split(), "--run-dir", "runs/a"]
+    assert train._together(parse(argv, "train")) == together.split()
+    assert train._together(parse(["--distributed"], "train")) == ["--distributed"]
+    assert comparison(argv, "attention", "runs/a") == (
+        f"python -m gridmem.baselines.train small {together} --mixer none --run-dir runs/a-none"
+    )

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from importlib import util
 from itertools import pairwise
+from pathlib import Path
 
 import games
 import jax
@@ -205,6 +206,20 @@ def test_a_replay_of_other_rules_is_refused(folder, capfd):
     assert err == (
         "error: the replay was saved with [7] visits and is played here with [1]: "
         "this version of gridmem has other rules\n"
+    )
+
+
+def test_a_mixer_that_cannot_tell_what_it_draws_on_is_named(folder, capfd, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parent.parent / "baselines")
+    import saved_runs
+    import tiny
+
+    saved_runs.save(folder / "gru", tiny.config(model={"mixer": "gru", "num_layers": 1}))
+    code, _, err = run(capfd, "--agent gru --heat memory --gif a.gif")
+    assert code == 2
+    assert err == (
+        "error: --heat memory shows past steps that attention draws on; this agent's mixer, gru, "
+        "does not tell; leave the option out\n"
     )
 
 
