@@ -35,7 +35,7 @@ class Mixer(Protocol):
         ...
 
     def keep(self, cache: Cache, length: int) -> Cache:
-        """The memory of the last `length` tokens alone, with room for no more."""
+        """The memory with room for `length` tokens, the last; a state of one size keeps all."""
         ...
 
     def prepare(self) -> Weights:
