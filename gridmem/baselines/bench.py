@@ -59,6 +59,8 @@ def parse(argv: Sequence[str]) -> "Namespace":
 
 
 def _bench(argv: Sequence[str]) -> int:
+    from dataclasses import replace
+
     from gridmem.command_line import require
 
     options = parse(argv)
@@ -84,7 +86,7 @@ def _bench(argv: Sequence[str]) -> int:
         if ENVIRONMENT in options.parts:
             tell(measure_environment(config, options.repeats))
         for model in models if of_agent else ():
-            if sentence := problem(plan(model)):
+            if sentence := problem(replace(plan(model), num_devices=1)):
                 raise ValueError(sentence)
             for measurement in measure(model, of_agent, options.repeats):
                 tell(measurement)

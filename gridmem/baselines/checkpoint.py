@@ -38,7 +38,8 @@ def save(path: Path, learner: Learner) -> None:
         with _plain_errors():
             ocp.save(str(fresh), jax.tree.map(_nonempty, learner._asdict()))
     except BaseException:
-        _remove(fresh)
+        if is_first():
+            _remove(fresh)
         raise
     _first_alone(lambda: _replace(path, fresh, old))
 

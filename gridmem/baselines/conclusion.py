@@ -11,7 +11,7 @@ from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.curve import draw_curve
 from gridmem.baselines.evaluation import evaluate_model, evaluate_random
 from gridmem.baselines.run_folder import RunFolder
-from gridmem.baselines.run_record import RunRecord
+from gridmem.baselines.run_record import RunRecord, with_scores
 from gridmem.baselines.text_table import aligned
 from gridmem.envs.env import Env
 from gridmem.envs.spec import config_to_dict
@@ -70,7 +70,10 @@ def conclude(
     numbers = [seed.config.seed for seed in seeds]
     about = {"env": config_to_dict(env.config), "num_levels": num_levels, "seeds": numbers}
     folder.write_json("eval.json", {**about, "mean": mean, "standard_error": error})
-    records = [RunRecord(f"seed-{seed.config.seed}", seed.config, seed.rows) for seed in seeds]
+    records = [
+        RunRecord(f"seed-{seed.config.seed}", seed.config, with_scores(seed.config, seed.rows))
+        for seed in seeds
+    ]
     folder.write_bytes("curve.png", draw_comparison(records))
     return [*table(mean, error), f"means over {len(seeds)} seeds and their standard errors"]
 

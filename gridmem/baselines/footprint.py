@@ -6,7 +6,6 @@ from typing import NamedTuple
 import jax
 
 from gridmem.baselines.costs import Costs, costs, fuses, num_bytes
-from gridmem.baselines.devices import usable_devices
 from gridmem.baselines.outline import Outline
 from gridmem.baselines.population import at_once
 
@@ -49,8 +48,14 @@ class Footprint(NamedTuple):
         return self.parameters + self.optimizer + self.ongoing
 
 
-def footprint(run: Outline, gradient: Costs) -> Footprint:
-    """The memory of a run whose gradient steps cost that much."""
+def footprint(run: Outline, gradient: Costs, num_devices: int = 1) -> Footprint:
+    """The memory of a run.
+
+    Args:
+        run: its shapes.
+        gradient: what the gradient of a minibatch costs.
+        num_devices: among which the streams are divided.
+    """
     learner, minibatch, env = run.learner, run.minibatch, run.env
     keys = jax.eval_shape(partial(jax.random.split, num=run.config.ppo.num_envs), learner.key)
     state, _ = jax.eval_shape(jax.vmap(env.reset), keys)
@@ -58,15 +63,15 @@ def footprint(run: Outline, gradient: Costs) -> Footprint:
     # XLA copies one of the arrays at a time: to make it longer, or to lay it out for a product.
     largest = max((num_bytes(leaf) for leaf in jax.tree.leaves(caches)), default=0)
     parameters = num_bytes(learner.params)
-    seeds, working, devices = run.config.num_seeds, at_once(run.config), usable_devices(run.config)
+    seeds, working = run.config.num_seeds, at_once(run.config)
 
     def share(size: int) -> int:
-        return working * size // devices
+        return working * size // num_devices
 
     return Footprint(
         parameters=seeds * parameters,
         optimizer=seeds * num_bytes(learner.opt_state),
-        ongoing=seeds * num_bytes(learner.ongoing) // devices,
+        ongoing=seeds * num_bytes(learner.ongoing) // num_devices,
         levels=share(costs(jax.vmap(env.reset), keys, fused=fuses()).peak),
         environments=share(num_bytes(state)),
         caches=share(num_bytes(caches) + largest),

@@ -44,10 +44,12 @@ class Plan:
     Attributes:
         config: of the run.
         device_bytes: what this process may use on its device; None if unknown.
+        num_devices: among which its streams are divided, with memory of their own.
     """
 
     config: TrainConfig
     device_bytes: int | None
+    num_devices: int = 1
 
     @cached_property
     def num_parameters(self) -> int:
@@ -67,7 +69,7 @@ class Plan:
     @cached_property
     def memory(self) -> Footprint:
         """Bytes, by what they are for."""
-        return footprint(self._run, self._gradient)
+        return footprint(self._run, self._gradient, self.num_devices)
 
     @property
     def usable_bytes(self) -> int:
@@ -89,8 +91,9 @@ class Plan:
 
 
 def plan(config: TrainConfig) -> Plan:
-    """The plan of a run on this process's device."""
-    return Plan(config, device_memory())
+    """The plan of a run on all devices; those of a CPU share its memory."""
+    num_devices = 1 if jax.default_backend() == "cpu" else usable_devices(config)
+    return Plan(config, device_memory(), num_devices)
 
 
 def table(plan: Plan) -> str:
@@ -103,7 +106,7 @@ def table(plan: Plan) -> str:
         ("FLOP", _count(plan.rollout.flops), _count(plan.training.flops)),
         ("bytes that products move", _bytes(plan.rollout.bytes), _bytes(plan.training.bytes)),
     ]
-    devices = usable_devices(plan.config)
+    devices = plan.num_devices
     memory = [("memory" if devices == 1 else f"memory on each of {devices} devices", "")]
     for name, size in plan.memory._asdict().items():
         if size:

@@ -10,7 +10,7 @@ from flax import nnx
 from jax import lax
 
 from gridmem.baselines.config import TrainConfig
-from gridmem.baselines.devices import made_in_place
+from gridmem.baselines.devices import everywhere, made_in_place
 from gridmem.baselines.learner import Learner, UpdateMetrics, build_model, init, update
 from gridmem.envs.env import Env
 
@@ -64,4 +64,7 @@ def _update_each(
     config: TrainConfig, env: Env, graphdef: Any, learners: Learner
 ) -> tuple[Learner, UpdateMetrics]:
     step = partial(update, config, env, graphdef)
-    return lax.map(step, learners) if _in_turn() else jax.vmap(step)(learners)
+    learners, metrics = lax.map(step, learners) if _in_turn() else jax.vmap(step)(learners)
+    # What the processes look at must be whole in each of them.
+    num_updates, metrics = everywhere((learners.num_updates, metrics))
+    return learners._replace(num_updates=num_updates), metrics

@@ -54,10 +54,10 @@ def read_record(name: str, path: Path) -> RunRecord:
         raise ValueError(f"{path} is no run folder: {missing} ({error.strerror})") from None
     if not rows:
         raise ValueError(f"the run in {path} has recorded no update yet: its {METRICS} is empty")
-    return RunRecord(name, config, _with_scores(config, rows))
+    return RunRecord(name, config, with_scores(config, rows))
 
 
-def _with_scores(config: TrainConfig, rows: list[dict[str, float]]) -> list[dict[str, float]]:
+def with_scores(config: TrainConfig, rows: list[dict[str, float]]) -> list[dict[str, float]]:
     """The rows with returns scored by the means of the stored levels, where rules are the id's."""
     id = config.env.env_id
     if changed_rules(id, config.make_env()):

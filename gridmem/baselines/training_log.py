@@ -97,6 +97,8 @@ class TrainingLog:
             "stopped: the device is out of memory; lower --num-envs or raise --num-minibatches "
             "(--plan shows what takes how much)"
         )
+        if len(self._seeds) > 1:
+            self.ending = self.ending.replace("lower", "lower --num-seeds or", 1)
         if self.checkpoint:
             self.ending += f"; to go on as it was: {resume}"
 
