@@ -29,7 +29,7 @@ from gridmem.baselines.trackers import Tracker, make_trackers
 from gridmem.baselines.training_log import TrainingLog
 from gridmem.baselines.weights import to_bytes
 
-CHECKPOINT = "checkpoint"
+CHECKPOINT, EVALUATION = "checkpoint", "eval.json"
 
 
 class Run:
@@ -111,7 +111,7 @@ class Run:
                 f"the checkpoint in {path} is damaged or of another version ({reason})"
             ) from None
         steps = self._num_updates * self.config.steps_per_update
-        if self._num_updates >= self.config.num_updates:
+        if self._num_updates >= self.config.num_updates and (path / EVALUATION).exists():
             raise ValueError(
                 f"the run in {path} is complete after {steps:,} steps; add some with --extend"
             )

@@ -238,6 +238,20 @@ def test_two_processes_do_not_share_a_run(tmp_path, capfd):
     assert done.stderr == f"error: another process is running in {folder}; wait for it\n"
 
 
+def test_a_run_that_died_in_its_evaluation_is_evaluated(config, straight, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        kill(patch, "conclude", 1)
+        with pytest.raises(Killed):
+            begin(config, folder).run()
+    assert len(rows_of(folder)) == NUM_UPDATES
+    assert not (folder / "eval.json").exists()
+    assert resume(config, folder).run() == 0
+    assert_same(config, folder, straight)
+    with pytest.raises(ValueError, match="is complete after"):
+        resume(config, folder)
+
+
 @pytest.mark.slow
 def test_a_process_that_is_killed_again_and_again_comes_to_the_same_end(config, straight, tmp_path):
     folder = tmp_path / "run"
