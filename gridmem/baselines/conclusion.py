@@ -1,6 +1,6 @@
 """What a training run comes to: results on held-out levels, and curves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,7 +78,7 @@ def conclude(
     return [*table(mean, error), f"means over {len(seeds)} seeds and their standard errors"]
 
 
-def over_seeds(of_seeds: Sequence[Results], statistic: Any) -> Results:
+def over_seeds(of_seeds: Sequence[Results], statistic: Callable[[Sequence[float]], Any]) -> Results:
     """A statistic of each number over the seeds; of return, the error over levels left out."""
     first = of_seeds[0]
     return {

@@ -131,6 +131,10 @@ class RunFolder:
         """Likewise, for any file."""
         return self.keep(name, lambda path: _write(path, data))
 
+    def remove(self, name: str) -> None:
+        """Deletes a file of the folder, if there is one."""
+        self.attempt(name, lambda: (self.path / name).unlink(missing_ok=True))
+
     def append_metrics(self, row: Mapping[str, float]) -> None:
         """Adds a line to `metrics.jsonl`, after those that could not be written before."""
         finite = {name: value if isfinite(value) else None for name, value in row.items()}
@@ -234,6 +238,9 @@ class UnwrittenFolder(RunFolder):
             return self._rows_until(steps)
         except OSError as error:
             raise ValueError(f"cannot read {self.path / METRICS} ({error.strerror})") from None
+
+    def remove(self, name: str) -> None:
+        """Nothing."""
 
     def append_metrics(self, row: Mapping[str, float]) -> None:
         """Nothing."""

@@ -122,10 +122,10 @@ class Run:
         """Trains, saves, evaluates and draws; returns the process's exit code."""
         started = time.monotonic()
         self.folder.lock()
-        for folder, config in [(self.folder, self.config)] + [
-            (seed.folder, seed.config) for seed in self._seeds
-        ]:
+        configs = {seed.folder: seed.config for seed in self._seeds} | {self.folder: self.config}
+        for folder, config in configs.items():
             folder.write_json("config.json", to_dict(config))
+            folder.remove(EVALUATION)  # of the agent before the run was extended
         self._announce()
         try:
             log = self._log()
@@ -140,7 +140,7 @@ class Run:
                 self._conclude()
         finally:
             self.folder.unlock()
-            for folder in dict.fromkeys([*(seed.folder for seed in self._seeds), self.folder]):
+            for folder in configs:
                 folder.flush()
                 for problem in folder.problems:
                     print(f"warning: {problem}", flush=True)
@@ -246,12 +246,12 @@ class Run:
             f"{config.num_updates} updates of {config.steps_per_update:,}"
             f"{f', {done:,} steps done already' if done else ''}\n"
             f"device       {self._num_devices} x {device.device_kind} ({device.platform})"
-            f"{self._unused()}\n"
+            f"{self._of_which()}\n"
             f"kept in      {self.folder.path}",
             flush=True,
         )
 
-    def _unused(self) -> str:
+    def _of_which(self) -> str:
         there, processes = jax.device_count(), jax.process_count()
         if processes > 1:
             return f" of {processes} processes"

@@ -93,12 +93,11 @@ class TrainingLog:
 
     def run_out_of_memory(self, resume: str) -> None:
         """Notes that the device has no room; `resume` is the command to go on with."""
+        lower = "--num-seeds or --num-envs" if len(self._seeds) > 1 else "--num-envs"
         self.ending = (
-            "stopped: the device is out of memory; lower --num-envs or raise --num-minibatches "
+            f"stopped: the device is out of memory; lower {lower} or raise --num-minibatches "
             "(--plan shows what takes how much)"
         )
-        if len(self._seeds) > 1:
-            self.ending = self.ending.replace("lower", "lower --num-seeds or", 1)
         if self.checkpoint:
             self.ending += f"; to go on as it was: {resume}"
 

@@ -252,6 +252,19 @@ def test_a_run_that_died_in_its_evaluation_is_evaluated(config, straight, tmp_pa
         resume(config, folder)
 
 
+def test_an_extended_run_loses_the_evaluation_of_the_agent_before(tmp_path, monkeypatch):
+    config, folder = CONFIGS["whole episodes"], tmp_path / "run"
+    assert begin(config, folder).run() == 0
+    longer = training.replace(config, total_steps=config.total_steps + STEPS)
+    with monkeypatch.context() as patch:
+        kill(patch, "conclude", 1)
+        with pytest.raises(Killed):
+            resume(longer, folder).run()
+    assert not (folder / "eval.json").exists()
+    assert resume(longer, folder).run() == 0
+    assert (folder / "eval.json").exists()
+
+
 @pytest.mark.slow
 def test_a_process_that_is_killed_again_and_again_comes_to_the_same_end(config, straight, tmp_path):
     folder = tmp_path / "run"
