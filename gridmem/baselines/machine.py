@@ -29,13 +29,13 @@ class Machine(NamedTuple):
 def this_machine() -> Machine:
     """Where this process computes: on JAX's first device."""
     device = jax.devices()[0]
-    kind = f"{os.cpu_count()} x {_cpu()}" if device.platform == "cpu" else device.device_kind
+    kind = f"{os.cpu_count()} x {cpu_model()}" if device.platform == "cpu" else device.device_kind
     versions = {name: version(name) for name in LIBRARIES}
     today = date.today().isoformat()
     return Machine(today, device.platform, kind, platform.python_version(), versions)
 
 
-def _cpu() -> str:
+def cpu_model() -> str:
     """The processor's name where Linux tells it, else its architecture."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []

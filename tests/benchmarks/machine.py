@@ -4,9 +4,10 @@ import os
 import platform
 from datetime import date
 from importlib.metadata import version
-from pathlib import Path
 
 import jax
+
+from gridmem.baselines.machine import cpu_model
 
 
 def machine(*packages: str) -> str:
@@ -16,11 +17,3 @@ def machine(*packages: str) -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in ("jax", "numpy", *packages))
     today = date.today().isoformat()
     return f"{today}, {device.platform}, {where}, Python {platform.python_version()}, {versions}"
-
-
-def cpu_model() -> str:
-    """The processor's name where Linux tells it, else its architecture."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
