@@ -39,8 +39,8 @@ def parse(argv: Sequence[str]) -> "Namespace":
     from gridmem.command_line import Parser, whole
 
     parser = Parser("python -m gridmem.baselines.bench", DESCRIPTION)
-    parser.add_argument("--mixers", metavar="A,B", help="all of them")
-    parser.add_argument("--layers", default="1,2,6", metavar="N,M", help="1,2,6")
+    parser.add_argument("--mixers", metavar="A,B", help="the preset's own; all for every one")
+    parser.add_argument("--layers", metavar="N,M", help="the preset's own number")
     parser.add_argument(
         "--parts", default=",".join(PARTS), metavar="A,B", help=f"all: {', '.join(PARTS)}"
     )
@@ -49,12 +49,14 @@ def parse(argv: Sequence[str]) -> "Namespace":
     )
     parser.add_argument("--num-envs", type=whole(1), metavar="N", help="instead of the preset's")
     parser.add_argument("--num-minibatches", type=whole(1), metavar="N", help="likewise")
+    parser.add_argument("--attention", metavar="NAME", help="likewise; auto, cudnn or xla")
     parser.add_argument("--dtype", metavar="NAME", help="likewise; float32 or bfloat16")
     parser.add_argument("--repeats", type=whole(1), default=3, metavar="N", help="of each part; 3")
     parser.add_argument("--out", metavar="FILE.json", help="for everything that is measured")
     options = parser.read(argv, "all is given by options")
     options.parts = _chosen("--parts", options.parts, PARTS)
-    options.layers = list(dict.fromkeys(map(_layers, options.layers.split(","))))
+    if options.layers is not None:
+        options.layers = list(dict.fromkeys(map(_layers, options.layers.split(","))))
     return options
 
 
@@ -65,6 +67,7 @@ def _bench(argv: Sequence[str]) -> int:
 
     options = parse(argv)
     require("a benchmark", "flax", "optax")
+    from gridmem.baselines.attention_choice import choose_attention, try_attention
     from gridmem.baselines.bench_table import head, line
     from gridmem.baselines.benchmark import measure, measure_environment
     from gridmem.baselines.config import to_dict
@@ -73,6 +76,8 @@ def _bench(argv: Sequence[str]) -> int:
 
     of_agent = [part for part in options.parts if part != ENVIRONMENT]
     config, models = _configs(options)
+    choices = [try_attention(model, choose_attention(model)) for model in models]
+    models = [choice.apply(model) for choice, model in zip(choices, models, strict=True)]
     machine, results = this_machine(), []
 
     def tell(measurement: Any) -> None:
@@ -93,7 +98,13 @@ def _bench(argv: Sequence[str]) -> int:
 
     if options.out is not None:
         _write(options.out, "")
-    print(f"{machine}\n{_summary(config)}\n\n{head()}", flush=True)
+    kernels = {
+        str(choice)
+        for choice, model in zip(choices, models, strict=True)
+        if model.model.mixer == "attention"
+    }
+    about = "".join(f"attention: {kernel}\n" for kernel in sorted(kernels))
+    print(f"{machine}\n{_summary(config)}\n{about}\n{head()}", flush=True)
     _without_cache(all_parts)
     return 0
 
@@ -109,13 +120,15 @@ def _configs(options: "Namespace") -> tuple["TrainConfig", list["TrainConfig"]]:
     from gridmem.baselines.mixers import MIXERS
 
     config = _settings(options)
-    mixers = list(MIXERS) if options.mixers is None else options.mixers
-    if isinstance(mixers, str):
-        mixers = _chosen("--mixers", mixers, MIXERS)
+    mixers = [config.model.mixer]
+    if options.mixers is not None:
+        mixers = (
+            list(MIXERS) if options.mixers == "all" else _chosen("--mixers", options.mixers, MIXERS)
+        )
     configs = [
         replace(config, model=replace(config.model, mixer=mixer, num_layers=num_layers))
         for mixer in mixers
-        for num_layers in options.layers
+        for num_layers in options.layers or [config.model.num_layers]
     ]
     return config, configs
 
@@ -128,7 +141,7 @@ def _settings(options: "Namespace") -> "TrainConfig":
 
     import jax
 
-    from gridmem.baselines.config import DtypeName, from_file
+    from gridmem.baselines.config import AttentionName, DtypeName, from_file
     from gridmem.baselines.presets import preset
 
     name = options.preset or REFERENCE
@@ -140,11 +153,14 @@ def _settings(options: "Namespace") -> "TrainConfig":
     given = {"num_envs": options.num_envs, "num_minibatches": options.num_minibatches}
     ppo = {"num_envs": 4} if small else {}
     ppo |= {name: value for name, value in given.items() if value is not None}
-    dtype = options.dtype or ("float32" if small else config.model.dtype)
-    if dtype not in get_args(DtypeName):
-        raise ValueError(f"--dtype is {dtype!r}; it must be {' or '.join(get_args(DtypeName))}")
-    model = replace(config.model, dtype=dtype)
-    return replace(config, model=model, ppo=replace(config.ppo, **ppo))
+    model = {"dtype": "float32"} if small else {}
+    for name, known in (("dtype", DtypeName), ("attention", AttentionName)):
+        value = getattr(options, name)
+        if value is not None and value not in get_args(known):
+            choices = " or ".join(get_args(known))
+            raise ValueError(f"--{name} is {value!r}; it must be {choices}")
+        model |= {} if value is None else {name: value}
+    return replace(config, model=replace(config.model, **model), ppo=replace(config.ppo, **ppo))
 
 
 def _summary(config: "TrainConfig") -> str:

@@ -13,6 +13,7 @@ from jax import ShapeDtypeStruct
 from jaxtyping import Array, Key
 
 from gridmem.baselines.config import TrainConfig
+from gridmem.baselines.costs import fuses
 from gridmem.baselines.learner import Data, collect, init, learn, loss, update
 from gridmem.baselines.matmul_speed import matmul_speed
 from gridmem.baselines.outline import Outline, outline
@@ -181,13 +182,13 @@ def _timed(call: Callable[[Any], Any], result: Any, repeats: int) -> tuple[Any, 
 def _cost(run: Outline, part: str, known: dict[str, _Cost]) -> _Cost:
     if part == ROLLOUT:
         function, args = rollout_step(run)
-        return _Cost(rollout_costs(run), _bytes(function, args, run.num_streams))
+        return _Cost(rollout_costs(run, fuses()), _bytes(function, args, run.num_streams))
     if part == TRAINING:
         function = jax.grad(partial(loss, run.config, run.graphdef), has_aux=True)
         args, ppo = (run.learner.params, run.minibatch), run.config.ppo
         num_steps = run.num_streams * run.num_steps // ppo.num_minibatches
         moved = _bytes(function, args, num_steps / ppo.num_epochs)
-        return _Cost(training_costs(run, gradient_costs(run)), moved)
+        return _Cost(training_costs(run, gradient_costs(run, fuses())), moved)
     both = [known[part] if part in known else _cost(run, part, known) for part in OF_AGENT[:2]]
     moved = [cost.xla_bytes for cost in both if cost.xla_bytes is not None]
     return _Cost(

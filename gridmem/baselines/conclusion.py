@@ -48,33 +48,37 @@ def conclude(
         folder: of the run.
 
     Returns:
-        the lines of a table for a person.
+        the lines of a table for a person; none without an evaluation.
     """
-    num_levels = seeds[0].config.eval_levels
-    random, of_seeds = evaluate_random(env, num_levels), []
+    num_levels, of_seeds = seeds[0].config.eval_levels, []
+    random = evaluate_random(env, num_levels) if num_levels else {}
     for seed, of_seed in zip(seeds, params, strict=True):
-        results = {
-            "agent": evaluate_model(env, graphdef, of_seed, num_levels),
-            "agent, greedy": evaluate_model(env, graphdef, of_seed, num_levels, greedy=True),
-            "random": random,
-        }
+        results: Results = {}
+        if num_levels:
+            results = {
+                "agent": evaluate_model(env, graphdef, of_seed, num_levels),
+                "agent, greedy": evaluate_model(env, graphdef, of_seed, num_levels, greedy=True),
+                "random": random,
+            }
+            about = {"env": config_to_dict(env.config), "num_levels": num_levels}
+            seed.folder.write_json("eval.json", {**about, "results": results})
         of_seeds.append(results)
-        about = {"env": config_to_dict(env.config), "num_levels": num_levels}
-        seed.folder.write_json("eval.json", {**about, "results": results})
         config = seed.config
         title = f"{config.env.env_id}, mixer {config.model.mixer}, seed {config.seed}"
         seed.folder.write_bytes("curve.png", draw_curve(title, seed.rows, results))
     if len(seeds) == 1:
-        return table(of_seeds[0])
-    mean, error = over_seeds(of_seeds, np.mean), over_seeds(of_seeds, _standard_error)
-    numbers = [seed.config.seed for seed in seeds]
-    about = {"env": config_to_dict(env.config), "num_levels": num_levels, "seeds": numbers}
-    folder.write_json("eval.json", {**about, "mean": mean, "standard_error": error})
+        return table(of_seeds[0]) if num_levels else []
     records = [
         RunRecord(f"seed-{seed.config.seed}", seed.config, with_scores(seed.config, seed.rows))
         for seed in seeds
     ]
     folder.write_bytes("curve.png", draw_comparison(records))
+    if not num_levels:
+        return []
+    mean, error = over_seeds(of_seeds, np.mean), over_seeds(of_seeds, _standard_error)
+    numbers = [seed.config.seed for seed in seeds]
+    about = {"env": config_to_dict(env.config), "num_levels": num_levels, "seeds": numbers}
+    folder.write_json("eval.json", {**about, "mean": mean, "standard_error": error})
     return [*table(mean, error), f"means over {len(seeds)} seeds and their standard errors"]
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MixerName = Literal["attention", "gru", "linear", "gla", "none"]
 DtypeName = Literal["float32", "bfloat16"]
+AttentionName = Literal["auto", "cudnn", "xla"]
 ValueHeadName = Literal["mse", "hl_gauss"]
 OptimizerName = Literal["adamw", "muon"]
 
@@ -93,6 +94,8 @@ class ModelConfig:
     """Base of the rotary embedding's wavelengths."""
     window: int | None = None
     """Tokens that attention sees, its own included; the whole episode if not given."""
+    attention: AttentionName = "auto"
+    """Who computes attention in training: cuDNN where it can, or always one of the two."""
     qk_norm: bool = False
     """Normalise queries and keys before the rotary embedding."""
     value_head: ValueHeadName = "mse"
@@ -111,6 +114,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         _check_choice(self, "mixer", MixerName)
         _check_choice(self, "dtype", DtypeName)
+        _check_choice(self, "attention", AttentionName)
         _check_positive(self, "num_layers", "width", "ff_width", "num_heads", "num_kv_heads")
         _check_positive(self, "head_dim", "value_width", "rope_base")
         if self.num_heads % self.num_kv_heads:
@@ -224,7 +228,7 @@ class TrainConfig:
     num_seeds: int = 1
     """Agents trained side by side as one program, with the seeds seed, seed + 1 and so on."""
     eval_levels: int = 512
-    """Held-out levels on which the agent is evaluated at the end."""
+    """Held-out levels on which the agent is evaluated at the end; 0 for no evaluation."""
     run_dir: str | None = None
     """Folder for the run's results; must not exist. A new one under runs/ if not given."""
     checkpoint_seconds: float = 60.0
@@ -235,7 +239,9 @@ class TrainConfig:
     """Project of Weights & Biases to log to, too."""
 
     def __post_init__(self) -> None:
-        _check_positive(self, "total_steps", "eval_levels")
+        _check_positive(self, "total_steps")
+        if self.eval_levels != 0:
+            _check_positive(self, "eval_levels")
         _check_not_negative(self, "checkpoint_seconds")
         _check_truth(self, "deterministic")
         _check_positive(self, "num_seeds")

@@ -34,7 +34,8 @@ def costs(function: Callable[..., Any], *args: Any, fused: bool) -> Costs:
         function: of arrays.
         *args: trees of arrays, or of their shapes.
         fused: whether arithmetic is computed anew. XLA does so on a GPU; on a CPU it mostly
-            holds what it has, even what is only broadcast.
+            holds what it has, even what is only broadcast. What depends on the platform is then
+            that of CUDA.
     """
     return _costs(jax.make_jaxpr(function)(*args).jaxpr, fused)
 
@@ -50,7 +51,7 @@ def num_bytes(tree: Any) -> int:
 
 
 def _costs(jaxpr: Jaxpr, fused: bool) -> Costs:
-    arguments, operations, outcomes = program(jaxpr)
+    arguments, operations, outcomes = program(jaxpr, cuda=fused)
     kept = {*outcomes, *_read_by_products(operations)}
     sources: Sources = {value: frozenset([value]) for value in arguments}
     lives: dict[Value, tuple[int, int]] = {}  # what is held: when it is made and last read
@@ -116,7 +117,7 @@ def _peak(lives: dict[Value, tuple[int, int]], within: dict[int, int]) -> int:
     """The largest sum of what is held at a time."""
     change = Counter[int]()
     for value, (begin, end) in lives.items():
-        change[begin] += value.num_bytes
-        change[end + 1] -= value.num_bytes
+        change[begin] += value.held_bytes
+        change[end + 1] -= value.held_bytes
     held = accumulate(change[time] for time in range(max(change, default=0)))
     return max((size + within.get(time, 0) for time, size in enumerate(held)), default=0)

@@ -16,7 +16,7 @@ def draw_curve(title: str, rows: Rows, evaluation: Mapping[str, Mapping[str, flo
     Args:
         title: what was run.
         rows: the metrics of every update, in order.
-        evaluation: name -> result on held-out levels, drawn as level lines.
+        evaluation: name -> result on held-out levels, drawn as level lines; three at most.
     """
     from matplotlib.figure import Figure
 
@@ -28,7 +28,7 @@ def draw_curve(title: str, rows: Rows, evaluation: Mapping[str, Mapping[str, flo
     ):
         steps, values = series(rows, metric, "steps")
         draw_line(panel, steps / 1e6, values, "#1f78b4", "training levels")
-        for (name, result), style in zip(evaluation.items(), ("-", "--", ":"), strict=True):
+        for (name, result), style in zip(evaluation.items(), ("-", "--", ":"), strict=False):
             panel.axhline(
                 result[held_out], color="#444444", linestyle=style, linewidth=1, label=name
             )

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax
 
-from gridmem.baselines.costs import Costs, costs, fuses, num_bytes
+from gridmem.baselines.costs import Costs, costs, num_bytes
 from gridmem.baselines.outline import Outline
 from gridmem.baselines.population import at_once
 
@@ -48,12 +48,13 @@ class Footprint(NamedTuple):
         return self.parameters + self.optimizer + self.ongoing
 
 
-def footprint(run: Outline, gradient: Costs, num_devices: int = 1) -> Footprint:
+def footprint(run: Outline, gradient: Costs, fused: bool, num_devices: int = 1) -> Footprint:
     """The memory of a run.
 
     Args:
         run: its shapes.
         gradient: what the gradient of a minibatch costs.
+        fused: see `costs`.
         num_devices: among which the streams are divided.
     """
     learner, minibatch, env = run.learner, run.minibatch, run.env
@@ -72,7 +73,7 @@ def footprint(run: Outline, gradient: Costs, num_devices: int = 1) -> Footprint:
         parameters=seeds * parameters,
         optimizer=seeds * num_bytes(learner.opt_state),
         ongoing=seeds * num_bytes(learner.ongoing) // num_devices,
-        levels=share(costs(jax.vmap(env.reset), keys, fused=fuses()).peak),
+        levels=share(costs(jax.vmap(env.reset), keys, fused=fused).peak),
         environments=share(num_bytes(state)),
         caches=share(num_bytes(caches) + largest),
         rollout=share(num_bytes((run.data.obs, run.data.batch, run.data.segments))),

@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.scipy.special import erf
 from jaxtyping import Array, Float32
 
@@ -89,7 +90,7 @@ class HLGauss:
         """The mean of the histogram, bins counting with their centres."""
         edges = self._edges()
         centres = (edges[1:] + edges[:-1]) / np.float32(2)
-        return jax.nn.softmax(outputs) @ centres
+        return jnp.matmul(jax.nn.softmax(outputs), centres, precision=lax.Precision.HIGHEST)
 
     def loss(
         self, outputs: Float32[Array, "*batch K"], target: Float32[Array, "*batch"]

@@ -1,10 +1,11 @@
 """The operations of a traced function in their order, those of what it calls among them."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
 
 LOOPS = frozenset(["cond", "scan", "while"])
@@ -17,10 +18,17 @@ _CUDNN_ATTENTION = "dot_product_attention"  # its operations begin with that
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """An array that operations make or read."""
+    """An array that operations make or read.
+
+    Attributes:
+        shape: of the array.
+        num_bytes: by its dtype.
+        held_bytes: in memory.
+    """
 
     shape: tuple[int, ...]
     num_bytes: int
+    held_bytes: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,41 +96,47 @@ class Program(NamedTuple):
     outcomes: list[Value]
 
 
-def program(jaxpr: Jaxpr) -> Program:
-    """What a jaxpr does. Loops are one operation each; see `LOOPS`."""
+def program(jaxpr: Jaxpr, cuda: bool) -> Program:
+    """What a jaxpr does, lowered for CUDA or not. Loops are one operation each; see `LOOPS`."""
     values = {var: _new(var) for var in [*jaxpr.constvars, *jaxpr.invars]}
     arguments = list(values.values())
-    operations = list(_flat(jaxpr, values))
+    operations = list(_flat(jaxpr, values, cuda))
     return Program(arguments, operations, _known(jaxpr.outvars, values))
 
 
-def _flat(jaxpr: Jaxpr, values: dict[Var, Value]) -> Iterator[Operation]:
+def _flat(jaxpr: Jaxpr, values: dict[Var, Value], cuda: bool) -> Iterator[Operation]:
     """The operations, while `values` learns what the jaxpr's variables stand for."""
     for equation in jaxpr.eqns:
-        called = _called(equation)
+        called, invars = _called(equation, cuda)
         if called is None:
-            results = [_new(var) for var in equation.outvars]
+            results = [_made(var, equation, cuda) for var in equation.outvars]
             values.update(zip(equation.outvars, results, strict=True))
             operands = _known(equation.invars, values)
             yield Operation(equation.primitive.name, equation.params, operands, results)
             continue
         inner = {var: _new(var) for var in called.constvars}
-        for var, operand in zip(called.invars, equation.invars, strict=True):
+        for var, operand in zip(called.invars, invars, strict=True):
             inner[var] = _of(operand, values)
-        yield from _flat(called, inner)
+        yield from _flat(called, inner, cuda)
         for var, result in zip(equation.outvars, called.outvars, strict=True):
             values[var] = _of(result, inner)
 
 
-def _called(equation: JaxprEqn) -> Jaxpr | None:
-    """The function that an equation calls once, with its operands as arguments."""
+def _called(equation: JaxprEqn, cuda: bool) -> tuple[Jaxpr | None, list[Any]]:
+    """The function that an equation calls once, if it is one that does, and its arguments."""
+    params, operands = equation.params, list(equation.invars)
+    platforms = params.get("branches_platforms")  # of `jax.lax.platform_dependent`
+    if platforms is not None:
+        fits = (names is None or (cuda and "cuda" in names) for names in platforms)
+        number = list(fits).index(True)
+        return params["branches"][number].jaxpr, operands[1:]
     if equation.primitive.name in LOOPS:
-        return None
-    for param in equation.params.values():
+        return None, operands
+    for param in params.values():
         jaxpr = getattr(param, "jaxpr", param)  # before JAX 0.12 some come with constants
-        if isinstance(jaxpr, Jaxpr) and len(jaxpr.invars) == len(equation.invars):
-            return jaxpr
-    return None
+        if isinstance(jaxpr, Jaxpr) and len(jaxpr.invars) == len(operands):
+            return jaxpr, operands
+    return None, operands
 
 
 def _known(variables: Iterable[Any], values: dict[Var, Value]) -> list[Value]:
@@ -134,9 +148,21 @@ def _of(variable: Any, values: dict[Var, Value]) -> Value:
     return _new(variable) if isinstance(variable, Literal) else values[variable]
 
 
+def _made(variable: Any, equation: JaxprEqn, cuda: bool) -> Value:
+    """The result of an operation; a CPU computes bfloat16 in float32 and keeps it so.
+
+    Only its matrix products write bfloat16.
+    """
+    value = _new(variable)
+    if cuda or variable.aval.dtype != jnp.bfloat16 or equation.primitive.name == "dot_general":
+        return value
+    return replace(value, held_bytes=2 * value.num_bytes)
+
+
 def _new(variable: Any) -> Value:
     aval = variable.aval
-    return Value(tuple(aval.shape), aval.size * aval.dtype.itemsize)
+    num_bytes = aval.size * aval.dtype.itemsize
+    return Value(tuple(aval.shape), num_bytes, num_bytes)
 
 
 def _spreads(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:

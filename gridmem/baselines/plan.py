@@ -6,7 +6,7 @@ from functools import cached_property
 import jax
 
 from gridmem.baselines.config import TrainConfig
-from gridmem.baselines.costs import Costs
+from gridmem.baselines.costs import Costs, fuses
 from gridmem.baselines.device_memory import device_memory
 from gridmem.baselines.devices import usable_devices
 from gridmem.baselines.footprint import Footprint, footprint
@@ -45,11 +45,13 @@ class Plan:
         config: of the run.
         device_bytes: what this process may use on its device; None if unknown.
         num_devices: among which its streams are divided, with memory of their own.
+        fused: whether they are GPUs, on which less is held; see `costs`.
     """
 
     config: TrainConfig
     device_bytes: int | None
     num_devices: int = 1
+    fused: bool = False
 
     @cached_property
     def num_parameters(self) -> int:
@@ -59,7 +61,7 @@ class Plan:
     @cached_property
     def rollout(self) -> StepCosts:
         """Costs of playing an agent step."""
-        return rollout_costs(self._run)
+        return rollout_costs(self._run, self.fused)
 
     @cached_property
     def training(self) -> StepCosts:
@@ -69,7 +71,7 @@ class Plan:
     @cached_property
     def memory(self) -> Footprint:
         """Bytes, by what they are for."""
-        return footprint(self._run, self._gradient, self.num_devices)
+        return footprint(self._run, self._gradient, self.fused, self.num_devices)
 
     @property
     def usable_bytes(self) -> int:
@@ -87,13 +89,13 @@ class Plan:
 
     @cached_property
     def _gradient(self) -> Costs:
-        return gradient_costs(self._run)
+        return gradient_costs(self._run, self.fused)
 
 
 def plan(config: TrainConfig) -> Plan:
     """The plan of a run on all devices; those of a CPU share its memory."""
     num_devices = 1 if jax.default_backend() == "cpu" else usable_devices(config)
-    return Plan(config, device_memory(), num_devices)
+    return Plan(config, device_memory(), num_devices, fuses())
 
 
 def table(plan: Plan) -> str:

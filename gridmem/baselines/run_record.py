@@ -31,7 +31,7 @@ class RunRecord:
         return replace(
             TrainConfig(),
             env=config.env,
-            model=config.model,
+            model=replace(config.model, attention="auto"),
             ppo=config.ppo,
             optimizer=config.optimizer,
             total_steps=config.total_steps,

@@ -10,7 +10,7 @@ import optax
 from flax import nnx
 from jax import ShapeDtypeStruct
 
-from gridmem.baselines.costs import Costs, costs, fuses
+from gridmem.baselines.costs import Costs, costs
 from gridmem.baselines.learner import loss
 from gridmem.baselines.optimizer import make_optimizer
 from gridmem.baselines.outline import Outline
@@ -24,10 +24,10 @@ class StepCosts(NamedTuple):
     bytes: float  # read and written by matrix products
 
 
-def rollout_costs(run: Outline) -> StepCosts:
-    """Of playing one step."""
+def rollout_costs(run: Outline, fused: bool) -> StepCosts:
+    """Of playing one step; for `fused` see `costs`."""
     step, args = rollout_step(run)
-    flops, traffic, _ = costs(step, *args, fused=fuses())
+    flops, traffic, _ = costs(step, *args, fused=fused)
     return StepCosts(flops / run.num_streams, traffic / run.num_streams)
 
 
@@ -53,10 +53,10 @@ def rollout_step(run: Outline) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     return step, (params, obs, caches, segment, weights)
 
 
-def gradient_costs(run: Outline) -> Costs:
-    """Of the gradient of one minibatch."""
+def gradient_costs(run: Outline, fused: bool) -> Costs:
+    """Of the gradient of one minibatch; for `fused` see `costs`."""
     gradient = jax.grad(partial(loss, run.config, run.graphdef), has_aux=True)
-    return costs(gradient, run.learner.params, run.minibatch, fused=fuses())
+    return costs(gradient, run.learner.params, run.minibatch, fused=fused)
 
 
 def training_costs(run: Outline, gradient: Costs) -> StepCosts:

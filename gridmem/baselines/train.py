@@ -43,6 +43,7 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
     Raises:
         ValueError: for what cannot be done, before anything is begun.
     """
+    from gridmem.baselines.attention_choice import choose_attention, try_attention
     from gridmem.baselines.config import to_dict
     from gridmem.baselines.devices import is_first, join
     from gridmem.baselines.plan import plan, problem, table
@@ -58,10 +59,14 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
     if command.print_config:
         print(json.dumps(to_dict(config), indent=2))
         return None
-    planned = plan(config)
+    attention = choose_attention(config)
+    planned = plan(attention.apply(config))
     if command.plan:
         print(table(planned))
         return None
+    tried = try_attention(config, attention)
+    if tried != attention:
+        attention, planned = tried, plan(tried.apply(config))
     if sentence := problem(planned):
         raise ValueError(sentence)
     from gridmem.baselines.trackers import check_trackers
@@ -72,9 +77,9 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
     resume = shlex.join(["-m", MODULE, *together, "--resume"])
     resume = f"{_python()} {resume}"
     if command.resume is not None:
-        return Run.resumed(command.name, config, resume).run
+        return Run.resumed(command.name, config, resume, attention).run
     advice = comparison(argv, config.model.mixer, config.run_dir if together else None)
-    return Run.begun(command.name, config, resume, advice).run
+    return Run.begun(command.name, config, resume, advice, attention).run
 
 
 def _together(command: "Command") -> list[str]:

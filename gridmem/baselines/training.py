@@ -10,6 +10,7 @@ import jax
 
 from gridmem.baselines import checkpoint
 from gridmem.baselines.agent import WEIGHTS
+from gridmem.baselines.attention_choice import XLA, AttentionChoice
 from gridmem.baselines.conclusion import Seed, conclude
 from gridmem.baselines.config import TrainConfig, to_dict
 from gridmem.baselines.devices import (
@@ -40,15 +41,23 @@ class Run:
         folder: where the results go; those of one of several seeds in a folder in it.
     """
 
-    def __init__(self, name: str, config: TrainConfig, folder: RunFolder, resume: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        config: TrainConfig,
+        folder: RunFolder,
+        resume: str,
+        attention: AttentionChoice,
+    ) -> None:
         """Nothing is done yet; see `begun` and `resumed`."""
         self.config, self.folder = replace(config, run_dir=None), folder
+        self._attention, self._program = attention, attention.apply(self.config)
         self._name, self._resume = name, f"{resume} {folder.path}"
         self._advice = ""
         self._env = config.make_env()
         self._num_devices = usable_devices(config)
         with mesh(self._num_devices):
-            self._graphdef, self._learner = begin(self.config, self._env)
+            self._graphdef, self._learner = begin(self._program, self._env)
         one = self.config.num_seeds == 1
         self._seeds = [
             Seed(config, folder if one else folder.part(f"seed-{config.seed}"))
@@ -56,7 +65,14 @@ class Run:
         ]
 
     @classmethod
-    def begun(cls, name: str, config: TrainConfig, resume: str, comparison: str) -> "Run":
+    def begun(
+        cls,
+        name: str,
+        config: TrainConfig,
+        resume: str,
+        comparison: str,
+        attention: AttentionChoice = XLA,
+    ) -> "Run":
         """A new run.
 
         Args:
@@ -64,6 +80,7 @@ class Run:
             config: what to train; `run_dir` is where.
             resume: the command that resumes a run, but for its folder.
             comparison: the command to advise at the end, for a run to compare this one with.
+            attention: the kernel that it trains with.
 
         Raises:
             ValueError: if the folder exists or cannot be made, or several processes are not told
@@ -75,18 +92,21 @@ class Run:
             )
         usable_devices(config)  # refuses some runs, for which there should be no folder
         folder = agreed(lambda: _folder().create(config.run_dir, name))
-        run = cls(name, config, folder, resume)
+        run = cls(name, config, folder, resume, attention)
         run._advice = f"next, compare: {comparison}"
         return run
 
     @classmethod
-    def resumed(cls, name: str, config: TrainConfig, resume: str) -> "Run":
+    def resumed(
+        cls, name: str, config: TrainConfig, resume: str, attention: AttentionChoice = XLA
+    ) -> "Run":
         """A run that goes on from its last checkpoint, as if it had never stopped.
 
         Args:
             name: of the run.
             config: that of the run, with `total_steps` raised if it is extended, and its folder.
             resume: as above.
+            attention: as above.
 
         Raises:
             ValueError: if there is nothing to go on from, or nothing left to do.
@@ -94,7 +114,7 @@ class Run:
         path = Path(config.run_dir or "")
         folder = agreed(lambda: _opened(path))
         try:
-            run = cls(name, config, folder, resume)
+            run = cls(name, config, folder, resume, attention)
             run._take_up(path)
         except ValueError:
             folder.unlock()
@@ -111,7 +131,8 @@ class Run:
                 f"the checkpoint in {path} is damaged or of another version ({reason})"
             ) from None
         steps = self._num_updates * self.config.steps_per_update
-        if self._num_updates >= self.config.num_updates and (path / EVALUATION).exists():
+        last = path / (EVALUATION if self.config.eval_levels else "curve.png")
+        if self._num_updates >= self.config.num_updates and last.exists():
             raise ValueError(
                 f"the run in {path} is complete after {steps:,} steps; add some with --extend"
             )
@@ -164,7 +185,9 @@ class Run:
         first = self._num_updates + 1
         with Interruption() as interruption:
             for number in range(first, num_updates + 1):
-                self._learner, metrics = advance(config, self._env, self._graphdef, self._learner)
+                self._learner, metrics = advance(
+                    self._program, self._env, self._graphdef, self._learner
+                )
                 elapsed = time.monotonic() - last_save
                 stop, due = any_process(interruption.came, elapsed >= config.checkpoint_seconds)
                 steps = number * config.steps_per_update
@@ -236,12 +259,14 @@ class Run:
         seeds = f"seed {config.seed}"
         if config.num_seeds > 1:
             seeds = f"seeds {config.seed} to {config.seed + config.num_seeds - 1}, each by itself"
+        attention = f"attention    {self._attention}\n" if model.mixer == "attention" else ""
         print(
             f"preset       {self._name}, {seeds}\n"
             f"environment  {config.env.env_id}: cave of {map_.height} x {map_.width} cells, view "
             f"{env.view_size} x {env.view_size}, {env.max_steps} steps, agents: {env.num_agents}\n"
             f"model        mixer {model.mixer}, {model.num_layers} layers of width {model.width}, "
             f"{parameters:,} parameters, {model.dtype}\n"
+            f"{attention}"
             f"training     {config.num_updates * config.steps_per_update:,} agent steps: "
             f"{config.num_updates} updates of {config.steps_per_update:,}"
             f"{f', {done:,} steps done already' if done else ''}\n"
@@ -261,9 +286,11 @@ class Run:
 
     def _conclude(self) -> None:
         """Evaluates, draws and reports."""
-        print(f"evaluating on {self.config.eval_levels} held-out levels", flush=True)
+        if self.config.eval_levels:
+            print(f"evaluating on {self.config.eval_levels} held-out levels", flush=True)
         lines = conclude(self._env, self._graphdef, self._params(), self._seeds, self.folder)
-        print("\n".join(lines))
+        if lines:
+            print("\n".join(lines))
 
 
 def _opened(path: Path) -> RunFolder:

@@ -153,7 +153,7 @@ def test_the_products_of_a_block_are_those_that_xla_counts():
 
 def test_attention_by_cudnn_does_half_the_products():
     batch, length, heads, head_dim = 2, 64, 4, 32
-    query, key = (Value((batch, length, n, head_dim), 1000) for n in (heads, 1))
+    query, key = (Value((batch, length, n, head_dim), 1000, 1000) for n in (heads, 1))
     full = 2 * batch * heads * length * length * head_dim
     for name, num_products in (("fwd", 2), ("bwd", 5)):
         operation = Operation(f"dot_product_attention_{name}_wrapper", {}, [query, key, key], [])

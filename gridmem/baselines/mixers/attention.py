@@ -5,19 +5,24 @@ Rotary embedding: Su et al. 2021, "RoFormer". Grouped queries: Ainslie et al. 20
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import lax
 from jaxtyping import Array, Bool, Float, Float32, Int
 
+from gridmem.baselines.attention_kernels import (
+    LEAST_CAPABILITY,
+    attend,
+    attend_in_blocks,
+    attention_weights,
+    causal_attention,
+    cuda_capabilities,
+    cudnn_refusal,
+)
 from gridmem.baselines.config import ModelConfig
 from gridmem.baselines.dense import dense
 from gridmem.baselines.norm import Norm
-
-BLOCK, MOST_BLOCKS = 128, 8
-"""Queries that `sequence` takes at a time, at least, and blocks of them in a sequence at most."""
 
 
 class Segments(NamedTuple):
@@ -53,7 +58,7 @@ class Attention(nnx.Module):
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
         self.num_heads, self.num_kv_heads = config.num_heads, config.num_kv_heads
         self.head_dim, self.rope_base = config.head_dim, config.rope_base
-        self.window = config.window
+        self.window, self.attention = config.window, config.attention
         self.dtype = jnp.dtype(config.dtype)
         width, inner = config.width, config.num_heads * config.head_dim
         init = nnx.initializers.lecun_normal()
@@ -167,22 +172,14 @@ class Attention(nnx.Module):
         if cache.segments is not None and segments is not None:
             position = _positions(cache.segments, segments)
         query, key, value = self._project(x, position, weights)
-        if num_slots == 0 and segments is None and self._has_cudnn():
-            window = None if self.window is None else (self.window - 1, 0)
-            attended = jax.nn.dot_product_attention(
-                query,
-                key,
-                value,
-                is_causal=True,
-                local_window_size=window,
-                implementation="cudnn",
-            )
-            return _joined(attended, weights)
         visible = self._visible(cache, segments, num_new)
+        if num_slots == 0 and segments is None and self._can_use_cudnn(num_new):
+            attended = causal_attention(query, key, value, visible, self.window)
+            return _joined(attended, weights)
         old_key, old_value = _by_token(cache)
         key = jnp.concatenate([old_key, key], axis=1)
         value = jnp.concatenate([old_value, value], axis=1)
-        return _joined(_attend_in_blocks(query, key, value, visible), weights)
+        return _joined(attend_in_blocks(query, key, value, visible), weights)
 
     def _visible(
         self, cache: AttentionCache, segments: Int[Array, "B T"] | None, num_new: int
@@ -217,8 +214,12 @@ class Attention(nnx.Module):
         rotate = rotary(position, self.head_dim, self.rope_base)
         return rotate(query), rotate(key), value
 
-    def _has_cudnn(self) -> bool:
-        return jax.default_backend() == "gpu" and self.dtype == jnp.bfloat16
+    def _can_use_cudnn(self, num_steps: int) -> bool:
+        if self.attention == "xla":
+            return False
+        # "cudnn" is chosen for devices that need not be here.
+        devices = cuda_capabilities() if self.attention == "auto" else [LEAST_CAPABILITY]
+        return not cudnn_refusal(num_steps, self.head_dim, self.dtype, devices)
 
 
 def _joined(attended: Float[Array, "B T H d"], weights: AttentionWeights) -> Float[Array, "B T D"]:
@@ -272,55 +273,3 @@ def rotary(position: Int[Array, "b T"], head_dim: int, base: float):
         return jnp.concatenate(rotated, axis=-1).astype(x.dtype)
 
     return rotate
-
-
-def _attend_in_blocks(
-    query: Float[Array, "B T H d"],
-    key: Float[Array, "B S K d"],
-    value: Float[Array, "B S K d"],
-    visible: Bool[Array, "b T S"],
-) -> Float[Array, "B T H d"]:
-    """`attend` for some queries after the other, without the keys that come after all of these.
-
-    The last T keys are the queries' own tokens. About half of the products are saved, and what a
-    block computes stays in a processor's cache.
-    """
-    num_queries = query.shape[1]
-    size = max(BLOCK, -(-num_queries // MOST_BLOCKS))
-    before, blocks = key.shape[1] - num_queries, []
-    for begin in range(0, num_queries, size):
-        here, seen = slice(begin, begin + size), slice(before + begin + size)
-        block = attend(query[:, here], key[:, seen], value[:, seen], visible[:, here, seen])
-        blocks.append(block)
-    return jnp.concatenate(blocks, axis=1)
-
-
-def attend(
-    query: Float[Array, "B T H d"],
-    key: Float[Array, "B S K d"],
-    value: Float[Array, "B S K d"],
-    visible: Bool[Array, "b T S"],
-) -> Float[Array, "B T H d"]:
-    """Softmax attention in float32; head h reads key head h // (H / K); b is 1 or B.
-
-    The queries that share a key head are stacked, so that each product is one large matrix
-    product per stream: on a CPU several times as fast as `jax.nn.dot_product_attention`.
-    """
-    weights = attention_weights(query, key, visible).astype(value.dtype)
-    stacked = weights.reshape(*weights.shape[:2], -1, key.shape[1])
-    attended = jnp.einsum("bkms,bskd->bkmd", stacked, value)
-    attended = attended.reshape(*weights.shape[:-1], -1)
-    return jnp.swapaxes(attended, 1, 2).reshape(query.shape)
-
-
-def attention_weights(
-    query: Float[Array, "B T H d"], key: Float[Array, "B S K d"], visible: Bool[Array, "b T S"]
-) -> Float32[Array, "B K T G S"]:
-    """How much each query attends to each key, G = H / K of them to a key head: rows sum to 1."""
-    batch, num_queries, _, head_dim = query.shape
-    num_kv_heads = key.shape[2]
-    grouped = jnp.swapaxes(query.reshape(batch, num_queries, num_kv_heads, -1, head_dim), 1, 2)
-    stacked = grouped.reshape(batch, num_kv_heads, -1, head_dim)
-    scores = jnp.einsum("bkmd,bskd->bkms", stacked, key, preferred_element_type=jnp.float32)
-    scores = scores.reshape(*grouped.shape[:-1], -1) / np.float32(head_dim**0.5)
-    return jax.nn.softmax(jnp.where(visible[:, None, :, None, :], scores, -1e30), axis=-1)

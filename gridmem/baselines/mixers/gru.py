@@ -14,7 +14,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Float32, Int
 
 from gridmem.baselines.config import ModelConfig
-from gridmem.baselines.dense import dense
+from gridmem.baselines.dense import dense, precision
 from gridmem.baselines.mixers.recurrence import Recurrence, RecurrentCache, first, memory_lengths
 
 
@@ -108,7 +108,10 @@ def _next(
         state = jnp.where(reset[:, None], 0, state)
     of_input = inputs.astype(jnp.float32) + weights.bias[None]
     of_state = jnp.dot(
-        state.astype(inputs.dtype), weights.recurrent, preferred_element_type=jnp.float32
+        state.astype(inputs.dtype),
+        weights.recurrent,
+        precision=precision(inputs.dtype),
+        preferred_element_type=jnp.float32,
     )
     keep, reset_gate, new = jnp.split(of_input, 3, axis=1)
     keep_state, reset_state, new_state = jnp.split(of_state, 3, axis=1)

@@ -1,0 +1,117 @@
+"""The campaign, with a tiny configuration on whatever device there is."""
+
+import json
+from dataclasses import replace
+
+import campaign
+import pytest
+
+from gridmem.baselines.attention_kernels import cuda_capabilities
+from gridmem.baselines.config import from_file, to_dict
+from gridmem.baselines.presets import preset
+from gridmem.baselines.run_folder import read_metrics
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    """The file of a configuration that compiles in seconds."""
+    small = preset("small")
+    config = replace(
+        small,
+        env=replace(small.env, num_agents=2, max_steps=16),
+        model=replace(small.model, num_layers=1, width=16, ff_width=16, value_width=16),
+        ppo=replace(small.ppo, num_envs=4, num_minibatches=2),
+    )
+    file = tmp_path_factory.mktemp("campaign") / "tiny.json"
+    file.write_text(json.dumps(to_dict(config)))
+    return file
+
+
+def run(stage, settings, out, *flags):
+    return campaign.main([stage, "--preset", str(settings), "--out", str(out), *map(str, flags)])
+
+
+def test_an_update_is_told_kernel_by_kernel(settings, tmp_path, capsys):
+    assert run("profile", settings, tmp_path) == 0
+    text = (tmp_path / "profile.txt").read_text()
+    assert text.count("agent steps/s") == 4
+    assert "first ratio error" in text
+    assert " events\n" in text
+    assert "profile.txt" in capsys.readouterr().out
+
+
+def test_kernels_are_timed_and_those_that_fail_are_told(settings, tmp_path):
+    assert run("attention", settings, tmp_path) == 0
+    rows = json.loads((tmp_path / "attention.json").read_text())["rows"]
+    assert [row["kernel"] for row in rows] == ["cudnn", "xla"] * 2
+    assert all(("milliseconds" in row) != ("error" in row) for row in rows)
+    assert "milliseconds" in rows[1]
+
+
+def test_too_few_minutes_are_refused(settings, tmp_path):
+    bench = measured(tmp_path / "bench", 4.0)
+    with pytest.raises(SystemExit, match=r"--training-minutes is 0\.5, but 1 stages of 5 minutes"):
+        run("train", settings, tmp_path, "--from", bench, "--training-minutes", 0.5, "--minutes", 5)
+
+
+def measured(folder, steps_per_second):
+    """What `bench` leaves, with that speed."""
+    folder.mkdir()
+    result = {"part": "whole", "steps_per_second": steps_per_second, "compile_seconds": 0.0}
+    (folder / "bench.json").write_text(json.dumps({"results": [result]}))
+    return folder
+
+
+def assert_can_be_brought_home(folder):
+    files = list(folder.iterdir())
+    assert len(files) <= campaign.MOST_FILES
+    assert all(file.is_file() and file.stat().st_size < 16 * 2**20 for file in files)
+
+
+def test_the_schedule_of_a_run_ends_with_its_minutes(settings, tmp_path, capsys):
+    bench, first, second = measured(tmp_path / "bench", 4.0), tmp_path / "1", tmp_path / "2"
+    minutes = ["--training-minutes", 10, "--minutes", 5]
+    assert run("train", settings, first, "--from", bench, *minutes) == 0
+    assert_can_be_brought_home(first)
+    assert run("train", settings, second, "--from", first, *minutes) == 0
+    assert f"the run in {first} is complete" in capsys.readouterr().out
+    campaign.unpack(second, tmp_path)
+    total_steps = from_file(tmp_path / "run" / "config.json").total_steps
+    assert total_steps == int(0.97 * 4 * (600 - 2 * 50))
+    assert read_metrics(tmp_path / "run" / "metrics.jsonl")[-1]["steps"] >= total_steps
+    assert (tmp_path / "run" / "agent.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_from_stage_to_stage(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(campaign, "ENDING_SECONDS", 100.0)
+    source, steps = measured(tmp_path / "bench", 1e6), []
+    monkeypatch.setattr(campaign, "STARTING_SECONDS", -100.0)
+    for name in ("1", "2"):
+        out = tmp_path / name
+        flags = ["--training-minutes", 10, "--minutes", 130 / 60]  # told to stop after 30 s
+        assert run("train", settings, out, "--from", source, *flags) == 0
+        assert_can_be_brought_home(out)
+        (tmp_path / f"unpacked-{name}").mkdir()
+        campaign.unpack(out, tmp_path / f"unpacked-{name}")
+        rows = read_metrics(tmp_path / f"unpacked-{name}" / "run" / "metrics.jsonl")
+        steps.append(rows[-1]["steps"])
+        assert [row["steps"] for row in rows] == sorted({row["steps"] for row in rows})
+        source = out
+    assert 0 < steps[0] < steps[1] < 1e8
+
+
+@pytest.mark.slow
+def test_speeds_are_measured(settings, tmp_path):
+    assert run("bench", settings, tmp_path, "--layers", 1, "--environments", 4, 8) == 0
+    results = json.loads((tmp_path / "bench.json").read_text())["results"]
+    assert [row["part"] for row in results] == ["rollout", "training", "whole"]
+    assert (tmp_path / "environment-8.json").exists()
+    assert_can_be_brought_home(tmp_path)
+
+
+@pytest.mark.slow
+def test_the_machine_is_told_and_the_tests_for_a_card_are_run(settings, tmp_path):
+    assert run("check", settings, tmp_path) == 0
+    assert "jax" in (tmp_path / "machine.txt").read_text()
+    assert "skipped" in (tmp_path / "tests.txt").read_text() or cuda_capabilities()

@@ -1,0 +1,196 @@
+"""What only a GPU can show; skipped where there is none."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import gridmem
+from gridmem.baselines.attention_choice import AttentionChoice, choose_attention, try_attention
+from gridmem.baselines.attention_kernels import (
+    attend_in_blocks,
+    causal_attention,
+    cuda_capabilities,
+)
+from gridmem.baselines.config import to_dict
+from gridmem.baselines.learner import init, update
+from gridmem.baselines.mixers import MIXERS, make_mixer
+from gridmem.baselines.plan import plan
+from gridmem.baselines.presets import preset
+from gridmem.baselines.train import main
+from gridmem.envs.registry import CONFIGS
+
+pytestmark = pytest.mark.skipif(not cuda_capabilities(), reason="needs a CUDA device")
+
+
+def changed(name, **parts):
+    config = preset(name)
+    return replace(config, **{k: replace(getattr(config, k), **v) for k, v in parts.items()})
+
+
+def on(platform, function, *args):
+    """The results of a jitted function on a device of that platform."""
+    placed = jax.device_put(args, jax.devices(platform)[0])
+    return jax.device_get(jax.jit(function)(*placed))
+
+
+def relative_error(x, y):
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    return np.linalg.norm(x - y) / np.linalg.norm(y)
+
+
+@pytest.mark.parametrize("id", CONFIGS)
+def test_levels_and_episodes_have_the_bits_of_a_cpu(id):
+    env = gridmem.make(id)
+    keys = jax.random.key_data(jax.random.split(jax.random.key(0), 32))
+    actions = np.random.default_rng(0).integers(0, 4, (64, 32, 1), np.int32)
+
+    def episodes(keys, actions):
+        levels = jax.vmap(env.generate)(jax.random.wrap_key_data(keys))
+        state, first = jax.vmap(env.start)(levels)
+        return levels, first, jax.lax.scan(jax.vmap(env.step), state, actions)
+
+    for x, y in zip(
+        *(jax.tree.leaves(on(where, episodes, keys, actions)) for where in ("cuda", "cpu")),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize("window", [None, 64])
+def test_cudnn_attention_is_that_of_xla(window):
+    numbers = np.random.default_rng(0)
+    shapes = [(8, 512, heads, 32) for heads in (4, 1, 1)]
+    arrays = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
+    lag = np.arange(512)[:, None] - np.arange(512)[None]
+    visible = ((lag >= 0) & (lag < (window or 512)))[None]
+
+    def by_cudnn(*qkv):
+        return causal_attention(*qkv, jnp.asarray(visible), window)
+
+    def by_xla(*qkv):
+        return attend_in_blocks(*qkv, jnp.asarray(visible))
+
+    def gradients(attend):
+        def total(*qkv):
+            return jnp.sum(jnp.square(attend(*qkv).astype(jnp.float32)))
+
+        return jax.grad(total, argnums=(0, 1, 2))
+
+    assert "cudnn" in jax.jit(by_cudnn).lower(*arrays).as_text()
+    pairs = [(on("cuda", by_cudnn, *arrays), on("cuda", by_xla, *arrays))]
+    of_each = (on("cuda", gradients(each), *arrays) for each in (by_cudnn, by_xla))
+    pairs += zip(*of_each, strict=True)
+    assert max(relative_error(*pair) for pair in pairs) < 0.02
+
+
+@pytest.mark.parametrize(("dtype", "most"), [("float32", 1e-5), ("bfloat16", 0.03)])
+@pytest.mark.parametrize("mixer", MIXERS)
+def test_stepping_is_the_full_pass(mixer, dtype, most):
+    config = replace(preset("reference").model, mixer=mixer, dtype=dtype)
+    module = make_mixer(config, nnx.Rngs(params=jax.random.key(0)))
+    graphdef, params = nnx.split(module)
+    x = jax.random.normal(jax.random.key(1), (4, 128, config.width), jnp.dtype(dtype))
+
+    def full(params, x):
+        mixer = nnx.merge(graphdef, params)
+        return mixer.sequence(x, mixer.init_cache(4, 0))
+
+    def stepped(params, x):
+        mixer = nnx.merge(graphdef, params)
+        weights = mixer.prepare()
+
+        def step(cache, x):
+            out, cache = mixer.step(x, cache, None, weights)
+            return cache, out
+
+        cache = mixer.init_cache(4, 128)
+        return jnp.swapaxes(jax.lax.scan(step, cache, jnp.swapaxes(x, 0, 1))[1], 0, 1)
+
+    pair = on("cuda", full, params, x), on("cuda", stepped, params, x)
+    np.testing.assert_allclose(*(each.astype(np.float32) for each in pair), rtol=0, atol=most)
+
+
+@pytest.mark.parametrize(("dtype", "most"), [("float32", 1e-5), ("bfloat16", 0.02)])
+def test_the_first_ratio_is_one(dtype, most):
+    config = changed("reference", ppo={"num_envs": 8}, model={"dtype": dtype})
+    config = choose_attention(config).apply(config)
+    assert config.model.attention == ("cudnn" if dtype == "bfloat16" else "xla")
+    env = config.make_env()
+    graphdef, learner = init(config, env)
+    for _ in range(2):
+        learner, metrics = update(config, env, graphdef, learner)
+        assert float(metrics.first_ratio_error) < most
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(learner.params)))
+
+
+def test_cudnn_works_at_the_shapes_of_the_presets():
+    for name in ("reference", "small"):
+        assert choose_attention(preset(name)) == AttentionChoice("cudnn")
+        assert try_attention(preset(name), AttentionChoice("cudnn")) == AttentionChoice("cudnn")
+
+
+@pytest.mark.parametrize("flags", [[], ["--max-steps", "255"], ["--head-dim", "36"]])
+def test_a_run_has_a_kernel_whatever_its_shapes(flags, tmp_path, capsys):
+    few = ["--total-steps", "32768", "--eval-levels", "8", "--run-dir", str(tmp_path / "run")]
+    assert main(["small", *flags, *few]) == 0
+    kernel = "XLA: " if flags else "cuDNN\n"
+    assert f"attention    {kernel}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["reference", "small"])
+def test_the_plan_is_what_xla_needs(name):
+    config = choose_attention(preset(name)).apply(preset(name))
+    env = config.make_env()
+    graphdef, learner = init(config, env)
+    memory = update.lower(config, env, graphdef, learner).compile().memory_analysis()
+    needed = (
+        memory.argument_size_in_bytes
+        + memory.output_size_in_bytes
+        - memory.alias_size_in_bytes
+        + memory.temp_size_in_bytes
+    )
+    assert plan(config).memory.peak == pytest.approx(
+        needed, rel=0.1 if name == "reference" else 0.3
+    )
+
+
+INTERRUPTED = """
+import os, signal, sys
+from gridmem.baselines import training
+from gridmem.baselines.train import main
+original, calls = training.advance, []
+def advance(*args):
+    calls.append(1)
+    if len(calls) == 2:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return original(*args)
+training.advance = advance
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_deterministic_run_resumes_bit_for_bit(tmp_path):
+    config = replace(preset("small"), total_steps=131_072, deterministic=True, eval_levels=0)
+    settings = tmp_path / "settings.json"
+    settings.write_text(json.dumps(to_dict(config)))
+
+    def train(*argv):
+        env = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+        return subprocess.run([sys.executable, *map(str, argv)], env=env, timeout=300).returncode
+
+    program = "-m", "gridmem.baselines.train"
+    assert train(*program, settings, "--run-dir", tmp_path / "whole") == 0
+    assert train("-c", INTERRUPTED, settings, "--run-dir", tmp_path / "parts") == 130
+    assert train(*program, "--resume", tmp_path / "parts") == 0
+    whole, parts = (
+        (tmp_path / name / "agent.safetensors").read_bytes() for name in ("whole", "parts")
+    )
+    assert whole == parts
