@@ -108,10 +108,13 @@ MAY_IMPORT = {
     "baselines/config": ENVS,
     "baselines/presets": f"{ENVS} baselines/config",
     "baselines/norm": TRAINER,
-    "baselines/dense": "",
+    "baselines/dense": "jax",
     "baselines/mixers/__init__": f"{TRAINER} baselines/mixers/*",
     "baselines/mixers/recurrence": TRAINER,
-    "baselines/mixers/*": f"{TRAINER} baselines/dense baselines/norm baselines/mixers/recurrence",
+    "baselines/attention_kernels": "jax numpy baselines/dense",
+    "baselines/attention_choice": "jax numpy baselines/attention_kernels baselines/config "
+    "baselines/devices",
+    "baselines/mixers/*": f"{TRAINER} baselines/attention_kernels baselines/dense baselines/norm baselines/mixers/recurrence",
     # These know no model.
     "baselines/heads": TRAINER,
     "baselines/loss": TRAINER,
@@ -160,9 +163,9 @@ MAY_IMPORT = {
     "baselines/footprint baselines/model baselines/outline baselines/remedy baselines/step_costs "
     "baselines/text_table",
     # How fast it is.
-    "baselines/matmul_speed": "jax",
+    "baselines/matmul_speed": "baselines/dense jax",
     "baselines/machine": "jax",
-    "baselines/benchmark": f"{TRAINER} baselines/learner baselines/matmul_speed baselines/outline "
+    "baselines/benchmark": f"baselines/costs {TRAINER} baselines/learner baselines/matmul_speed baselines/outline "
     "baselines/step_costs",
     "baselines/bench_table": "baselines/benchmark",
     # Evaluation and comparison of runs that are there.

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
+from breadth import breadth
 from flax import nnx
 
 import gridmem
@@ -110,8 +111,9 @@ def test_memory_and_programs_stay_as_they_are(window):
     assert other._step._cache_size() == compiled
 
 
-@pytest.mark.parametrize("output", ["numpy", "jax"])
-@pytest.mark.parametrize("mode", ["NextStep", "SameStep", "Disabled"])
+# Arrays of JAX, and levels that begin in the step that ends one: also in the Gymnax face.
+@pytest.mark.parametrize("output", breadth(["numpy", "jax"], "numpy"))
+@pytest.mark.parametrize("mode", breadth(["NextStep", "SameStep", "Disabled"], "NextStep"))
 def test_batches_in_every_autoreset_mode(agent, mode, output):
     options = agent.options | {"autoreset_mode": mode, "output": output}
     envs = gymnasium.make_vec(agent.env_id, num_envs=NUM_ENVS, **options)
@@ -152,6 +154,7 @@ def test_streams_begin_anew_each_at_its_own_time(agent):
     np.testing.assert_array_equal(actions, np.where(mask, anew, of_first))
 
 
+@pytest.mark.slow
 def test_a_batch_as_the_streams_of_pure_jax(agent):
     """The same `VectorEnv` under `streaming_policy`, rows of resets included."""
     from gridmem.envs.seeding import seed_key
@@ -186,7 +189,7 @@ def together(agent):
     return levels, actions
 
 
-@pytest.mark.parametrize("observation", ["dict", "flat"])
+@pytest.mark.parametrize("observation", breadth(["dict", "flat"], "dict"))
 def test_agents_by_name(agent, together, observation):
     options = agent.options | {"observation": observation, "num_agents": 3}
     env = gridmem.parallel_env(agent.env_id, **options)
@@ -218,23 +221,28 @@ def test_agents_that_take_turns_each_have_an_actor(agent, together):
         np.testing.assert_array_equal(found, wanted[index].flatten())
 
 
-@pytest.mark.parametrize("observation", ["dict", "flat"])
+@pytest.mark.parametrize("observation", breadth(["dict", "flat"], "dict"))
 def test_the_gymnax_face(agent, observation):
     env = gridmem.gymnax_env(agent.env_id, **agent.options | {"observation": observation})
     begin, *ends = (jax.random.split(jax.random.key(i), NUM_ENVS) for i in range(3))
-    act = agent.actor(greedy=True)
+    act, of_one = (agent.actor(greedy=True) for _ in range(2))
     step = jax.jit(jax.vmap(env.step))
     obs, state = jax.jit(jax.vmap(env.reset))(begin)
     for keys, end in zip([begin, *ends], [*ends, begin], strict=True):
         actions = []
         for _ in range(STEPS):
             actions.append(act(obs))
+            single = of_one(jax.tree.map(lambda part: part[0], obs))
+            assert isinstance(single, jax.Array)
+            assert single.shape == ()
+            assert single == actions[-1][0]
             # The key of the step that ends an episode is that of the next level.
             obs, state, *_ = step(end, state, actions[-1])
         levels = generated(env.core, keys)
         np.testing.assert_array_equal(np.stack(actions), expected(agent, levels))
 
 
+@pytest.mark.slow
 def test_a_single_gymnax_environment(agent):
     env = gridmem.gymnax_env(agent.env_id, **agent.options)
     act = agent.actor(greedy=True)
@@ -258,9 +266,10 @@ def test_episodes_that_are_longer_than_those_of_the_training(agent):
     np.testing.assert_array_equal(np.transpose(found), expected(agent, levels, core))
 
 
-@pytest.mark.parametrize(
-    "model", [{"window": 5}, {"window": 1}, {"mixer": "none"}, {"qk_norm": True}], ids=str
-)
+MODELS = [{"window": 5}, {"window": 1}, {"mixer": "none"}, {"qk_norm": True}]
+
+
+@pytest.mark.parametrize("model", breadth(MODELS, {"window": 5}, {"mixer": "none"}), ids=str)
 def test_other_models(model):
     agent = agent_of(tiny.config(model=model))
     env = gymnasium.make(agent.env_id, **agent.options)
@@ -292,7 +301,7 @@ def told(obs):
 
 
 def test_a_compass_is_heeded():
-    agent = agent_of(tiny.config(env={"compass": True}))
+    agent = agent_of(tiny.config(env={"compass": True}, model={"num_layers": 1}))
     env = gymnasium.make(agent.env_id, **agent.options)
     level = row(levels := levels_of(agent.env, 1), 0)
     found = episode(env, agent.actor(greedy=True), options={"level": level})

@@ -205,7 +205,7 @@ def test_small_has_every_part_of_the_reference():
         (lambda: OptimizerConfig(max_grad_norm=-1.0), "max_grad_norm is -1.0"),
         (lambda: OptimizerConfig(warmup=1.0), "warmup is 1.0; it must be at least 0 and less"),
         (lambda: TrainConfig(total_steps=0), "total_steps is 0"),
-        (lambda: TrainConfig(eval_levels=0), "eval_levels is 0"),
+        (lambda: TrainConfig(eval_levels=-1), "eval_levels is -1"),
         (lambda: TrainConfig(seed=-1), "seed is -1; it must be from 0 to 2**32 - 1"),
         (lambda: TrainConfig(seed=2**32), "seed is 4294967296"),
         (lambda: TrainConfig(env=EnvSettings(view_size=4)), "view_size is 4; it must be an odd"),

@@ -72,6 +72,7 @@ def assert_close(rows, others):
             np.testing.assert_allclose(row[name], other[name], rtol=1e-3, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_eight_devices_give_the_numbers_of_one(settings, on_one, tmp_path):
     out = end(start(8, settings, "--run-dir", str(tmp_path / "run")))
     assert "device       8 x cpu (cpu)\n" in out

@@ -5,6 +5,7 @@ from dataclasses import replace
 import jax
 import pytest
 import tiny
+from breadth import breadth
 from flax import nnx
 
 import gridmem.baselines.plan as plan_module
@@ -21,11 +22,23 @@ CONFIGS = [
     tiny.CONFIG,
     tiny.config(ppo=SHORT, env={"num_agents": 2}),
     tiny.config(model={"mixer": "none"}, optimizer={"optimizer": "muon"}, env={"compass": True}),
-    tiny.config(ppo=SHORT, model={"window": 5, "dtype": "bfloat16", "value_head": "hl_gauss"}),
+    tiny.config(
+        ppo=SHORT,
+        model={"window": 5, "dtype": "bfloat16", "value_head": "hl_gauss"},
+        env={"num_agents": 2},
+    ),
 ]
+# Whole episodes and parts of them; between them they have all that makes a difference.
+OF_EACH_KIND = pytest.mark.parametrize("config", breadth(CONFIGS, *CONFIGS[2:]))
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+def shapes(config):
+    """What `tiny.start` makes, as shapes."""
+    run = outline(config)
+    return run.graphdef, run.learner
+
+
+@OF_EACH_KIND
 def test_sizes_are_those_of_the_real_arrays(config):
     _, learner = tiny.start(config)
     memory = Plan(config, None).memory
@@ -33,13 +46,14 @@ def test_sizes_are_those_of_the_real_arrays(config):
     assert memory.optimizer == num_bytes(learner.opt_state)
     assert memory.ongoing == num_bytes(learner.ongoing)
     env = config.make_env()
-    state, _ = jax.vmap(env.reset)(jax.random.split(jax.random.key(0), config.ppo.num_envs))
+    keys = jax.random.split(jax.random.key(0), config.ppo.num_envs)
+    state, _ = jax.eval_shape(jax.vmap(env.reset), keys)
     assert memory.environments == num_bytes(state)
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@OF_EACH_KIND
 def test_the_data_of_an_update_have_the_shapes_that_one_step_tells(config):
-    env, (graphdef, learner) = config.make_env(), tiny.start(config)
+    env, (graphdef, learner) = config.make_env(), shapes(config)
 
     def real(params, ongoing, key):
         return collect(config, env, nnx.merge(graphdef, params), ongoing, key, key)[0]
@@ -55,17 +69,21 @@ def test_the_data_of_an_update_have_the_shapes_that_one_step_tells(config):
 
 @pytest.mark.parametrize(("config", "room"), [(CONFIGS[0], 17), (CONFIGS[1], 16 + 7)])
 def test_caches_are_those_of_the_last_step_and_one_of_their_arrays(config, room):
-    graphdef, learner = tiny.start(config)
+    graphdef, learner = shapes(config)
     num_streams = config.ppo.num_envs * config.make_env().num_agents
-    model = nnx.merge(graphdef, learner.params)
-    caches = model.init_cache(num_streams, room, segmented=config.ppo.rollout_steps is not None)
-    expected = num_bytes(caches) + caches[0].key.nbytes
+    segmented = config.ppo.rollout_steps is not None
+
+    def real(params):
+        return nnx.merge(graphdef, params).init_cache(num_streams, room, segmented)
+
+    caches = jax.eval_shape(real, learner.params)
+    expected = num_bytes(caches) + num_bytes(caches[0].key)
     assert Plan(config, None).memory.caches == expected
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@OF_EACH_KIND
 def test_steps_cost_what_a_whole_update_does(config):
-    env, (graphdef, learner) = config.make_env(), tiny.start(config)
+    env, (graphdef, learner) = config.make_env(), shapes(config)
     whole = costs(lambda learner: update(config, env, graphdef, learner), learner, fused=True)
     run, num_steps = Plan(config, None), outline(config).num_steps
     # Beside its steps the update asks for the value of one observation more, and draws levels:
@@ -79,7 +97,7 @@ def test_steps_cost_what_a_whole_update_does(config):
     assert run.rollout.bytes + run.training.bytes < whole.bytes / config.steps_per_update
 
 
-@pytest.mark.parametrize(("chunk_steps", "mean_length"), [(9, 9), (6, 7), (64, 9)])
+@pytest.mark.parametrize(("chunk_steps", "mean_length"), breadth([(9, 9), (6, 7), (64, 9)], (6, 7)))
 def test_a_rollout_reads_caches_that_grow(monkeypatch, chunk_steps, mean_length):
     model = tiny.MODEL
     config = tiny.config(env={"max_steps": 9})
@@ -113,7 +131,7 @@ def test_epochs_are_paid_for():
 
 def compiled_bytes(config):
     """What XLA says that a whole update needs."""
-    env, (graphdef, learner) = config.make_env(), tiny.start(config)
+    env, (graphdef, learner) = config.make_env(), shapes(config)
     memory = update.lower(config, env, graphdef, learner).compile().memory_analysis()
     return (
         memory.argument_size_in_bytes
@@ -163,9 +181,9 @@ def test_a_run_of_terabytes_is_planned_in_seconds():
 
 
 def test_a_model_without_memory_needs_no_caches():
-    memory = Plan(tiny.config(model={"mixer": "none"}), None).memory
-    assert memory.caches == 0
-    assert "caches" not in table(Plan(tiny.config(model={"mixer": "none"}), None))
+    run = Plan(tiny.config(model={"mixer": "none"}), None)
+    assert run.memory.caches == 0
+    assert "caches" not in table(run)
 
 
 def test_what_does_not_fit_is_told_with_a_setting_that_does():

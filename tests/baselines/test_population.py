@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 import tiny
+from breadth import breadth
 
 from gridmem.baselines import population, training
 from gridmem.baselines.agent import load
@@ -19,18 +20,18 @@ from gridmem.baselines.run_names import named
 from gridmem.baselines.training import Run
 
 NUM_UPDATES = 2
-CONFIG = tiny.config(seed=3, num_seeds=2, total_steps=NUM_UPDATES * 8 * 16)
+CONFIG = tiny.config(seed=3, num_seeds=2, total_steps=NUM_UPDATES * 8 * 16, model={"num_layers": 1})
 
 
 @pytest.fixture(scope="module")
 def alone():
     """The learner and the metrics of each seed by itself after each update."""
-    env, ends = CONFIG.make_env(), []
+    env, first, ends = CONFIG.make_env(), members(CONFIG)[0], []
     for config in members(CONFIG):
         graphdef, learner = tiny.start(config)
         metrics = []
         for _ in range(NUM_UPDATES):
-            learner, of_update = update(config, env, graphdef, learner)
+            learner, of_update = update(first, env, graphdef, learner)  # compiled once
             metrics.append(of_update)
         ends.append((tiny.host(learner), tiny.host(metrics)))
     return ends
@@ -44,7 +45,8 @@ def test_members_have_the_seeds_one_after_the_other():
     assert members(tiny.CONFIG) == [tiny.CONFIG]
 
 
-@pytest.mark.parametrize("in_turn", [True, False], ids=["in turn", "at once"])
+# In turn is how the seeds of `run` are trained.
+@pytest.mark.parametrize("in_turn", breadth([True, False], False), ids=["in turn", "at once"])
 def test_side_by_side_they_are_what_they_are_alone(in_turn, alone, monkeypatch):
     monkeypatch.setattr(population, "_in_turn", lambda: in_turn)
     population._update_each.clear_cache()

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 import tiny
+from breadth import breadth
 from safetensors.numpy import load_file
 
 from gridmem.baselines import checkpoint, training
@@ -25,19 +26,23 @@ class Killed(BaseException):
     """What nothing of the program catches."""
 
 
+PARTS = "parts of episodes, Muon, HL-Gauss, bfloat16"
 CONFIGS = {
     "whole episodes": tiny.config(total_steps=NUM_UPDATES * STEPS, checkpoint_seconds=0.0),
-    "parts of episodes, Muon, HL-Gauss, bfloat16": tiny.config(
+    PARTS: tiny.config(
         total_steps=NUM_UPDATES * STEPS * 5 // 8,
         checkpoint_seconds=0.0,
         ppo={"rollout_steps": 10},
-        model={"dtype": "bfloat16", "value_head": "hl_gauss", "window": 7},
+        model={"num_layers": 1, "dtype": "bfloat16", "value_head": "hl_gauss", "window": 7},
         optimizer={"optimizer": "muon"},
     ),
 }
+# As many updates as tiny.CONFIG has, which is compiled for other tests, too.
+LONGER = tiny.CONFIG.total_steps
 
 
-@pytest.fixture(scope="module", params=CONFIGS)
+# A learner in the midst of episodes has all that one between them has, and more.
+@pytest.fixture(scope="module", params=breadth(CONFIGS, PARTS))
 def config(request):
     return CONFIGS[request.param]
 
@@ -99,7 +104,7 @@ def assert_same(config, folder, straight):
         assert np.array_equal(mine, other)
 
 
-@pytest.mark.parametrize("call", [2, 5])
+@pytest.mark.parametrize("call", breadth([2, 5], 2))
 def test_a_run_that_died_goes_on_to_the_same_end(call, config, straight, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
@@ -166,12 +171,12 @@ def test_a_complete_run_can_be_extended(tmp_path, capfd):
     assert err == (
         f"error: the run in {folder} is complete after 768 steps; add some with --extend\n"
     )
-    code, out, err = run_main(capfd, "--resume", folder, "--extend", str(2 * STEPS))
+    code, out, err = run_main(capfd, "--resume", folder, "--extend", str(LONGER - 6 * STEPS))
     assert (code, err) == (0, "")
-    assert "8 updates of 128, 768 steps done already" in out
-    assert [row["steps"] for row in rows_of(tmp_path / "run")] == [128.0 * n for n in range(1, 9)]
+    assert "10 updates of 128, 768 steps done already" in out
+    assert [row["steps"] for row in rows_of(tmp_path / "run")] == [128.0 * n for n in range(1, 11)]
     config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert config["total_steps"] == 8 * STEPS
+    assert config["total_steps"] == LONGER == 10 * STEPS
     seconds = [
         json.loads(line)["seconds"]
         for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
@@ -255,7 +260,7 @@ def test_a_run_that_died_in_its_evaluation_is_evaluated(config, straight, tmp_pa
 def test_an_extended_run_loses_the_evaluation_of_the_agent_before(tmp_path, monkeypatch):
     config, folder = CONFIGS["whole episodes"], tmp_path / "run"
     assert begin(config, folder).run() == 0
-    longer = training.replace(config, total_steps=config.total_steps + STEPS)
+    longer = training.replace(config, total_steps=LONGER)
     with monkeypatch.context() as patch:
         kill(patch, "conclude", 1)
         with pytest.raises(Killed):

@@ -264,11 +264,13 @@ def test_numbers_that_are_none_end_the_run_and_not_the_checkpoint(tmp_path, capf
     assert len(rows_of(folder)) == 5
 
 
+SMALL = {"mixer": "none", "num_layers": 1}
+
+
 def test_an_absurd_learning_rate_ends_the_run(tmp_path, capfd):
     folder = tmp_path / "run"
-    small = {"mixer": "none", "num_layers": 1}
     absurd = {"learning_rate": 1e12}
-    code, out, err = run(capfd, tiny_flags(folder, model=small, optimizer=absurd))
+    code, out, err = run(capfd, tiny_flags(folder, model=SMALL, optimizer=absurd))
     assert (code, err) == (1, "")
     stopped = re.search(f"^{STOPPED}$", out, re.MULTILINE)
     assert not (folder / "eval.json").exists()
@@ -279,7 +281,7 @@ def test_an_absurd_learning_rate_ends_the_run(tmp_path, capfd):
 
 def test_targets_beyond_the_histogram_are_warned_of_once(tmp_path, capfd):
     narrow = {"value_head": "hl_gauss", "value_min": 0.001, "value_max": 0.002}
-    code, out, err = run(capfd, tiny_flags(tmp_path / "run", model=narrow))
+    code, out, err = run(capfd, tiny_flags(tmp_path / "run", model=SMALL | narrow))
     assert (code, err) == (0, "")
     (warning,) = (line for line in out.splitlines() if line.startswith("warning: "))
     outside = rows_of(tmp_path / "run")[0]["target_outside"]
@@ -329,6 +331,7 @@ def test_a_full_disk_stops_nothing(tmp_path):
     assert "mean return" in out
 
 
+@pytest.mark.slow
 def test_a_signal_from_outside_saves_what_was_learned(tmp_path):
     folder = tmp_path / "run"
     slow = "update = training.advance; training.advance = lambda *a: time.sleep(1) or update(*a)"
