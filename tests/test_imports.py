@@ -114,7 +114,8 @@ MAY_IMPORT = {
     "baselines/attention_kernels": "jax numpy baselines/dense",
     "baselines/attention_choice": "jax numpy baselines/attention_kernels baselines/config "
     "baselines/devices",
-    "baselines/mixers/*": f"{TRAINER} baselines/attention_kernels baselines/dense baselines/norm baselines/mixers/recurrence",
+    "baselines/mixers/*": f"{TRAINER} baselines/attention_kernels baselines/dense baselines/norm "
+    "baselines/mixers/recurrence",
     # These know no model.
     "baselines/heads": TRAINER,
     "baselines/loss": TRAINER,
@@ -165,7 +166,8 @@ MAY_IMPORT = {
     # How fast it is.
     "baselines/matmul_speed": "baselines/dense jax",
     "baselines/machine": "jax",
-    "baselines/benchmark": f"baselines/costs {TRAINER} baselines/learner baselines/matmul_speed baselines/outline "
+    "baselines/benchmark": f"baselines/costs {TRAINER} baselines/learner baselines/matmul_speed "
+    "baselines/outline "
     "baselines/step_costs",
     "baselines/bench_table": "baselines/benchmark",
     # Evaluation and comparison of runs that are there.

@@ -276,9 +276,9 @@ def test_segments_and_caches_must_agree(name):
     mixer, x = nnx.merge(*build(name)), tokens()
     weights, plain = mixer.prepare(), mixer.init_cache(B, T)
     segmented = mixer.init_cache(B, T, segmented=True)
-    for cache, segments in ((plain, EPISODES), (segmented, None)):
+    for seen, segments in ((plain, EPISODES), (segmented, None)):
         with pytest.raises(ValueError, match="segments go with a cache made with segmented=True"):
-            mixer.sequence(x, cache, segments)
+            mixer.sequence(x, seen, segments)
         with pytest.raises(ValueError, match="segments go with a cache made with segmented=True"):
             mixer.step(x[:, 0], cache, None if segments is None else segments[:, 0], weights)
 
