@@ -280,7 +280,7 @@ def test_segments_and_caches_must_agree(name):
         with pytest.raises(ValueError, match="segments go with a cache made with segmented=True"):
             mixer.sequence(x, seen, segments)
         with pytest.raises(ValueError, match="segments go with a cache made with segmented=True"):
-            mixer.step(x[:, 0], cache, None if segments is None else segments[:, 0], weights)
+            mixer.step(x[:, 0], seen, None if segments is None else segments[:, 0], weights)
 
 
 def test_a_cache_without_segments_cannot_be_cut():
