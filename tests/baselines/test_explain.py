@@ -1,5 +1,6 @@
 from dataclasses import replace
 from functools import partial
+from itertools import product
 
 import jax
 import jax.numpy as jnp
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import slow_attention
 import tiny
+from breadth import breadth
 from flax import nnx
 
 from gridmem.baselines.learner import build_model
@@ -47,10 +49,17 @@ def stepped(graphdef, params, x, segments):
     return jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1) if leaf.ndim > 1 else leaf, out)
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("window", [None, 4], ids=["no window", "window"])
-@pytest.mark.parametrize("segments", [None, EPISODES], ids=["one episode", "episodes"])
-def test_weights_through_the_cache_are_those_of_plain_attention(dtype, window, segments):
+@pytest.mark.parametrize(
+    ("segments", "window", "dtype"),
+    breadth(
+        product(["one episode", "episodes"], [None, 4], TOLERANCE),
+        ("one episode", None, "float32"),
+        ("episodes", 4, "float32"),
+        ("episodes", None, "bfloat16"),
+    ),
+)
+def test_weights_through_the_cache_are_those_of_plain_attention(segments, window, dtype):
+    segments = EPISODES if segments == "episodes" else None
     config = replace(MODEL, dtype=dtype, window=window, qk_norm=window is not None)
     mixer = make_mixer(config, nnx.Rngs(params=jax.random.key(0)))
     x = jnp.asarray(np.random.default_rng(1).normal(size=(B, T, MODEL.width)), jnp.dtype(dtype))
@@ -91,7 +100,7 @@ def test_beyond_the_window_nothing_counts():
 
 def test_who_can_explain():
     mixers = {
-        name: make_mixer(replace(MODEL, mixer=name), nnx.Rngs(params=jax.random.key(0)))
+        name: nnx.eval_shape(lambda name=name: make_mixer(replace(MODEL, mixer=name), nnx.Rngs(0)))
         for name in MIXERS
     }
     assert all(isinstance(mixer, Mixer) for mixer in mixers.values())
@@ -101,7 +110,7 @@ def test_who_can_explain():
 
 def build(**model):
     config = tiny.config(model=model, env={"max_steps": T})
-    env = config.make_env()
+    env = tiny.small_room(config)
     return env, nnx.split(build_model(config, env, jax.random.key(1)))
 
 
@@ -123,7 +132,12 @@ def played(env, graphdef, params, explain):
 
 
 @pytest.mark.parametrize(
-    "model", [*({"mixer": mixer} for mixer in MIXERS), {"window": 5, "value_head": "hl_gauss"}]
+    "model",
+    breadth(
+        [*({"mixer": mixer} for mixer in MIXERS), {"window": 5, "value_head": "hl_gauss"}],
+        {"mixer": "attention"},
+        {"mixer": "gru"},
+    ),
 )
 def test_an_explained_policy_does_the_same(model):
     env, (graphdef, params) = build(**model)
@@ -144,7 +158,7 @@ def test_a_models_weights_are_those_of_the_full_pass():
     x, one_episode, layers = model._embed(told.obs), np.zeros((4, T), np.int32), []
     for block in model.blocks:
         layers.append(slow_weights(block.mixer, block.mixer_norm(x), one_episode))
-        x = block.sequence(x, block.mixer.init_cache(4, 0), None)
+        x = jax.jit(block.sequence)(x, block.mixer.init_cache(4, 0), None)
     assert len(layers) == 2
     assert np.abs(layers[0] - layers[1]).max() > 0.001
     np.testing.assert_allclose(told.extras.weights, np.mean(layers, axis=0), atol=1e-5)

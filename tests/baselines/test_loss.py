@@ -238,9 +238,8 @@ def test_rows_that_are_not_valid_count_for_nothing():
 
     def loss(parts):
         logits, value_losses, batch = jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *parts)
-        return jax.value_and_grad(ppo_loss, argnums=(0, 1), has_aux=True)(
-            logits, value_losses, batch, config
-        )
+        of_batch = jax.value_and_grad(ppo_loss, argnums=(0, 1), has_aux=True)
+        return jax.jit(of_batch, static_argnums=3)(logits, value_losses, batch, config)
 
     (total, metrics), gradients = loss(valid)
     (same_total, same_metrics), others = loss([valid[0], reset[0], valid[1], reset[1]])

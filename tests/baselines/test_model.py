@@ -1,11 +1,13 @@
 import math
-from functools import partial
+from functools import cache, partial
+from itertools import product
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
+from breadth import breadth
 from flax import nnx
 
 from gridmem.baselines.config import TrainConfig
@@ -43,6 +45,7 @@ VARIANTS = {
 }
 
 
+@cache
 def build(**model):
     config = tiny.config(model=model)
     return nnx.split(build_model(config, config.make_env(), jax.random.key(1)))
@@ -73,13 +76,21 @@ def stepped(graphdef, params, obs, segments=None):
 
 
 EPISODES = jnp.broadcast_to(jnp.arange(T) // 17, (B, T)) + jnp.zeros((B, T), jnp.int32)
+SEGMENTS = {"one episode": None, "episodes": EPISODES}
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("segments", [None, EPISODES], ids=["one episode", "episodes"])
-def test_stepping_equals_the_full_pass_on_a_played_episode(obs, variant, dtype, segments):
-    model = build(dtype=dtype, **VARIANTS[variant])
+# What each mixer does, test_mixers tells.
+@pytest.mark.parametrize(
+    ("segments", "variant", "dtype"),
+    breadth(
+        product(SEGMENTS, VARIANTS, TOLERANCE),
+        ("one episode", "attention", "float32"),
+        ("episodes", "gru", "float32"),
+        ("episodes", "reference", "bfloat16"),
+    ),
+)
+def test_stepping_equals_the_full_pass_on_a_played_episode(obs, segments, variant, dtype):
+    model, segments = build(dtype=dtype, **VARIANTS[variant]), SEGMENTS[segments]
     logits, value = full_pass(*model, obs, segments)
     assert logits.shape == (B, T, 4)
     assert value.shape == (B, T)
@@ -161,7 +172,8 @@ def test_weights_are_prepared_where_none_are_given(obs):
     model = nnx.merge(graphdef, params)
     first = jax.tree.map(lambda x: x[:, 0], obs)
     caches = model.init_cache(B, 1)
-    alone, given = (model.step(first, caches, None, w) for w in (None, model.prepare()))
+    step = jax.jit(model.step)
+    alone, given = (step(first, caches, None, weights) for weights in (None, model.prepare()))
     for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(given), strict=True):
         np.testing.assert_array_equal(a, b)
 

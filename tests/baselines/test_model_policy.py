@@ -1,12 +1,14 @@
 """A policy of episodes in a row, against one that is begun anew at each of them."""
 
 from functools import partial
+from itertools import product
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
+from breadth import breadth
 from flax import nnx
 
 from gridmem.baselines.learner import build_model
@@ -18,7 +20,10 @@ B, T = 3, 20
 # The lengths of the episodes of each stream, the last of which is cut off.
 LENGTHS = ((20,), (4, 1, 9, 6), (7, 7, 7))
 TIME = np.array([np.concatenate([np.arange(n) for n in row])[:T] for row in LENGTHS]).T
-VARIANTS = [*({"mixer": name} for name in MIXERS), {"window": 4, "qk_norm": True}]
+VARIANTS = {
+    **{name: {"mixer": name} for name in MIXERS},
+    "window": {"window": 4, "qk_norm": True},
+}
 
 
 def timesteps(seed=0):
@@ -53,10 +58,17 @@ def acted_alone(graphdef, params, caches, timestep):
     return policy.act(caches, timestep, jax.random.key(0))
 
 
-@pytest.mark.parametrize("model", VARIANTS)
-@pytest.mark.parametrize("forget_at_finds", [False, True])
-def test_the_memory_starts_anew_with_each_episode(model, forget_at_finds):
-    config = tiny.config(model=model)
+@pytest.mark.parametrize(
+    ("variant", "forget_at_finds"),
+    breadth(
+        product(VARIANTS, [False, True]),
+        ("attention", False),
+        ("attention", True),
+        ("gru", True),
+    ),
+)
+def test_the_memory_starts_anew_with_each_episode(variant, forget_at_finds):
+    config = tiny.config(model=VARIANTS[variant])
     whole = build_model(config, config.make_env(), jax.random.key(1))
     graphdef, params = nnx.split(whole)
     told = timesteps()
@@ -93,7 +105,7 @@ def test_weights_may_be_prepared_beforehand():
     alone, given = (streaming_policy(model, weights=weights) for weights in (None, model.prepare()))
     key = jax.random.key(0)
     one, other = (
-        policy.act(policy.grow(policy.init(B), 1), first, key) for policy in (alone, given)
+        jax.jit(policy.act)(policy.grow(policy.init(B), 1), first, key) for policy in (alone, given)
     )
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
+from breadth import breadth
 from flax import nnx
 
 from gridmem.baselines.learner import build_model
@@ -27,6 +28,8 @@ VARIANTS = {
     "window": {"window": 4},
 }
 TASKS = {"clock": None, "task": tiny.TwoFinds()}
+# One variant for each task is enough for what does not depend on the model.
+PLAYED = {"clock": "attention", "task": "window"}
 
 
 def settings(**model):
@@ -70,7 +73,7 @@ def played(variant, task="clock"):
         ongoing = begin(config, env, model, key)
         return jax.lax.scan(one, ongoing, jax.random.split(key, PARTS))[1]
 
-    return run(params, jax.random.key(2))
+    return run(params, jax.random.key(5))
 
 
 def rows(parts):
@@ -106,7 +109,11 @@ def whole_pass(graphdef, params, obs, action):
 
 @pytest.mark.parametrize(
     ("variant", "task"),
-    [*((variant, "clock") for variant in VARIANTS), ("attention", "task"), ("window", "task")],
+    breadth(
+        [*((variant, "clock") for variant in VARIANTS), ("attention", "task"), ("window", "task")],
+        *((variant, task) for task, variant in PLAYED.items()),
+        ("gru", "clock"),
+    ),
 )
 def test_log_probs_and_values_are_those_of_whole_episodes(variant, task):
     _, graphdef, params = built(variant)
@@ -127,7 +134,7 @@ def test_log_probs_and_values_are_those_of_whole_episodes(variant, task):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_episodes_follow_upon_each_other(task):
-    rollout = rows(played("none", task))
+    rollout = rows(played(PLAYED[task], task))
     done = np.asarray(rollout.terminated | rollout.truncated)
     no_action_yet, valid = np.asarray(rollout.obs.last_action) == 4, np.asarray(rollout.valid)
     episodes = cuts(rollout)
@@ -142,8 +149,12 @@ def test_episodes_follow_upon_each_other(task):
     assert lengths == {ROWS, PARTS * PART % ROWS} if task == "clock" else len(lengths) > 4
 
 
-def gradients(variant, part, stopped=True):
-    """Of a weighted sum of all outputs of a rollout: from its cache, and by whole episodes."""
+def gradients(variant, part):
+    """Of a weighted sum of all outputs of a rollout: from its cache, and by whole episodes.
+
+    By whole episodes they are two, one that stops at the start of the rollout and one that does
+    not.
+    """
     _, graphdef, params = built(variant)
     parts = played(variant)
     at_first = jax.tree.map(lambda x: x[part], parts)
@@ -155,14 +166,19 @@ def gradients(variant, part, stopped=True):
         logits, outputs = model.sequence(obs, caches, segments)
         return jnp.sum(logits[..., :2] * weight) + jnp.sum(outputs * weight)
 
+    @jax.grad
     def of_rollout(params):
         segments = at_first.rollout.extras.segment
         model = nnx.merge(graphdef, params)
         return total(model, at_first.rollout.obs, at_first.caches, segments, weight)
 
-    def of_episodes(params):
+    @jax.grad
+    def of_episodes(params, stopped):
         model = nnx.merge(graphdef, params)
-        before = nnx.merge(graphdef, jax.lax.stop_gradient(params) if stopped else params)
+        before = nnx.merge(
+            graphdef,
+            jax.tree.map(lambda x: jnp.where(stopped, jax.lax.stop_gradient(x), x), params),
+        )
         sums = []
         for start in range(0, last, ROWS):
             begins, ends = max(first, start), min(last, start + ROWS)
@@ -172,7 +188,9 @@ def gradients(variant, part, stopped=True):
                 sums.append(total(model, now, caches, None, rest))
         return sum(sums)
 
-    return [jax.tree.leaves(jax.jit(jax.grad(f))(params)) for f in (of_rollout, of_episodes)]
+    whole = jax.jit(of_episodes)
+    trees = jax.jit(of_rollout)(params), whole(params, True), whole(params, False)
+    return [jax.tree.leaves(tree) for tree in trees]
 
 
 def obs_of(parts, start, end):
@@ -193,16 +211,16 @@ def batch_major(tree):
 
 
 # Rollout 1 is within the first episode; in rollout 2 the first one ends and the second begins.
-@pytest.mark.parametrize("part", [1, 2])
-@pytest.mark.parametrize("variant", ["attention", "window"])
+@pytest.mark.parametrize(
+    ("variant", "part"),
+    breadth([(name, n) for name in ("attention", "window") for n in (1, 2)], ("attention", 2)),
+)
 def test_gradients_are_those_of_whole_episodes_stopped_at_the_start_of_the_rollout(variant, part):
-    for mine, whole in zip(*gradients(variant, part), strict=True):
-        np.testing.assert_allclose(mine, whole, atol=1e-5 * float(jnp.abs(whole).max()) + 1e-6)
-
-
-def test_the_stop_at_the_start_of_the_rollout_makes_a_difference():
-    mine, whole = gradients("attention", 1, stopped=False)
-    assert max(float(jnp.abs(a - b).max()) for a, b in zip(mine, whole, strict=True)) > 0.01
+    mine, stopped, unstopped = gradients(variant, part)
+    for one, whole in zip(mine, stopped, strict=True):
+        np.testing.assert_allclose(one, whole, atol=1e-5 * float(jnp.abs(whole).max()) + 1e-6)
+    # The stop makes a difference.
+    assert max(float(jnp.abs(a - b).max()) for a, b in zip(mine, unstopped, strict=True)) > 0.01
 
 
 def by_hand(rollout, first, last):
@@ -222,7 +240,7 @@ def by_hand(rollout, first, last):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_statistics_are_of_the_episodes_that_ended(task):
-    parts = played("none", task)
+    parts = played(PLAYED[task], task)
     rollout, counts = rows(parts), []
     for part in range(PARTS):
         told = jax.tree.map(lambda x, p=part: float(x[p]), parts.episodes)
@@ -244,7 +262,7 @@ def test_statistics_are_of_the_episodes_that_ended(task):
         assert len(set(counts)) > 2
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", breadth(TASKS, "task"))
 def test_statistics_of_whole_episodes(task):
     config = settings()
     env = tiny.small_room(config, TASKS[task])

@@ -4,6 +4,7 @@ import numpy as np
 import optax
 import pytest
 import tiny
+from breadth import breadth
 from flax import nnx
 
 from gridmem.baselines.config import OptimizerConfig
@@ -28,11 +29,11 @@ def gradient(norm, change=None):
 
 def updates(optimizer, gradients):
     """The updates for a series of gradients, and the state after the last one."""
-    out = []
+    out, compiled = [], jax.jit(optimizer.update)
     with jax.numpy_dtype_promotion("standard"):  # optax's own affair, as in the learner
         state = optimizer.init(PARAMS)
         for grads in gradients:
-            update, state = optimizer.update(grads, state, PARAMS)
+            update, state = compiled(grads, state, PARAMS)
             out.append(update)
     return out, state
 
@@ -46,8 +47,9 @@ def test_an_outlier_is_clipped_before_the_optimiser_sees_it(name):
     config = OptimizerConfig(optimizer=name, max_grad_norm=2.0, warmup=0.0)
     following = gradient(1.0, {"matrix": 1 - DIRECTION["matrix"], "vector": -DIRECTION["vector"]})
     following["blocks"] = {"matrix": gradient(0.5)["blocks"]["matrix"][::-1]}
+    optimizer = make_optimizer(config, 10)
     outlier, long, short = (
-        updates(make_optimizer(config, 10), [gradient(n), following])[0] for n in (3e6, 3.0, 0.5)
+        updates(optimizer, [gradient(n), following])[0] for n in (3e6, 3.0, 0.5)
     )
     for a, b in zip(jax.tree.leaves(outlier), jax.tree.leaves(long), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-8)
@@ -136,15 +138,21 @@ def test_muon_has_every_matrix_of_the_blocks_and_nothing_else(mixer, matrices):
 
 @pytest.mark.parametrize(
     ("rms", "shape", "scale"),
-    [
-        # An orthogonal matrix of m x n has rms 1 / sqrt(max(m, n)).
+    breadth(
+        [
+            # An orthogonal matrix of m x n has rms 1 / sqrt(max(m, n)).
+            (0.2, (6, 24), 0.2 * 24**0.5),
+            (0.05, (24, 6), 0.05 * 24**0.5),
+            (0.05, (8, 8), 0.05 * 8**0.5),
+            # As first published: sqrt(columns / rows), at least 1.
+            (None, (6, 24), 2.0),
+            (None, (24, 6), 1.0),
+        ],
         (0.2, (6, 24), 0.2 * 24**0.5),
-        (0.2, (24, 6), 0.2 * 24**0.5),
-        (0.05, (8, 8), 0.05 * 8**0.5),
-        # As first published: sqrt(columns / rows), at least 1.
+        (0.05, (24, 6), 0.05 * 24**0.5),
         (None, (6, 24), 2.0),
         (None, (24, 6), 1.0),
-    ],
+    ),
 )
 def test_an_update_of_muon_is_the_gradient_made_orthogonal(rms, shape, scale):
     config = OptimizerConfig(

@@ -95,10 +95,12 @@ def solved(config, num_updates):
     return (reached > probe.CORRIDOR).mean()
 
 
+@pytest.mark.slow
 def test_memory_solves_it():
     assert solved(CONFIG, 150) > 0.9
 
 
+@pytest.mark.slow
 def test_without_memory_half_of_the_choices_are_wrong():
     config = replace(CONFIG, model=replace(CONFIG.model, mixer="none"))
     assert 0.35 < solved(config, 150) <= 0.65

@@ -2,7 +2,8 @@
 
 import math
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
+from itertools import product
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import slow_recurrences
 import tiny
+from breadth import breadth
 from flax import nnx
 
 from gridmem.baselines.config import ModelConfig
@@ -18,16 +20,13 @@ from gridmem.baselines.mixers.gla import CHUNK, Heads, mix
 from gridmem.baselines.mixers.recurrence import memory_lengths
 
 NAMES = ["gru", "linear", "gla"]
+OF_EACH = pytest.mark.parametrize("name", NAMES)
 # One feature wide, with a state of one feature, or of two that keys may choose from.
 SMALLEST = ModelConfig(width=1, num_heads=1, num_kv_heads=1, head_dim=2)
 B = 2
 
 
-@pytest.fixture(scope="module", params=NAMES)
-def name(request):
-    return request.param
-
-
+@cache
 def make(name, config=tiny.MODEL, **changes):
     return make_mixer(replace(config, mixer=name, **changes), nnx.Rngs(params=jax.random.key(0)))
 
@@ -48,10 +47,10 @@ def outputs(mixer, x, segments=None):
     x = jnp.asarray(x, jnp.float32)[None, :, None]
     numbers = None if segments is None else jnp.asarray(segments, jnp.int32)[None]
     cache = mixer.init_cache(1, 0, segments is not None)
-    at_once = mixer.sequence(x, cache, numbers)
-    weights, by_step = mixer.prepare(), []
+    at_once = jax.jit(mixer.sequence)(x, cache, numbers)
+    step, weights, by_step = jax.jit(mixer.step), mixer.prepare(), []
     for t in range(x.shape[1]):
-        y, cache = mixer.step(x[:, t], cache, None if numbers is None else numbers[:, t], weights)
+        y, cache = step(x[:, t], cache, None if numbers is None else numbers[:, t], weights)
         by_step.append(y[0, 0])
     return np.array(by_step), np.asarray(at_once[0, :, 0])
 
@@ -140,7 +139,10 @@ def remembered(graphdef, params, x, segments):
     return jax.lax.scan(step, cache, (jnp.swapaxes(x, 0, 1), segments.T))[0]
 
 
-@pytest.mark.parametrize("num", [1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 3])
+# What is shorter than a chunk, test_mixers has.
+@pytest.mark.parametrize(
+    "num", breadth([1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 3], CHUNK, 2 * CHUNK + 3)
+)
 def test_chunks_make_no_difference(num):
     seen, rng = 9, np.random.default_rng(num)
     x = jnp.asarray(rng.normal(size=(B, seen + num, 16)), jnp.float32)
@@ -157,6 +159,7 @@ def test_chunks_make_no_difference(num):
     np.testing.assert_allclose(rest, slow[:, seen:], atol=1e-5, rtol=0)
 
 
+@OF_EACH
 def test_the_state_is_float32_and_of_one_size(name):
     mixer = make(name, dtype="bfloat16")
     cache = mixer.init_cache(B, 5, segmented=True)
@@ -166,10 +169,11 @@ def test_the_state_is_float32_and_of_one_size(name):
     for same in (mixer.grow(cache, 50), mixer.keep(cache, 2), mixer.init_cache(B, 0, True)):
         assert jax.tree.map(jnp.shape, same) == jax.tree.map(jnp.shape, cache)
     x = jnp.ones((B, 16), jnp.bfloat16)
-    y, cache = mixer.step(x, cache, jnp.array([3, 4]), mixer.prepare())
+    y, cache = jax.jit(mixer.step)(x, cache, jnp.array([3, 4]), mixer.prepare())
     assert (y.dtype, cache.state.dtype) == (jnp.bfloat16, jnp.float32)
     assert cache.segment.tolist() == [3, 4]
-    assert mixer.sequence(x[:, None], cache, jnp.array([[3], [4]])).dtype == jnp.bfloat16
+    at_once = jax.eval_shape(mixer.sequence, x[:, None], cache, jnp.array([[3], [4]]))
+    assert at_once.dtype == jnp.bfloat16
 
 
 def test_lengths_are_spread_over_their_logarithm():
@@ -179,6 +183,7 @@ def test_lengths_are_spread_over_their_logarithm():
     assert (np.diff(memory_lengths(40)) > 0).all()
 
 
+@OF_EACH
 def test_memories_last_tens_to_hundreds_of_steps_at_first(name):
     # Without input and without what a GRU makes of its state, a state only decays.
     graphdef, params = nnx.split(make(name, ModelConfig()))
@@ -186,12 +191,13 @@ def test_memories_last_tens_to_hundreds_of_steps_at_first(name):
     mixer = nnx.merge(graphdef, vectors)
     cache = mixer.init_cache(1, 0)
     cache = cache._replace(state=jnp.ones_like(cache.state))
-    _, after = mixer.step(jnp.zeros((1, 64)), cache, None, mixer.prepare())
+    _, after = jax.jit(mixer.step)(jnp.zeros((1, 64)), cache, None, mixer.prepare())
     lengths = np.unique(-1 / np.log(np.asarray(after.state)))
     assert 15 < lengths.min() < 40
     assert 200 < lengths.max() < 520
 
 
+@OF_EACH
 def test_the_far_past_is_remembered(name):
     split = nnx.split(make(name, ModelConfig()))
     x = np.random.default_rng(0).normal(size=(B, 256, 64)).astype(np.float32)
@@ -202,7 +208,15 @@ def test_the_far_past_is_remembered(name):
     assert (np.abs(one - other)[:, -1].max(axis=-1) > 1e-3 * np.abs(one).max()).all()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    breadth(
+        product(NAMES, ["float32", "bfloat16"]),
+        ("gru", "float32"),
+        ("linear", "bfloat16"),
+        ("gla", "float32"),
+    ),
+)
 def test_gradients_are_finite_whatever_the_input(name, dtype):
     num = 512
     mixer = make(name, dtype=dtype)
