@@ -1,6 +1,7 @@
 """Set up before gridmem is imported: type-checked signatures, strict JAX, a compilation cache."""
 
 import gc
+import importlib.util
 import os
 from pathlib import Path
 
@@ -19,10 +20,14 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # The programs that tests start share the cache.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE)
 # Windows open without a display.
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-
-os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE)
+# Several processes share a GPU.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+if importlib.util.find_spec("jax_cuda13_plugin"):
+    # Muon's products, which name no precision, would be too coarse for the tests' tolerances.
+    jax.config.update("jax_default_matmul_precision", "highest")
 
 
 @pytest.fixture(autouse=True, scope="module")

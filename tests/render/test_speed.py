@@ -48,7 +48,7 @@ def test_a_cave_is_drawn_in_under_3_ms():
     assert seconds(DRAW) < 0.003
 
 
-@pytest.mark.slow
+@pytest.mark.timing
 @pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
 def test_a_second_makes_64_frames_of_video(name, tmp_path):
     # The best of three, as other programs may be at work.
