@@ -40,6 +40,7 @@ def lenient():
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("lenient")
 def test_jax_learns(monkeypatch, capsys):
     first, *_, last = mean_returns("train_jax", 11 * 256 * 64, monkeypatch, capsys)

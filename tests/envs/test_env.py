@@ -12,6 +12,7 @@ import jaxtyping
 import numpy as np
 import playing
 import pytest
+from breadth import breadth
 from twin import guided_walk
 
 import gridmem
@@ -46,7 +47,7 @@ def digest(id):
     return hashlib.sha256(b"".join(leaf.tobytes() for leaf in leaves)).hexdigest()[:16]
 
 
-@pytest.mark.parametrize("id", IDS)
+@pytest.mark.parametrize("id", breadth(IDS, SMALL, DIG))
 def test_an_ids_levels_and_rules_have_not_changed(id):
     assert digest(id) == GOLDEN[id], (
         f"{id} plays otherwise than when it was released. If that is meant, it is a new id, -v1; "
@@ -90,7 +91,7 @@ def test_shapes_and_types(id, num_agents):
     assert env.num_actions == 4
 
 
-@pytest.mark.parametrize("id", IDS)
+@pytest.mark.parametrize("id", breadth(IDS, SMALL, DIG))
 def test_ranges_over_an_episode(id):
     env, _, actions, (_, (states, timesteps)) = episode(id)
     view = np.asarray(timesteps.obs.view)
@@ -110,7 +111,7 @@ def test_ranges_over_an_episode(id):
     assert (np.asarray(states.world.busy) <= env.config.dig_steps).all()
 
 
-@pytest.mark.parametrize("id", IDS)
+@pytest.mark.parametrize("id", breadth(IDS, SMALL, DIG))
 def test_an_agent_never_stands_in_a_wall_or_on_the_goal(id):
     _, _, _, (_, (states, _)) = episode(id)
     tiles, position = np.asarray(states.world.tiles), np.asarray(states.world.position)[:, 0]
@@ -126,7 +127,7 @@ def test_a_step_takes_no_key_and_a_level_is_all_that_start_needs():
     assert list(inspect.signature(Env.start).parameters) == ["self", "level"]
 
 
-@pytest.mark.parametrize("id", IDS)
+@pytest.mark.parametrize("id", breadth(IDS, SMALL, DIG))
 def test_levels_are_the_same_bits_single_and_batched_whatever_the_number_of_agents(id):
     keys, levels = playing.batch(id, 0)  # of one agent
     env = gridmem.make(id, num_agents=8)
@@ -144,7 +145,7 @@ def test_reset_is_start_of_generate():
         playing.assert_same(playing.as_dict(actual), playing.as_dict(expected))
 
 
-@pytest.mark.parametrize("id", IDS)
+@pytest.mark.parametrize("id", breadth(IDS, SMALL, DIG))
 def test_other_keys_give_other_levels(id):
     tiles, goals, spawns = playing.batch(id, 0)[1]
     assert len({level.tobytes() for level in tiles}) > 0.95 * len(tiles)
@@ -166,7 +167,7 @@ def test_an_agent_lands_at_its_own_share_of_the_spawns():
 # ---- one function, however it is called
 
 
-@pytest.mark.parametrize(("id", "num_agents"), [(SMALL, 1), (DIG, 2)])
+@pytest.mark.parametrize(("id", "num_agents"), breadth([(SMALL, 1), (DIG, 2)], (DIG, 2)))
 def test_eager_jit_vmap_and_scan_agree(id, num_agents):
     env = gridmem.make(id, num_agents=num_agents)
     levels = jax.tree.map(lambda leaf: leaf[:2], playing.batch(id, 0)[1])

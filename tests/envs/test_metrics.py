@@ -94,6 +94,7 @@ def test_who_searches_twice_as_fast_the_second_time_gains():
     assert gain > 1 + 10 * error
 
 
+@pytest.mark.slow
 def test_random_actions_gain_nothing():
     env = gridmem.make("GridMem-9x9-v0", view_size=3, max_steps=128)
 

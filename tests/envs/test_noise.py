@@ -107,6 +107,7 @@ def test_the_largest_sum_fits_into_32_bits():
     assert 1.1 * math.sqrt(0.5) * 256 * NOISE_UNIT < 2**31
 
 
+@pytest.mark.slow
 def test_the_lattice_moves_from_map_to_map():
     # Gradient noise is 0 on lattice points: without an offset per map some cells would always be.
     keys = jax.random.split(jax.random.key(0), 200)

@@ -5,6 +5,7 @@ import jax
 import numpy as np
 import playing
 import pytest
+from breadth import breadth
 from twin import Twin
 
 import gridmem
@@ -34,7 +35,12 @@ def oracle(env, id):
 
 @pytest.mark.parametrize(
     ("id", "options"),
-    [(id, {}) for id in CLASSIC] + [("GridMem-20x20-v0", {"num_agents": 3})],
+    breadth(
+        [(id, {}) for id in CLASSIC]
+        + [(id, {"num_agents": 3}) for id in ("GridMem-9x9-v0", "GridMem-20x20-v0")],
+        ("GridMem-9x9-v0", {}),
+        ("GridMem-9x9-v0", {"num_agents": 3}),
+    ),
 )
 def test_without_digging_the_oracle_reaches_the_ceiling_exactly(id, options):
     env = gridmem.make(id, **options)
@@ -50,8 +56,8 @@ def test_without_digging_the_oracle_reaches_the_ceiling_exactly(id, options):
 
 @pytest.mark.parametrize("num_agents", [1, 3])
 def test_the_ceiling_as_counted_by_hand(num_agents):
-    env = gridmem.make("GridMem-13x13-v0", num_agents=num_agents)
-    levels = playing.batch("GridMem-13x13-v0", 0)[1]
+    env = gridmem.make("GridMem-9x9-v0", num_agents=num_agents)
+    levels = playing.batch("GridMem-9x9-v0", 0)[1]
     best = np.asarray(ceiling(env, levels))
     for index in range(12):
         level = playing.level_at(levels, index)
@@ -91,15 +97,15 @@ def test_no_ceiling_where_paths_change(options):
         ceiling(env, playing.batch("GridMem-9x9-v0", 0)[1])
 
 
-@pytest.mark.parametrize(
-    ("id", "options"),
-    [
-        ("GridMem-Dig-v0", SMALL_DIG),
-        ("GridMem-9x9-v0", {"goal_moves": True}),
-        ("GridMem-9x9-v0", {"task": {"type": "Tour"}}),
-        ("GridMem-Dig-v0", {**SMALL_DIG, "task": {"type": "Tour", "num_goals": 3}}),
-    ],
-)
+LONE = [
+    ("GridMem-9x9-v0", {"goal_moves": True}),
+    ("GridMem-Dig-v0", {**SMALL_DIG, "task": {"type": "Tour", "num_goals": 3}}),
+    ("GridMem-Dig-v0", SMALL_DIG),
+    ("GridMem-9x9-v0", {"task": {"type": "Tour"}}),
+]
+
+
+@pytest.mark.parametrize(("id", "options"), breadth(LONE, *LONE[:2]))
 def test_a_lone_oracle_walks_shortest_paths_whatever_the_task(id, options):
     env = gridmem.make(id, **options)
     levels = playing.generate_many(env, jax.random.split(jax.random.key(3), 40))
@@ -162,6 +168,7 @@ def test_a_batch_that_does_not_divide_is_as_good_as_any(monkeypatch):
     np.testing.assert_array_equal(ceiling(env, few), ceiling(env, levels)[:7])
 
 
+@pytest.mark.slow
 def test_the_twin_agrees_that_the_oracle_finds():
     env = gridmem.make("GridMem-Dig-v0", **SMALL_DIG)
     levels = playing.generate_many(env, jax.random.split(jax.random.key(3), 40))

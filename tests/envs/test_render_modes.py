@@ -1,12 +1,14 @@
 """Every render mode of every id, in the faces of Gymnasium and PettingZoo."""
 
 from functools import partial
+from itertools import product
 
 import gymnasium
 import jax.numpy as jnp
 import numpy as np
 import playing
 import pytest
+from breadth import breadth
 from gymnasium.utils.env_checker import data_equivalence
 
 import gridmem
@@ -72,8 +74,13 @@ def in_window(monkeypatch):
     return shown
 
 
-@pytest.mark.parametrize("face", FACES)
-@pytest.mark.parametrize("id", gridmem.CONFIGS)
+@pytest.mark.parametrize(
+    ("id", "face"),
+    breadth(
+        product(gridmem.CONFIGS, FACES),
+        *((SMALL, face) for face in FACES),
+    ),
+)
 def test_every_mode_shows_the_cave_at_each_step_and_changes_nothing(id, face, in_window):
     env, step = begin(face, id, None)
     told = [step(action) for action in ACTIONS]

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import playing
 import pytest
+from breadth import breadth
 
 import gridmem
 from gridmem.envs import score as score_module
@@ -57,7 +58,7 @@ def test_returns_that_are_no_numbers_are_refused(four):
         gridmem.score(SMALL, [0, np.nan])
 
 
-@pytest.mark.parametrize("id", ["GridMem-9x9-v0", "GridMem-Dig-v0"])
+@pytest.mark.parametrize("id", breadth([SMALL, "GridMem-Dig-v0"], SMALL))
 def test_random_actions_score_0_and_the_oracle_1(id):
     env = gridmem.make(id)
     known = pack(id)

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import playing
 import pytest
+from breadth import breadth
 from twin import AGENT, FLOOR, GOAL, ROCK, WALL
 
 import gridmem
@@ -174,11 +175,14 @@ def episodes(env, policy, count=30):
 
 @pytest.mark.parametrize(
     ("id", "options"),
-    [
+    breadth(
+        [
+            ("GridMem-9x9-v0", {}),
+            ("GridMem-9x9-v0", {"goal_moves": True}),
+            ("GridMem-Dig-v0", {"height": 9, "width": 10, "max_steps": 90}),
+        ],
         ("GridMem-9x9-v0", {}),
-        ("GridMem-9x9-v0", {"goal_moves": True}),
-        ("GridMem-Dig-v0", {"height": 9, "width": 10, "max_steps": 90}),
-    ],
+    ),
 )
 def test_who_sees_the_whole_map_walks_like_the_oracle(id, options):
     env = gridmem.make(id, view_size="full", **options)
@@ -186,6 +190,7 @@ def test_who_sees_the_whole_map_walks_like_the_oracle(id, options):
     np.testing.assert_array_equal(actions, oracle_actions(env, levels))
 
 
+@pytest.mark.slow
 def test_returns_are_ordered_by_what_is_seen():
     returns = []
     for view_size in (3, 7):

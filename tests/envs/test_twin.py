@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import playing
 import pytest
+from breadth import breadth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -76,20 +77,19 @@ def small_levels(draw, num_goals):
     return Level(tiles, np.array(goals, np.int32), np.array(spawns, np.int32))
 
 
+DEFAULT = [
+    (1, 3, "full", Return()),
+    (4, 0, 3, Return()),
+    (3, 2, "full", Return(2)),
+    (1, 2, 5, Return(goal_moves=True)),
+    (4, 0, 3, Return(goal_moves=True)),
+    (3, 2, 5, Tour(2)),
+]
+MORE = [(1, 0, 5, Return()), (2, 1, 3, Return(2)), (3, 3, 7, Return()), (1, 0, 5, Tour(3))]
+
+
 @pytest.mark.parametrize(
-    ("num_agents", "dig_steps", "view_size", "task"),
-    [
-        (1, 0, 5, Return()),
-        (1, 3, "full", Return()),
-        (2, 1, 3, Return(2)),
-        (3, 3, 7, Return()),
-        (4, 0, 3, Return()),
-        (3, 2, "full", Return(2)),
-        (1, 2, 5, Return(goal_moves=True)),
-        (4, 0, 3, Return(goal_moves=True)),
-        (1, 0, 5, Tour(3)),
-        (3, 2, 5, Tour(2)),
-    ],
+    ("num_agents", "dig_steps", "view_size", "task"), breadth(DEFAULT + MORE, *DEFAULT)
 )
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(data=st.data())
@@ -111,7 +111,11 @@ def test_small_worlds_equal_the_twin(num_agents, dig_steps, view_size, task, dat
 
 @pytest.mark.parametrize(
     ("id", "num_agents"),
-    [(id, 1) for id in gridmem.CONFIGS] + [("GridMem-20x20-v0", 3), ("GridMem-Dig-v0", 3)],
+    breadth(
+        [(id, 1) for id in gridmem.CONFIGS] + [("GridMem-20x20-v0", 3), ("GridMem-Dig-v0", 3)],
+        ("GridMem-9x9-v0", 1),
+        ("GridMem-Dig-v0", 3),
+    ),
 )
 def test_registered_worlds_equal_the_twin(id, num_agents):
     env = gridmem.make(id, num_agents=num_agents)

@@ -6,7 +6,6 @@ import numpy as np
 import playing
 import pytest
 
-import gridmem
 from gridmem import Env, EnvConfig, Return, TextMap
 from gridmem.envs.policy import Acted, Policy, random_policy
 from gridmem.envs.unroll import Streams, advance, flatten, play
@@ -17,7 +16,8 @@ N, A, STEPS = 3, 2, 12
 
 @pytest.fixture(scope="module")
 def env():
-    return gridmem.make("GridMem-9x9-v0", num_agents=A, max_steps=STEPS)
+    hall = TextMap(("########", "#......#", "#.##.#.#", "#...#..#", "########"))
+    return Env(EnvConfig(map=hall, num_agents=A, max_steps=STEPS))
 
 
 @pytest.fixture(scope="module")

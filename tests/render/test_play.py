@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import gridmem
-from gridmem.baselines import train
 from gridmem.render.options import parse
 from gridmem.render.play import main
 from gridmem.render.png import read_png
@@ -37,12 +36,16 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """The folder of a small run."""
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    flags = "--env-id GridMem-9x9-v0 --view-size 5 --max-steps 16 --num-layers 1 --width 16"
-    flags += " --ff-width 16 --head-dim 8 --num-envs 8 --num-minibatches 2"
-    flags += " --total-steps 100 --eval-levels 4"
-    assert train.main([*flags.split(), "--run-dir", str(folder)]) == 0
-    return folder
+    return saved_run(tmp_path_factory.mktemp("runs") / "run")
+
+
+def saved_run(folder, **model):
+    """As the trainer leaves it, of an agent that has learnt nothing; its episodes have 16 steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parent.parent / "baselines")
+        import saved_runs
+        import tiny
+    return saved_runs.save(folder, tiny.config(model={"num_layers": 1, **model}))
 
 
 def frames_of(folder):
@@ -209,12 +212,8 @@ def test_a_replay_of_other_rules_is_refused(folder, capfd):
     )
 
 
-def test_a_mixer_that_cannot_tell_what_it_draws_on_is_named(folder, capfd, monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parent.parent / "baselines")
-    import saved_runs
-    import tiny
-
-    saved_runs.save(folder / "gru", tiny.config(model={"mixer": "gru", "num_layers": 1}))
+def test_a_mixer_that_cannot_tell_what_it_draws_on_is_named(folder, capfd):
+    saved_run(folder / "gru", mixer="gru")
     code, _, err = run(capfd, "--agent gru --heat memory --gif a.gif")
     assert code == 2
     assert err == (

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from breadth import breadth
 from golden_files import compare
 from scenes import GOLDEN, HELP, SCENES, a_moment, heat
 
@@ -158,7 +159,9 @@ def _shown_cave(px):
 SHOWN = {False: lambda px: draw_view(a_moment().view, px, 2, 1), True: _shown_cave}
 
 
-@pytest.mark.parametrize(("width", "height", "scale"), [(640, 400, 1), (1280, 800, 2)])
+@pytest.mark.parametrize(
+    ("width", "height", "scale"), breadth([(640, 400, 1), (1280, 800, 2)], (640, 400, 1))
+)
 def test_the_words_of_the_panel(width, height, scale):
     picture = frame(a_moment(), width, height)
     assert written(picture, "GridMem-v0", ACCENT, scale)
