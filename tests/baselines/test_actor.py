@@ -77,8 +77,8 @@ def episode(env, act, **reset):
 @pytest.mark.parametrize("observation", ["dict", "flat"])
 def test_a_single_environment_for_longer_than_the_memory_has_room(agent, observation):
     env = gymnasium.make(agent.env_id, **agent.options | {"observation": observation})
-    levels, act, found = levels_of(agent.env, 6), agent.actor(greedy=True), []
-    for level in (row(levels, i) for i in range(6)):
+    levels, act, found = levels_of(agent.env, NUM_ENVS), agent.actor(greedy=True), []
+    for level in (row(levels, i) for i in range(NUM_ENVS)):
         found.append(episode(env, act, options={"level": level}))
     np.testing.assert_array_equal(np.transpose(found), expected(agent, levels))
     assert {type(action) for actions in found for action in actions} == {int}

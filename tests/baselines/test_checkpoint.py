@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -38,6 +39,20 @@ def test_every_leaf_comes_back(learners, tmp_path):
     assert_same(load(tmp_path / "checkpoint", first), later)
     with pytest.raises(AssertionError):
         assert_same(first, later)
+
+
+def test_every_leaf_of_episodes_under_way_comes_back(tmp_path):
+    config = tiny.config(
+        ppo={"rollout_steps": 10},
+        model={"num_layers": 1, "dtype": "bfloat16", "value_head": "hl_gauss", "window": 7},
+        optimizer={"optimizer": "muon"},
+    )
+    (_, first), (_, other) = (tiny.start(replace(config, seed=seed)) for seed in (0, 1))
+    # No zeros of a beginning, which would come back whatever is read.
+    later = jax.tree.map(lambda x: x if tiny.is_key(x) or x.dtype == bool else x + 3, other)
+    assert later.ongoing is not None
+    save(tmp_path / "checkpoint", later)
+    assert_same(load(tmp_path / "checkpoint", first), later)
 
 
 def test_a_loaded_learner_learns_on_as_if_nothing_had_been(learners, tmp_path):

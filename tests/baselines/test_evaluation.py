@@ -47,6 +47,19 @@ def test_no_seed_trains_on_the_held_out_levels_or_the_fresh_ones(monkeypatch):
     assert not set(trained) & set(held_out)
 
 
+def test_every_update_has_fresh_levels_and_agents_may_share_a_cave():
+    assert recorded_levels.ENV.num_agents == 2
+    graphdef, learner = tiny.start(recorded_levels.CONFIG)
+    with recorded_levels.collect() as levels:
+        for _ in range(3):
+            learner, metrics = update(
+                recorded_levels.CONFIG, recorded_levels.ENV, graphdef, learner
+            )
+            assert np.isfinite([float(leaf) for leaf in jax.tree.leaves(metrics)]).all()
+    assert len(levels) == len(set(levels)) == 3 * 4
+    assert float(metrics.first_ratio_error) <= 1e-5
+
+
 def test_no_seed_is_the_key_of_evaluation_levels():
     for seed in (*SEEDS, 2**31 - 1, 2**31, 2**32 - 1):
         assert jax.random.key_data(jax.random.key(seed)).tolist() == [0, seed]

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import recorded_levels
 import tiny
 from breadth import breadth
 from flax import nnx
@@ -127,15 +126,6 @@ def test_the_learner_is_given_away(config, env):
     assert all(leaf.is_deleted() for leaf in big)
 
 
-def test_every_update_has_fresh_levels_and_agents_may_share_a_cave():
-    assert recorded_levels.ENV.num_agents == 2
-    with recorded_levels.collect() as levels:
-        _, metrics, rows = run(recorded_levels.CONFIG, recorded_levels.ENV, 3)
-    assert len(levels) == len(set(levels)) == 3 * 4
-    assert float(metrics.first_ratio_error) <= 1e-5
-    assert np.isfinite(rows).all()
-
-
 def lively(config):
     """A model whose values differ from one another."""
     model = build_model(config, config.make_env(), jax.random.key(0))
@@ -247,14 +237,14 @@ def test_the_share_of_targets_beyond_the_value_head_is_told():
     assert float(metrics.target_outside) == 0
 
 
-def test_an_update_may_meet_episodes_that_the_task_ends():
-    for ppo in ({}, SHORT):
-        config = tiny.config(ppo={**EVERY_STREAM, **ppo}, model={"num_layers": 1})
-        _, metrics, rows = run(config, tiny.small_room(config, tiny.TwoFinds()), 3)
-        assert np.isfinite(rows[-1]).all()
-        assert float(metrics.first_ratio_error) <= 1e-5
-        assert 0 < float(metrics.episode_return) <= 2
-        assert float(metrics.num_episodes) > 0
+@pytest.mark.parametrize("ppo", breadth([{}, SHORT], {}), ids=["whole episodes", "rollouts"])
+def test_an_update_may_meet_episodes_that_the_task_ends(ppo):
+    config = tiny.config(ppo={**EVERY_STREAM, **ppo}, model={"num_layers": 1})
+    _, metrics, rows = run(config, tiny.small_room(config, tiny.TwoFinds()), 3)
+    assert np.isfinite(rows[-1]).all()
+    assert float(metrics.first_ratio_error) <= 1e-5
+    assert 0 < float(metrics.episode_return) <= 2
+    assert float(metrics.num_episodes) > 0
 
 
 def test_an_epoch_visits_every_stream_once_and_whole(monkeypatch):

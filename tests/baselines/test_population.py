@@ -72,19 +72,16 @@ class Killed(BaseException):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The folder of a run that died after its first update and was resumed."""
+    """The folder of a run that died before its evaluation and was resumed."""
     folder = tmp_path_factory.mktemp("seeds") / "run"
     settings = {**to_dict(CONFIG), "run_dir": str(folder), "checkpoint_seconds": 0.0}
     config = from_dict(json.loads(json.dumps(settings)))
     with pytest.MonkeyPatch.context() as patch:
-        steps = iter([advance])
 
         def dying(*args):
-            for step in steps:
-                return step(*args)
             raise Killed
 
-        patch.setattr(training, "advance", dying)
+        patch.setattr(training, "conclude", dying)
         with pytest.raises(Killed):
             Run.begun("tiny", config, "resume", "compare").run()
     assert Run.resumed("run", config, "resume").run() == 0

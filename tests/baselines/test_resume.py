@@ -18,7 +18,7 @@ from gridmem.baselines.config import from_dict
 from gridmem.baselines.train import main
 from gridmem.baselines.training import Run
 
-NUM_UPDATES = 6
+NUM_UPDATES = 10  # of the whole episodes as many as tiny.CONFIG has, which others compile
 STEPS = 8 * 16  # an update's
 
 
@@ -26,10 +26,9 @@ class Killed(BaseException):
     """What nothing of the program catches."""
 
 
-PARTS = "parts of episodes, Muon, HL-Gauss, bfloat16"
 CONFIGS = {
     "whole episodes": tiny.config(total_steps=NUM_UPDATES * STEPS, checkpoint_seconds=0.0),
-    PARTS: tiny.config(
+    "parts of episodes, Muon, HL-Gauss, bfloat16": tiny.config(
         total_steps=NUM_UPDATES * STEPS * 5 // 8,
         checkpoint_seconds=0.0,
         ppo={"rollout_steps": 10},
@@ -37,12 +36,10 @@ CONFIGS = {
         optimizer={"optimizer": "muon"},
     ),
 }
-# As many updates as tiny.CONFIG has, which is compiled for other tests, too.
-LONGER = tiny.CONFIG.total_steps
 
 
-# A learner in the midst of episodes has all that one between them has, and more.
-@pytest.fixture(scope="module", params=breadth(CONFIGS, PARTS))
+# That every leaf of such a learner as the other one comes back is for the tests of checkpoints.
+@pytest.fixture(scope="module", params=breadth(CONFIGS, "whole episodes"))
 def config(request):
     return CONFIGS[request.param]
 
@@ -157,26 +154,37 @@ def test_between_two_renames_the_older_one_counts(config, straight, tmp_path, mo
     assert_same(config, folder, straight)
 
 
+def complete(folder, monkeypatch):
+    """Makes a complete run of six updates, by the program of a longer one, whose config it is."""
+    longer = CONFIGS["whole episodes"]
+    with monkeypatch.context() as patch:
+        kill(patch, "advance", 7)
+        with pytest.raises(Killed):
+            begin(longer, folder).run()
+    assert resume(training.replace(longer, total_steps=6 * STEPS), folder).run() == 0
+    return longer
+
+
 def run_main(capfd, *argv):
     code = main(argv)
     return code, *capfd.readouterr()
 
 
-def test_a_complete_run_can_be_extended(tmp_path, capfd):
+def test_a_complete_run_can_be_extended(tmp_path, capfd, monkeypatch):
     folder = str(tmp_path / "run")
-    assert begin(CONFIGS["whole episodes"], folder).run() == 0
+    complete(folder, monkeypatch)
     capfd.readouterr()
     code, _, err = run_main(capfd, "--resume", folder)
     assert code == 2
     assert err == (
         f"error: the run in {folder} is complete after 768 steps; add some with --extend\n"
     )
-    code, out, err = run_main(capfd, "--resume", folder, "--extend", str(LONGER - 6 * STEPS))
+    code, out, err = run_main(capfd, "--resume", folder, "--extend", str(4 * STEPS))
     assert (code, err) == (0, "")
     assert "10 updates of 128, 768 steps done already" in out
     assert [row["steps"] for row in rows_of(tmp_path / "run")] == [128.0 * n for n in range(1, 11)]
     config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert config["total_steps"] == LONGER == 10 * STEPS
+    assert config["total_steps"] == 10 * STEPS
     seconds = [
         json.loads(line)["seconds"]
         for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
@@ -194,9 +202,7 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path, capfd, monkeypatch):
     monkeypatch.delenv("UV", raising=False)
     monkeypatch.setattr(training, "advance", update)
     folder = tmp_path / "run"
-    run = Run.begun(
-        "tiny", changed(CONFIGS["whole episodes"], folder), "python -m train --resume", ""
-    )
+    run = Run.begun("tiny", changed(tiny.CONFIG, folder), "python -m train --resume", "")
     assert run.run() == 130
     out = capfd.readouterr().out
     assert f"interrupted after 128 steps; to go on: python -m train --resume {folder}\n" in out
@@ -232,7 +238,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path, capfd):
 
 def test_two_processes_do_not_share_a_run(tmp_path, capfd):
     folder = tmp_path / "run"
-    run = begin(CONFIGS["whole episodes"], folder)
+    run = begin(tiny.CONFIG, folder)
     assert run.run() == 0
     run.folder.lock()
     code = "import sys; from gridmem.baselines.train import main; sys.exit(main(sys.argv[1:]))"
@@ -258,9 +264,8 @@ def test_a_run_that_died_in_its_evaluation_is_evaluated(config, straight, tmp_pa
 
 
 def test_an_extended_run_loses_the_evaluation_of_the_agent_before(tmp_path, monkeypatch):
-    config, folder = CONFIGS["whole episodes"], tmp_path / "run"
-    assert begin(config, folder).run() == 0
-    longer = training.replace(config, total_steps=LONGER)
+    folder = tmp_path / "run"
+    longer = complete(folder, monkeypatch)
     with monkeypatch.context() as patch:
         kill(patch, "conclude", 1)
         with pytest.raises(Killed):
