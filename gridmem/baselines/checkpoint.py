@@ -85,7 +85,11 @@ def load(path: Path, like: Learner) -> Learner:
 
     wanted: Any = jax.tree.map(abstract, like._asdict())
     stored = Learner(**ocp.load(str(path), wanted))
-    return jax.tree.map(lambda old, new: new if old.size else old, like, stored)
+    # Leaves without entries, too, must be tied to their devices as the others are: otherwise the
+    # second update after a load is compiled again.
+    return jax.tree.map(
+        lambda old, new: new if old.size else jax.device_put(old, new.sharding), like, stored
+    )
 
 
 def exists(path: Path) -> bool:

@@ -35,7 +35,7 @@ def settings(tmp_path_factory):
 @pytest.fixture(scope="module")
 def on_one(settings, tmp_path_factory):
     folder = tmp_path_factory.mktemp("one") / "run"
-    assert main([settings, "--run-dir", str(folder)]) == 0
+    assert main([settings, "--eval-levels", "0", "--run-dir", str(folder)]) == 0
     return numbers(folder)
 
 
@@ -93,9 +93,9 @@ def of_two(*argv):
 
 
 def test_two_processes_give_the_numbers_of_one(settings, on_one, tmp_path):
-    spoken, silent = of_two(settings, "--run-dir", str(tmp_path / "run"))
+    spoken, silent = of_two(settings, "--eval-levels", "0", "--run-dir", str(tmp_path / "run"))
     assert "device       8 x cpu (cpu) of 2 processes\n" in spoken
-    assert "evaluating" not in silent
+    assert "device" not in silent
     assert_close(numbers(tmp_path / "run"), on_one)
 
 
@@ -107,7 +107,9 @@ def test_two_processes_go_on_as_one_would(settings, tmp_path):
             assert main([settings, "--run-dir", folder]) == 0
             assert main(["--resume", folder, "--extend", "192"]) == 0
         else:
-            of_two(settings, "--run-dir", folder)
+            spoken, silent = of_two(settings, "--run-dir", folder)
+            assert "evaluating" in spoken
+            assert "evaluating" not in silent
             of_two("--resume", folder, "--extend", "192")
     one, two = (numbers(tmp_path / name) for name in ("one", "two"))
     assert_close(two[2:], one[2:])

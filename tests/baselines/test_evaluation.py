@@ -34,16 +34,16 @@ def test_no_seed_trains_on_the_held_out_levels_or_the_fresh_ones(monkeypatch):
         levels, key = draw_levels(env, 64, FRESH_KEY_DATA)
         play_levels(env, Player(), (), levels, key)
     assert len(set(held_out)) == 64 + 64
-    # Only the keys of the other seeds are wanted, not 51 models.
+    # Only the keys of the other seeds are wanted, not 6 models.
     model = learner_module.build_model(config, env, jax.random.key(0))
     monkeypatch.setattr(learner_module, "build_model", lambda *args: model)
     with recorded_levels.collect() as trained:
-        for seed in SEEDS:
+        for seed in SEEDS[::10]:
             key = init(replace(config, seed=seed), env)[1].key
             started = tiny.copy(learner._replace(key=key))
             for _ in range(2):
                 started, _ = update(config, env, graphdef, started)
-    assert len(set(trained)) == 51 * 2 * 4
+    assert len(set(trained)) == 6 * 2 * 4
     assert not set(trained) & set(held_out)
 
 

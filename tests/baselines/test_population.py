@@ -7,7 +7,6 @@ import jax
 import numpy as np
 import pytest
 import tiny
-from breadth import breadth
 
 from gridmem.baselines import population, training
 from gridmem.baselines.agent import load
@@ -45,8 +44,9 @@ def test_members_have_the_seeds_one_after_the_other():
     assert members(tiny.CONFIG) == [tiny.CONFIG]
 
 
-# In turn is how the seeds of `run` are trained.
-@pytest.mark.parametrize("in_turn", breadth([True, False], False), ids=["in turn", "at once"])
+# In turn, as on every CPU, is how the seeds of `run` are trained.
+@pytest.mark.slow
+@pytest.mark.parametrize("in_turn", [True, False], ids=["in turn", "at once"])
 def test_side_by_side_they_are_what_they_are_alone(in_turn, alone, monkeypatch):
     monkeypatch.setattr(population, "_in_turn", lambda: in_turn)
     population._update_each.clear_cache()

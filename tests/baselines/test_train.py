@@ -264,6 +264,7 @@ def test_numbers_that_are_none_end_the_run_and_not_the_checkpoint(tmp_path, capf
     assert len(rows_of(folder)) == 5
 
 
+@pytest.mark.slow
 def test_an_absurd_learning_rate_ends_the_run(tmp_path, capfd):
     folder = tmp_path / "run"
     small = {"mixer": "none", "num_layers": 1}

@@ -122,6 +122,7 @@ def test_a_lone_oracle_walks_shortest_paths_whatever_the_task(id, options):
         assert metrics.first_find_steps[index, 0] == steps[tuple(level.spawns[0])]
 
 
+@pytest.mark.slow
 def test_several_oracles_dig_and_find():
     env = gridmem.make("GridMem-Dig-v0", num_agents=3, **SMALL_DIG)
     levels = playing.generate_many(env, jax.random.split(jax.random.key(3), 40))

@@ -31,6 +31,7 @@ def run(stage, settings, out, *flags):
     return campaign.main([stage, "--preset", str(settings), "--out", str(out), *map(str, flags)])
 
 
+@pytest.mark.slow
 def test_an_update_is_told_kernel_by_kernel(settings, tmp_path, capsys):
     assert run("profile", settings, tmp_path) == 0
     text = (tmp_path / "profile.txt").read_text()
@@ -73,6 +74,7 @@ def test_the_schedule_of_a_run_ends_with_its_minutes(settings, tmp_path, capsys)
     minutes = ["--training-minutes", 10, "--minutes", 5]
     assert run("train", settings, first, "--from", bench, *minutes) == 0
     assert_can_be_brought_home(first)
+    assert "\nattention    " in (first / "train.txt").read_text()
     assert run("train", settings, second, "--from", first, *minutes) == 0
     assert f"the run in {first} is complete" in capsys.readouterr().out
     campaign.unpack(second, tmp_path)

@@ -1,20 +1,18 @@
 """What the trainer becomes for a GPU, told without one: programs are lowered, not run."""
 
-import json
 import re
 from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import pytest
+from breadth import breadth
 from flax import nnx
 from jax._src.cudnn import fused_attention_stablehlo
 from jax.extend.core import Jaxpr
 
-from gridmem.baselines import attention_choice
 from gridmem.baselines.attention_choice import AttentionChoice, choose_attention, try_attention
 from gridmem.baselines.attention_kernels import cuda_capabilities, cudnn_refusal
-from gridmem.baselines.config import to_dict
 from gridmem.baselines.learner import collect, loss, update
 from gridmem.baselines.mixers import MIXERS
 from gridmem.baselines.model_policy import model_policy
@@ -144,23 +142,10 @@ def test_the_program_refuses_cudnn_without_a_card(tmp_path, capsys):
 
 
 @without_card
-def test_a_run_on_which_cudnn_fails_says_so_and_goes_on(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(attention_choice, "cuda_capabilities", lambda: H100)
-    config = changed(
-        "small",
-        env={"num_agents": 1, "max_steps": 16},
-        model={"num_layers": 1, "width": 16, "ff_width": 16, "value_width": 16},
-        ppo={"num_envs": 4, "num_minibatches": 2},
-    )
-    file = tmp_path / "tiny.json"
-    file.write_text(json.dumps(to_dict(replace(config, total_steps=64, eval_levels=0))))
-    assert main([str(file), "--run-dir", str(tmp_path / "run")]) == 0
-    told = capsys.readouterr().out
-    assert re.search(
-        r"^attention    XLA: cuDNN's attention fails on this device \(.+\)$", told, re.M
-    )
-    kept = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert kept["model"]["attention"] == "auto"
+def test_a_run_on_which_cudnn_fails_has_xla():
+    tried = try_attention(preset("small"), AttentionChoice("cudnn"))
+    assert tried.kernel == "xla"
+    assert re.fullmatch(r"cuDNN's attention fails on this device \(.+\)", tried.reason)
 
 
 @without_card
@@ -183,8 +168,15 @@ def is_jaxpr(x):
     return isinstance(getattr(x, "jaxpr", x), Jaxpr)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("mixer", MIXERS)
+@pytest.mark.parametrize(
+    ("mixer", "dtype"),
+    breadth(
+        [(mixer, dtype) for mixer in MIXERS for dtype in ("float32", "bfloat16")],
+        ("attention", "float32"),
+        ("gru", "float32"),
+        ("gla", "bfloat16"),
+    ),
+)
 def test_float32_products_are_not_left_to_tf32(mixer, dtype):
     config = changed("small", model={"mixer": mixer, "dtype": dtype})
     run = outline(config)
