@@ -165,7 +165,7 @@ MAY_IMPORT = {
     "baselines/text_table",
     # How fast it is.
     "baselines/matmul_speed": "baselines/dense jax",
-    "baselines/machine": "jax",
+    "baselines/machine": "jax __init__",
     "baselines/benchmark": f"baselines/costs {TRAINER} baselines/learner baselines/matmul_speed "
     "baselines/outline "
     "baselines/step_costs",

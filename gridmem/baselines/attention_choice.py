@@ -62,7 +62,9 @@ def choose_attention(
         refusal = "--rollout-steps needs masks that cuDNN does not have"
     else:
         num_steps = config.make_env().max_steps
-        devices = cuda_capabilities() if capabilities is None else capabilities
+        devices = capabilities
+        if devices is None:
+            devices = cuda_capabilities() if jax.default_backend() == "gpu" else []
         refusal = cudnn_refusal(num_steps, model.head_dim, jnp.dtype(model.dtype), devices)
     if refusal is None:
         return AttentionChoice("cudnn")
@@ -70,18 +72,19 @@ def choose_attention(
 
 
 def try_attention(config: TrainConfig, choice: AttentionChoice) -> AttentionChoice:
-    """The choice, or XLA if cuDNN fails here at the run's shapes; all processes must ask.
+    """The choice, or XLA if cuDNN fails at the run's shapes, here or in another process.
 
-    A small gradient is computed by both kernels. Later would be too late: a failing update takes
-    the learner with it.
+    All processes must ask. A small gradient is computed by both kernels. Later would be too late:
+    a failing update takes the learner with it.
 
     Raises:
         ValueError: if cuDNN fails and the config asks for it.
     """
     problem = _problem(config) if choice.kernel == "cudnn" else None
-    if not any_process(problem is not None)[0]:
+    in_one = any_process(choice.kernel == "xla" or problem is not None)[0]
+    if choice.kernel == "xla" or not in_one:
         return choice
-    return _without_cudnn(config, problem or "cuDNN fails in another process")
+    return _without_cudnn(config, problem or "another process cannot use it")
 
 
 def _without_cudnn(config: TrainConfig, reason: str) -> AttentionChoice:
@@ -93,7 +96,8 @@ def _without_cudnn(config: TrainConfig, reason: str) -> AttentionChoice:
 def _problem(config: TrainConfig) -> str | None:
     """What goes wrong when cuDNN computes a small gradient at the run's shapes; None if nothing."""
     model, num_steps = config.model, config.make_env().max_steps
-    shapes = [(2, num_steps, heads, model.head_dim) for heads in (model.num_heads, *_kv(model))]
+    of_each = model.num_heads, model.num_kv_heads, model.num_kv_heads
+    shapes = [(2, num_steps, heads, model.head_dim) for heads in of_each]
     numbers = np.random.default_rng(0)
     inputs = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
     lag = np.arange(num_steps)[:, None] - np.arange(num_steps)[None]
@@ -115,13 +119,10 @@ def _problem(config: TrainConfig) -> str | None:
     except Exception as error:  # whatever cuDNN, XLA or the driver raise
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         return f"cuDNN's attention fails on this device ({reason})"
-    if not max(errors) < TOLERANCE:
-        return f"cuDNN's attention is off by {max(errors):.1%} on this device"
-    return None
-
-
-def _kv(model: Any) -> tuple[int, int]:
-    return model.num_kv_heads, model.num_kv_heads
+    worst = float(np.max(errors))  # not `max`, which can lose a NaN
+    if not np.isfinite(worst):
+        return "cuDNN's attention gives non-finite numbers on this device"
+    return f"cuDNN's attention is off by {worst:.1%} on this device" if worst > TOLERANCE else None
 
 
 def _relative_error(x: jax.Array, y: jax.Array) -> float:

@@ -67,7 +67,7 @@ def _bench(argv: Sequence[str]) -> int:
 
     options = parse(argv)
     require("a benchmark", "flax", "optax")
-    from gridmem.baselines.attention_choice import choose_attention, try_attention
+    from gridmem.baselines.attention_choice import XLA, choose_attention, try_attention
     from gridmem.baselines.bench_table import head, line
     from gridmem.baselines.benchmark import measure, measure_environment
     from gridmem.baselines.config import to_dict
@@ -76,6 +76,7 @@ def _bench(argv: Sequence[str]) -> int:
 
     of_agent = [part for part in options.parts if part != ENVIRONMENT]
     config, models = _configs(options)
+    models = models if of_agent else []
     choices = [try_attention(model, choose_attention(model)) for model in models]
     models = [choice.apply(model) for choice, model in zip(choices, models, strict=True)]
     machine, results = this_machine(), []
@@ -84,13 +85,14 @@ def _bench(argv: Sequence[str]) -> int:
         results.append(measurement.to_dict())
         print(line(measurement), flush=True)
         if options.out is not None:
-            told = {"machine": machine._asdict(), "config": to_dict(config), "results": results}
+            told = {"machine": machine._asdict(), "config": to_dict(config)}
+            told |= {"attention": attention, "results": results}
             _write(options.out, json.dumps(told, indent=2) + "\n")
 
     def all_parts() -> None:
         if ENVIRONMENT in options.parts:
             tell(measure_environment(config, options.repeats))
-        for model in models if of_agent else ():
+        for model in models:
             if sentence := problem(replace(plan(model), num_devices=1)):
                 raise ValueError(sentence)
             for measurement in measure(model, of_agent, options.repeats):
@@ -98,12 +100,8 @@ def _bench(argv: Sequence[str]) -> int:
 
     if options.out is not None:
         _write(options.out, "")
-    kernels = {
-        str(choice)
-        for choice, model in zip(choices, models, strict=True)
-        if model.model.mixer == "attention"
-    }
-    about = "".join(f"attention: {kernel}\n" for kernel in sorted(kernels))
+    attention = sorted({str(choice) for choice in choices if choice != XLA})
+    about = "".join(f"attention by {kernel}\n" for kernel in attention)
     print(f"{machine}\n{_summary(config)}\n{about}\n{head()}", flush=True)
     _without_cache(all_parts)
     return 0

@@ -94,6 +94,8 @@ def _resumed(command: Command, run: Path) -> Command:
         if command.extend < 1:
             raise ValueError(f"--extend is {command.extend}; it must be a whole number above 0")
         config = replace(config, total_steps=config.total_steps + command.extend)
+    if config.model.attention == "cudnn":  # where it goes on there may be none
+        config = replace(config, model=replace(config.model, attention="auto"))
     return replace(command, config=replace(config, run_dir=str(run)), name=run.name)
 
 

@@ -95,7 +95,7 @@ class ModelConfig:
     window: int | None = None
     """Tokens that attention sees, its own included; the whole episode if not given."""
     attention: AttentionName = "auto"
-    """Who computes attention in training: cuDNN where it can, or always one of the two."""
+    """Attention kernel of training; auto is cuDNN wherever it can be used."""
     qk_norm: bool = False
     """Normalise queries and keys before the rotary embedding."""
     value_head: ValueHeadName = "mse"
@@ -240,8 +240,10 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _check_positive(self, "total_steps")
-        if self.eval_levels != 0:
-            _check_positive(self, "eval_levels")
+        if not isinstance(self.eval_levels, int) or self.eval_levels < 0:
+            raise ValueError(
+                f"eval_levels is {self.eval_levels}; it must be a whole number, 0 or more"
+            )
         _check_not_negative(self, "checkpoint_seconds")
         _check_truth(self, "deterministic")
         _check_positive(self, "num_seeds")

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 import jax
 
-LIBRARIES = ("gridmem", "jax", "jaxlib", "flax", "numpy")
+import gridmem
+
+LIBRARIES = ("jax", "jaxlib", "flax", "numpy")
 
 
 class Machine(NamedTuple):
@@ -30,7 +32,8 @@ def this_machine() -> Machine:
     """Where this process computes: on JAX's first device."""
     device = jax.devices()[0]
     kind = f"{os.cpu_count()} x {cpu_model()}" if device.platform == "cpu" else device.device_kind
-    versions = {name: version(name) for name in LIBRARIES}
+    # The package itself may be used from a folder, without having been installed.
+    versions = {"gridmem": gridmem.__version__, **{name: version(name) for name in LIBRARIES}}
     today = date.today().isoformat()
     return Machine(today, device.platform, kind, platform.python_version(), versions)
 

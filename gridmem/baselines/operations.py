@@ -127,7 +127,8 @@ def _called(equation: JaxprEqn, cuda: bool) -> tuple[Jaxpr | None, list[Any]]:
     params, operands = equation.params, list(equation.invars)
     platforms = params.get("branches_platforms")  # of `jax.lax.platform_dependent`
     if platforms is not None:
-        fits = (names is None or (cuda and "cuda" in names) for names in platforms)
+        platform = "cuda" if cuda else "cpu"
+        fits = (names is None or platform in names for names in platforms)
         number = list(fits).index(True)
         return params["branches"][number].jaxpr, operands[1:]
     if equation.primitive.name in LOOPS:

@@ -64,15 +64,16 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
     if command.plan:
         print(table(planned))
         return None
-    tried = try_attention(config, attention)
-    if tried != attention:
-        attention, planned = tried, plan(tried.apply(config))
     if sentence := problem(planned):
         raise ValueError(sentence)
     from gridmem.baselines.trackers import check_trackers
     from gridmem.baselines.training import Run
 
     check_trackers(config)
+    tried = try_attention(config, attention)
+    if tried != attention and (sentence := problem(plan(tried.apply(config)))):
+        raise ValueError(f"{tried}; with it {sentence}")
+    attention = tried
     together = _together(command)
     resume = shlex.join(["-m", MODULE, *together, "--resume"])
     resume = f"{_python()} {resume}"

@@ -1,7 +1,7 @@
 """The first half hour on a GPU, in stages: `python tests/gpu/campaign.py STAGE --out FOLDER`.
 
-Each stage ends within its minutes and leaves flat files below 16 MiB, eight at most; `train` goes
-on from an earlier one, on another machine, too. Needs no network. docs/gpu.md says how to use it.
+Each stage leaves flat files below 16 MiB, eight at most; `train` goes on from an earlier one, on
+another machine, too. Needs no network. docs/gpu.md says how to use it.
 """
 
 import argparse
@@ -27,6 +27,10 @@ MODULE = "gridmem.baselines"
 CARD_TESTS = "tests/gpu/test_card.py"
 
 
+class Refused(Exception):
+    """What cannot be done, in a sentence."""
+
+
 class Stage:
     """What a stage is given, and its clock.
 
@@ -49,32 +53,39 @@ class Stage:
         (self.out / name).write_text(text)
         print(text, flush=True)
 
-    def run(self, name: str, *argv: str, ending: float = 5.0) -> int:
+    def run(self, name: str, *argv: str, ending: float = 15.0, stop: int = signal.SIGTERM) -> int:
         """A program in a process of its own, shown and kept in a file; its exit code.
 
-        When so many seconds are left it is told to stop, and soon after ended.
+        When `ending` seconds are left it is sent `stop`, and soon after killed with all that it
+        started.
         """
         command = [sys.executable, *argv]
         print("$", " ".join(command), flush=True)
-        with open(self.out / name, "ab") as log:
-            process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        file = self.out / name
+        before = file.stat().st_size if file.exists() else 0
+        with open(file, "ab") as log:
+            process = subprocess.Popen(
+                command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
             try:
                 process.wait(max(1.0, self.left - ending))
             except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGTERM)
+                process.send_signal(stop)
                 try:
                     process.wait(max(1.0, 0.6 * self.left))
                 except subprocess.TimeoutExpired:
-                    process.kill()
+                    os.killpg(process.pid, signal.SIGKILL)
         code = process.wait()
-        print("\n".join((self.out / name).read_text(errors="replace").splitlines()[-40:]))
+        said = file.read_bytes()[before:].decode(errors="replace")
+        print("\n".join(said.splitlines()[-40:]))
         print(f"exit code {code}; {self.left:.0f} s are left", flush=True)
-        return code
+        return code if code >= 0 else 128 - code
 
 
 def check(stage: Stage) -> int:
     """The tests for a card, and what is installed."""
-    code = stage.run("tests.txt", "-m", "pytest", "-o", "addopts=", "-q", "-rs", CARD_TESTS)
+    flags = ["-o", "addopts=", "-v", "--tb=short", "--durations=0", "-rs", CARD_TESTS]
+    code = stage.run("tests.txt", "-m", "pytest", *flags, stop=signal.SIGINT)
     import jax
 
     from gridmem.baselines.attention_kernels import cuda_capabilities
@@ -134,13 +145,15 @@ def kernels_by_time(folder: Path, most: int = 60) -> list[str]:
 
     lines = []
     for file in folder.rglob("*.xplane.pb"):
-        for plane in jax.profiler.ProfileData.from_file(str(file)).planes:
+        planes = list(jax.profiler.ProfileData.from_file(str(file)).planes)
+        on_card = [plane for plane in planes if "GPU" in plane.name]
+        for plane in on_card or [plane for plane in planes if "CPU" in plane.name]:
             for line in plane.lines:
                 seconds, count = Counter[str](), Counter[str]()
                 for event in line.events:
                     seconds[event.name] += event.duration_ns / 1e9
                     count[event.name] += 1
-                if not seconds or ("GPU" not in plane.name and "CPU" not in plane.name):
+                if not seconds:
                     continue
                 total = sum(seconds.values())
                 lines.append(f"{plane.name}, {line.name}: {total:.4f} s in {count.total()} events")
@@ -157,8 +170,9 @@ def bench(stage: Stage) -> int:
         size = ["--num-envs", str(num_envs), "--num-minibatches", "1"]
         codes.append(_bench(stage, f"environment-{num_envs}.json", "--parts", "environment", *size))
     parts = ["--parts", "rollout,training,whole"]
-    codes.append(_bench(stage, "bench.json", "--layers", stage.options.layers, *parts))
-    return max(codes)
+    layers = stage.options.layers or str(_config(stage).model.num_layers)
+    codes.append(_bench(stage, "bench.json", "--layers", layers, *parts))
+    return next((code for code in codes if code), 0)
 
 
 def _bench(stage: Stage, out: str, *flags: str) -> int:
@@ -262,20 +276,29 @@ def _is_complete(run: Path) -> bool:
 
 def _schedule(stage: Stage, before: Path | None) -> Path:
     """The settings of a run as long as the training minutes, by the speed that was measured."""
+    model, begin = _config(stage).model, stage.left
     measured = stage.out / "bench.json" if before is None else before / "bench.json"
-    if not measured.exists():
-        _bench(stage, "bench.json", "--parts", "whole", "--repeats", "2")
-        measured = stage.out / "bench.json"
-    whole = [row for row in json.loads(measured.read_text())["results"] if row["part"] == "whole"]
+    if before is None and _bench(stage, "bench.json", "--parts", "whole", "--repeats", "2"):
+        raise Refused("no speed could be measured; give --from the --out of bench")
+    whole = [
+        row
+        for row in json.loads(measured.read_text() or '{"results": []}')["results"]
+        if (row["part"], row["mixer"], row["num_layers"])
+        == ("whole", model.mixer, model.num_layers)
+    ]
+    if not whole:
+        raise Refused(
+            f"{measured} has no whole update of {model.mixer} with {model.num_layers} layers"
+        )
     speed, compiling = whole[0]["steps_per_second"], whole[0]["compile_seconds"]
     minutes, each = stage.options.training_minutes, stage.options.minutes
     num_stages = -(-minutes // each)
-    lost = num_stages * (compiling + STARTING_SECONDS + ENDING_SECONDS)
+    lost = num_stages * (compiling + STARTING_SECONDS + ENDING_SECONDS) + begin - stage.left
     seconds = 60 * minutes - lost
     if seconds <= 0:
-        raise SystemExit(
-            f"error: --training-minutes is {minutes:g}, but {num_stages:g} stages of {each:g} "
-            f"minutes need {lost:.0f} s to start, compile and end; give more minutes"
+        raise Refused(
+            f"--training-minutes is {minutes:g}; measuring, starting, compiling and ending "
+            f"(stages: {num_stages:g}) take {lost:.0f} s of it, so give more"
         )
     from gridmem.baselines.config import to_dict
 
@@ -325,6 +348,8 @@ def _with_wheels(wheels: Path) -> None:
     target = Path(TemporaryDirectory(delete=False).name)
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
     files = sorted(map(str, wheels.glob("*.whl")))
+    if not files:
+        raise Refused(f"there are no wheels in {wheels}")
     subprocess.run([*install, "--target", str(target), *files], check=True)
     paths = [str(target), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
@@ -336,7 +361,7 @@ def _with_wheels(wheels: Path) -> None:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The command line's options."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--minutes", type=float, default=9.0, help="of this stage; 9")
     parser.add_argument("--out", type=Path, required=True, help="folder for its files")
@@ -347,7 +372,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--training-minutes", type=float, default=18.0, help="of all stages of train together; 18"
     )
-    parser.add_argument("--layers", default="6,2,1", help="bench: of the model; 6,2,1")
+    parser.add_argument("--layers", help="bench: such as 6,2,1; the preset's own number")
     parser.add_argument(
         "--environments", type=int, nargs="*", default=[256, 4096, 16384], help="bench: batches"
     )
@@ -356,7 +381,15 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one stage; returns its exit code."""
+    """Runs one stage; returns its exit code, 2 for bad input."""
+    try:
+        return _main(argv)
+    except Refused as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _main(argv: Sequence[str] | None) -> int:
     options = parse(sys.argv[1:] if argv is None else argv)
     if options.wheels is not None:
         _with_wheels(options.wheels)
@@ -366,7 +399,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.path.insert(0, str(ROOT))
     options.out = options.out.resolve()
     options.out.mkdir(parents=True, exist_ok=True)
-    code = globals()[options.stage](Stage(options))
+    stage = Stage(options)
+    try:
+        _config(stage)
+    except (OSError, ValueError) as error:
+        raise Refused(str(error)) from None
+    source = options.source
+    if source and not [*source.glob("run.tar.*"), *source.glob("bench.json")]:
+        raise Refused(f"{source} has neither run.tar.0 nor bench.json")
+    code = globals()[options.stage](stage)
     files = sorted(file for file in options.out.iterdir() if file.is_file())
     for file in files:
         print(f"{file.stat().st_size:>12,} bytes  {file.name}")

@@ -1,6 +1,7 @@
 """The campaign, with a tiny configuration on whatever device there is."""
 
 import json
+import re
 from dataclasses import replace
 
 import campaign
@@ -49,16 +50,36 @@ def test_kernels_are_timed_and_those_that_fail_are_told(settings, tmp_path):
     assert "milliseconds" in rows[1]
 
 
-def test_too_few_minutes_are_refused(settings, tmp_path):
+def test_too_few_minutes_are_refused(settings, tmp_path, capsys):
     bench = measured(tmp_path / "bench", 4.0)
-    with pytest.raises(SystemExit, match=r"--training-minutes is 0\.5, but 1 stages of 5 minutes"):
-        run("train", settings, tmp_path, "--from", bench, "--training-minutes", 0.5, "--minutes", 5)
+    minutes = ["--training-minutes", 0.5, "--minutes", 5]
+    assert run("train", settings, tmp_path, "--from", bench, *minutes) == 2
+    told = capsys.readouterr().err
+    assert re.match(r"error: --training-minutes is 0\.5; .+ take 50 s of it, so give more\n", told)
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--preset", "nope"], "there is no preset 'nope'"),
+        (["--from", "nowhere"], "nowhere has neither run.tar.0 nor bench.json"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_runs(flags, sentence, tmp_path, capsys):
+    assert campaign.main(["train", "--out", str(tmp_path), *flags]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {sentence}")
 
 
 def measured(folder, steps_per_second):
     """What `bench` leaves, with that speed."""
     folder.mkdir()
-    result = {"part": "whole", "steps_per_second": steps_per_second, "compile_seconds": 0.0}
+    result = {
+        "part": "whole",
+        "mixer": "attention",
+        "num_layers": 1,
+        "steps_per_second": steps_per_second,
+        "compile_seconds": 0.0,
+    }
     (folder / "bench.json").write_text(json.dumps({"results": [result]}))
     return folder
 
@@ -79,7 +100,7 @@ def test_the_schedule_of_a_run_ends_with_its_minutes(settings, tmp_path, capsys)
     assert f"the run in {first} is complete" in capsys.readouterr().out
     campaign.unpack(second, tmp_path)
     total_steps = from_file(tmp_path / "run" / "config.json").total_steps
-    assert total_steps == int(0.97 * 4 * (600 - 2 * 50))
+    assert total_steps == pytest.approx(0.97 * 4 * (600 - 2 * 50), abs=5)
     assert read_metrics(tmp_path / "run" / "metrics.jsonl")[-1]["steps"] >= total_steps
     assert (tmp_path / "run" / "agent.safetensors").exists()
 
