@@ -8,6 +8,13 @@ from pathlib import Path
 import jaxtyping
 import pytest
 
+HAS_CUDA = importlib.util.find_spec("jax_cuda13_plugin") is not None
+if not HAS_CUDA:
+    # Most of the time goes into compiling small programs, of which this saves a quarter. Set
+    # XLA_FLAGS, to nothing if you like, for the programs that users run, as .ci/run does for the
+    # slow tests.
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
 jaxtyping.install_import_hook("gridmem", "beartype.beartype")
 
 import jax  # noqa: E402
@@ -25,7 +32,7 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE)
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 # Several processes share a GPU.
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-if importlib.util.find_spec("jax_cuda13_plugin"):
+if HAS_CUDA:
     # Muon's products, which name no precision, would be too coarse for the tests' tolerances.
     jax.config.update("jax_default_matmul_precision", "highest")
 

@@ -48,7 +48,8 @@ def numbers(folder):
 
 def start(num_devices, *argv):
     """The trainer in a process of its own that has so many devices."""
-    flags = f"--xla_force_host_platform_device_count={num_devices}"
+    several = f"--xla_force_host_platform_device_count={num_devices}"
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {several}"
     return subprocess.Popen(
         [sys.executable, "-m", "gridmem.baselines.train", *argv],
         env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
