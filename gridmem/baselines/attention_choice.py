@@ -1,4 +1,4 @@
-"""Which attention kernel a run trains with: cuDNN's where it can be used, else XLA's."""
+"""Which attention kernels a run has: those for CUDA where they can be used, else XLA's."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,26 +15,37 @@ from gridmem.baselines.attention_kernels import (
     causal_attention,
     cuda_capabilities,
     cudnn_refusal,
+    device_refusal,
 )
 from gridmem.baselines.config import TrainConfig
+from gridmem.baselines.decode_kernel import BLOCK, decode, decode_by_xla, triton_refusal
 from gridmem.baselines.devices import any_process
 
 TOLERANCE = 0.05  # between the kernels, of numbers of about 1 in bfloat16
 
 
 class AttentionChoice(NamedTuple):
-    """A kernel, and why it is not cuDNN's."""
+    """Kernels, and why they are not those for CUDA."""
 
-    kernel: str  # "cudnn" or "xla"
+    kernel: str  # of training: "cudnn" or "xla"
     reason: str = ""  # for a person; empty for cuDNN, and where there is no choice
+    decode: str = "xla"  # of the steps of a rollout: "triton" or "xla"
+    decode_reason: str = ""
 
     def __str__(self) -> str:
-        name = {"cudnn": "cuDNN", "xla": "XLA"}[self.kernel]
-        return f"{name}: {self.reason}" if self.reason else name
+        training = (
+            f"XLA: {self.reason}" if self.reason else {"cudnn": "cuDNN"}.get(self.kernel, "XLA")
+        )
+        if self.decode == "triton":
+            return f"{training}; decoding by Triton"
+        if self.decode_reason == self.reason:
+            return training
+        return f"{training}; decoding by XLA: {self.decode_reason}"
 
     def apply(self, config: TrainConfig) -> TrainConfig:
-        """The config with this kernel instead of `auto`."""
-        return replace(config, model=replace(config.model, attention=self.kernel))
+        """The config with these kernels instead of `auto`."""
+        model = replace(config.model, attention=self.kernel, decode=self.decode)
+        return replace(config, model=model)
 
 
 XLA = AttentionChoice("xla")
@@ -43,7 +54,7 @@ XLA = AttentionChoice("xla")
 def choose_attention(
     config: TrainConfig, capabilities: Sequence[Capability] | None = None
 ) -> AttentionChoice:
-    """The kernel for a run, by its shapes and the devices; nothing is executed.
+    """The kernels for a run, by its shapes and the devices; nothing is executed.
 
     Args:
         config: of the run.
@@ -51,55 +62,97 @@ def choose_attention(
             given.
 
     Raises:
-        ValueError: if the config asks for cuDNN and it cannot be used.
+        ValueError: if the config asks for a kernel that cannot be used.
     """
-    model = config.model
-    if model.mixer != "attention":
+    if config.model.mixer != "attention":
         return XLA
-    if model.attention == "xla":
-        return AttentionChoice("xla", "--attention says so")
-    if config.ppo.rollout_steps is not None:
-        refusal = "--rollout-steps needs masks that cuDNN does not have"
-    else:
-        num_steps = config.make_env().max_steps
-        devices = capabilities
-        if devices is None:
-            devices = cuda_capabilities() if jax.default_backend() == "gpu" else []
-        refusal = cudnn_refusal(num_steps, model.head_dim, jnp.dtype(model.dtype), devices)
-    if refusal is None:
-        return AttentionChoice("cudnn")
-    return _without_cudnn(config, refusal)
+    devices = capabilities
+    if devices is None:
+        devices = cuda_capabilities() if jax.default_backend() == "gpu" else []
+    return _choice(config, _refusal(config, devices), _decode_refusal(config, devices))
 
 
 def try_attention(config: TrainConfig, choice: AttentionChoice) -> AttentionChoice:
-    """The choice, or XLA if cuDNN fails at the run's shapes, here or in another process.
+    """The choice, with XLA for a kernel that fails at the run's shapes, here or in another process.
 
-    All processes must ask. A small gradient is computed by both kernels. Later would be too late:
+    All processes must ask. A small computation is done by both kernels. Later would be too late:
     a failing update takes the learner with it.
 
     Raises:
-        ValueError: if cuDNN fails and the config asks for it.
+        ValueError: if a kernel fails for which the config asks.
     """
-    problem = _problem(config) if choice.kernel == "cudnn" else None
-    in_one = any_process(choice.kernel == "xla" or problem is not None)[0]
-    if choice.kernel == "xla" or not in_one:
+    reasons = [
+        choice.reason or (_problem(config) if choice.kernel == "cudnn" else ""),
+        choice.decode_reason or (_decode_problem(config) if choice.decode == "triton" else ""),
+    ]
+    by_xla = [
+        choice.kernel == "xla" or bool(reasons[0]),
+        choice.decode == "xla" or bool(reasons[1]),
+    ]
+    anywhere = any_process(*by_xla)
+    if choice == XLA or anywhere == [choice.kernel == "xla", choice.decode == "xla"]:
         return choice
-    return _without_cudnn(config, problem or "another process cannot use it")
+    elsewhere = "another process cannot use it"
+    return _choice(
+        config,
+        *(
+            (reason or elsewhere) if fails else None
+            for reason, fails in zip(reasons, anywhere, strict=True)
+        ),
+    )
 
 
-def _without_cudnn(config: TrainConfig, reason: str) -> AttentionChoice:
-    if config.model.attention == "cudnn":
-        raise ValueError(f"--attention is cudnn, but {reason}; use --attention auto or xla")
-    return AttentionChoice("xla", reason)
+def _choice(
+    config: TrainConfig, refusal: str | None, decode_refusal: str | None
+) -> AttentionChoice:
+    for option, kernel, reason in (
+        ("attention", "cudnn", refusal),
+        ("decode", "triton", decode_refusal),
+    ):
+        if reason and getattr(config.model, option) == kernel:
+            raise ValueError(f"--{option} is {kernel}, but {reason}; use --{option} auto or xla")
+    return AttentionChoice(
+        "xla" if refusal else "cudnn",
+        refusal or "",
+        "xla" if decode_refusal else "triton",
+        decode_refusal or "",
+    )
 
 
-def _problem(config: TrainConfig) -> str | None:
-    """What goes wrong when cuDNN computes a small gradient at the run's shapes; None if nothing."""
+def _refusal(config: TrainConfig, devices: Sequence[Capability]) -> str | None:
+    model = config.model
+    if model.attention == "xla":
+        return "--attention says so"
+    if refusal := _refusal_of_all(config, devices):
+        return refusal
+    num_steps, dtype = config.make_env().max_steps, jnp.dtype(model.dtype)
+    return cudnn_refusal(num_steps, model.head_dim, dtype, devices)
+
+
+def _decode_refusal(config: TrainConfig, devices: Sequence[Capability]) -> str | None:
+    model = config.model
+    if model.decode == "xla":
+        return "--decode says so"
+    if refusal := _refusal_of_all(config, devices):
+        return refusal
+    if len(devices) > 1 or jax.process_count() > 1:
+        return "the streams are divided among devices, and XLA cannot divide the kernel"
+    return triton_refusal(model.head_dim, jnp.dtype(model.dtype))
+
+
+def _refusal_of_all(config: TrainConfig, devices: Sequence[Capability]) -> str | None:
+    if refusal := device_refusal(devices):
+        return refusal
+    if config.ppo.rollout_steps is not None:
+        return "--rollout-steps needs masks that only XLA has"
+    return None
+
+
+def _problem(config: TrainConfig) -> str:
+    """What goes wrong with cuDNN in a small gradient at the run's shapes; empty if nothing."""
     model, num_steps = config.model, config.make_env().max_steps
     of_each = model.num_heads, model.num_kv_heads, model.num_kv_heads
-    shapes = [(2, num_steps, heads, model.head_dim) for heads in of_each]
-    numbers = np.random.default_rng(0)
-    inputs = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
+    inputs = _random(*((2, num_steps, heads, model.head_dim) for heads in of_each))
     lag = np.arange(num_steps)[:, None] - np.arange(num_steps)[None]
     visible = jnp.asarray((lag >= 0) & (lag < (model.window or num_steps)))[None]
 
@@ -108,21 +161,41 @@ def _problem(config: TrainConfig) -> str | None:
             attended = attend(query, key, value, visible).astype(jnp.float32)
             return jnp.mean(jnp.square(attended)), attended
 
-        return jax.jit(jax.grad(total, argnums=(0, 1, 2), has_aux=True))(*inputs)
+        return jax.grad(total, argnums=(0, 1, 2), has_aux=True)
 
+    by_cudnn = gradient(partial(causal_attention, window=model.window))
+    return _difference("cuDNN's attention", by_cudnn, gradient(attend_in_blocks), inputs)
+
+
+def _decode_problem(config: TrainConfig) -> str:
+    """Likewise of Triton's decoding, for a token in the midst of an episode."""
+    model, num_steps = config.model, config.make_env().max_steps
+    heads = (2, model.num_heads + 2 * model.num_kv_heads, model.head_dim)
+    cache = (2, model.num_kv_heads, -(-num_steps // BLOCK) * BLOCK, model.head_dim)
+    used = jnp.int32(num_steps // 2)
+    by_triton, by_xla = (partial(each, window=model.window) for each in (decode, decode_by_xla))
+    inputs = *_random(heads, cache, cache), used
+    return _difference("decoding by Triton", by_triton, by_xla, inputs)
+
+
+def _random(*shapes: tuple[int, ...]) -> list[jax.Array]:
+    numbers = np.random.default_rng(0)
+    return [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
+
+
+def _difference(name: str, one: Any, other: Any, inputs: Sequence[Any]) -> str:
+    """What is wrong with one of two functions on this process's first CUDA device, or nothing."""
     try:
         with jax.default_device(jax.local_devices(backend="cuda")[0]):
-            by_cudnn = gradient(partial(causal_attention, window=model.window))
-            by_xla = gradient(attend_in_blocks)
-            pairs = zip(jax.tree.leaves(by_cudnn), jax.tree.leaves(by_xla), strict=True)
-            errors = [_relative_error(*pair) for pair in pairs]
-    except Exception as error:  # whatever cuDNN, XLA or the driver raise
+            results = (jax.tree.leaves(jax.jit(each)(*inputs)) for each in (one, other))
+            errors = [_relative_error(*pair) for pair in zip(*results, strict=True)]
+    except Exception as error:  # whatever cuDNN, Triton, XLA or the driver raise
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        return f"cuDNN's attention fails on this device ({reason})"
+        return f"{name} fails on this device ({reason})"
     worst = float(np.max(errors))  # not `max`, which can lose a NaN
     if not np.isfinite(worst):
-        return "cuDNN's attention gives non-finite numbers on this device"
-    return f"cuDNN's attention is off by {worst:.1%} on this device" if worst > TOLERANCE else None
+        return f"{name} gives non-finite numbers on this device"
+    return f"{name} is off by {worst:.1%} on this device" if worst > TOLERANCE else ""
 
 
 def _relative_error(x: jax.Array, y: jax.Array) -> float:

@@ -31,17 +31,24 @@ def cudnn_refusal(
         dtype: of queries, keys and values.
         capabilities: of the CUDA devices that the program is for.
     """
-    if not capabilities:
-        return "there is no CUDA device"
-    if min(capabilities) < LEAST_CAPABILITY:
-        major, minor = min(capabilities)
-        return f"the device has compute capability {major}.{minor}, and 8.0 is the least"
+    if refusal := device_refusal(capabilities):
+        return refusal
     if dtype != jnp.bfloat16:
         return f"the model has dtype {jnp.dtype(dtype).name}, not bfloat16"
     if head_dim % 8 or head_dim > MOST_HEAD_DIM:
         return f"head_dim is {head_dim}, not a multiple of 8 up to {MOST_HEAD_DIM}"
     if num_steps % 2:
         return f"a sequence has {num_steps} steps, an odd number"
+    return None
+
+
+def device_refusal(capabilities: Sequence[Capability]) -> str | None:
+    """Why kernels for CUDA cannot be used on such devices; None if they can."""
+    if not capabilities:
+        return "there is no CUDA device"
+    if min(capabilities) < LEAST_CAPABILITY:
+        major, minor = min(capabilities)
+        return f"the device has compute capability {major}.{minor}, and 8.0 is the least"
     return None
 
 

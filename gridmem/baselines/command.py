@@ -94,8 +94,11 @@ def _resumed(command: Command, run: Path) -> Command:
         if command.extend < 1:
             raise ValueError(f"--extend is {command.extend}; it must be a whole number above 0")
         config = replace(config, total_steps=config.total_steps + command.extend)
-    if config.model.attention == "cudnn":  # where it goes on there may be none
-        config = replace(config, model=replace(config.model, attention="auto"))
+    model = config.model
+    # Where it goes on there may be no such kernels.
+    attention = "auto" if model.attention == "cudnn" else model.attention
+    decode = "auto" if model.decode == "triton" else model.decode
+    config = replace(config, model=replace(model, attention=attention, decode=decode))
     return replace(command, config=replace(config, run_dir=str(run)), name=run.name)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MixerName = Literal["attention", "gru", "linear", "gla", "none"]
 DtypeName = Literal["float32", "bfloat16"]
 AttentionName = Literal["auto", "cudnn", "xla"]
+DecodeName = Literal["auto", "triton", "xla"]
 ValueHeadName = Literal["mse", "hl_gauss"]
 OptimizerName = Literal["adamw", "muon"]
 
@@ -96,6 +97,8 @@ class ModelConfig:
     """Tokens that attention sees, its own included; the whole episode if not given."""
     attention: AttentionName = "auto"
     """Attention kernel of training; auto is cuDNN wherever it can be used."""
+    decode: DecodeName = "auto"
+    """Attention kernel of a rollout's steps in training; auto is Triton wherever it can be used."""
     qk_norm: bool = False
     """Normalise queries and keys before the rotary embedding."""
     value_head: ValueHeadName = "mse"
@@ -115,6 +118,7 @@ class ModelConfig:
         _check_choice(self, "mixer", MixerName)
         _check_choice(self, "dtype", DtypeName)
         _check_choice(self, "attention", AttentionName)
+        _check_choice(self, "decode", DecodeName)
         _check_positive(self, "num_layers", "width", "ff_width", "num_heads", "num_kv_heads")
         _check_positive(self, "head_dim", "value_width", "rope_base")
         if self.num_heads % self.num_kv_heads:

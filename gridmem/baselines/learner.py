@@ -35,7 +35,7 @@ from gridmem.baselines.optimizer import make_optimizer
 from gridmem.envs.env import Env
 from gridmem.envs.policy import Policy
 from gridmem.envs.types import Observation
-from gridmem.envs.unroll import Unrolled, play
+from gridmem.envs.unroll import CHUNK_STEPS, Unrolled, play
 
 
 class Learner(NamedTuple):
@@ -131,7 +131,9 @@ def collect(
         policy, seen, after = model_policy(model), 0, None
         generate = row_by_row(jax.vmap(env.generate))
         levels = generate(jax.random.split(level_key, config.ppo.num_envs))
-        unrolled = play(env, policy, divided(levels), play_key)
+        # A kernel that reads the tokens that are there gains nothing from a cache that grows.
+        chunk = env.max_steps if config.model.decode == "triton" else CHUNK_STEPS
+        unrolled = play(env, policy, divided(levels), play_key, chunk)
         episodes = whole_episodes(unrolled.rollout)
         caches = model.init_cache(unrolled.timestep.reward.shape[0], 0)
     else:

@@ -9,6 +9,9 @@ from jaxtyping import Array, Bool, Float32, Int
 
 from gridmem.baselines.config import PPOConfig
 
+UNROLL = 16
+"""Rounds of `td_lambda` in one of its loop: on a GPU each round of a loop costs launches."""
+
 
 def td_lambda(
     reward: Float32[Array, "T B"],
@@ -41,7 +44,7 @@ def td_lambda(
         return target, target
 
     steps = reward, value, next_value, discount, valid
-    return lax.scan(backwards, last_value, steps, reverse=True)[1]
+    return lax.scan(backwards, last_value, steps, reverse=True, unroll=UNROLL)[1]
 
 
 class Batch(NamedTuple):

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax import lax
 from jaxtyping import Array, Float, Float32, Int
 
 from gridmem.baselines.config import ModelConfig
@@ -27,8 +28,30 @@ class Explained(NamedTuple):
     weights: Float32[Array, "B L S"] | None  # see `ExplainingMixer`; None if it has none to show
 
 
+@jax.custom_vjp
+def _gated(gate: Array, up: Array) -> Array:
+    """gelu(gate) * up; the gradient keeps these two and computes the rest again."""
+    return jax.nn.gelu(gate) * up
+
+
+def _gated_forwards(gate: Array, up: Array) -> tuple[Array, tuple[Array, Array]]:
+    return _gated(gate, up), (gate, up)
+
+
+def _gated_backwards(kept: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
+    # Without the barrier XLA keeps gelu(gate) of all tokens for the gradient, too.
+    gate, up = lax.optimization_barrier(kept)
+    return jax.vjp(lambda gate, up: jax.nn.gelu(gate) * up, gate, up)[1](gradient)
+
+
+_gated.defvjp(_gated_forwards, _gated_backwards)
+
+
 class FeedForward(nnx.Module):
-    """Gated feed-forward (Shazeer 2020, "GLU variants"): up and gate in one matrix product."""
+    """Gated feed-forward (Shazeer 2020, "GLU variants"): up and gate in one matrix product.
+
+    For sequences on a GPU in two, whose gradients need not be joined in memory.
+    """
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
         self.dtype = jnp.dtype(config.dtype)
@@ -48,8 +71,19 @@ class FeedForward(nnx.Module):
     ) -> Float[Array, "*batch D"]:
         """The layer's output, to be added to its input."""
         fused, down = weights
-        gate, up = jnp.split(dense(x, fused), 2, axis=-1)
-        return dense(jax.nn.gelu(gate) * up, down)
+
+        def in_one(x: Array, fused: Array) -> Array:
+            gate, up = jnp.split(dense(x, fused), 2, axis=-1)
+            return jax.nn.gelu(gate) * up
+
+        def in_two(x: Array, fused: Array) -> Array:
+            gate, up = jnp.split(fused, 2, axis=-1)
+            return _gated(dense(x, gate), dense(x, up))
+
+        if x.ndim == 2:
+            return dense(in_one(x, fused), down)
+        hidden = lax.platform_dependent(x, fused, cuda=in_two, default=in_one)
+        return dense(hidden, down)
 
 
 class Block(nnx.Module):
@@ -200,9 +234,11 @@ class ActorCritic(nnx.Module):
     def _embed(self, obs: Observation) -> Float[Array, "*batch D"]:
         batch = obs.view.shape[:-2]
         tiles = jax.nn.one_hot(obs.view, len(Tile), dtype=self.dtype).reshape(*batch, -1)
-        action = self.action[...].astype(self.dtype)
+        # A product and no lookup, whose gradient a GPU adds up in a few rows that all tokens share.
+        action = jax.nn.one_hot(obs.last_action, self.num_actions + 1, dtype=self.dtype)
         reward = obs.last_reward[..., None].astype(self.dtype)
-        x = dense(tiles, self.view[...].astype(self.dtype)) + action[obs.last_action]
+        x = dense(tiles, self.view[...].astype(self.dtype))
+        x += dense(action, self.action[...].astype(self.dtype))
         x += dense(reward, self.reward[...].astype(self.dtype))
         if self.compass is not None:
             x += dense(obs.compass.astype(self.dtype), self.compass[...].astype(self.dtype))
@@ -212,9 +248,9 @@ class ActorCritic(nnx.Module):
         x = self.final_norm(x)
         actions = self.action[...][: self.num_actions]
         logits = dense(x.astype(jnp.float32), actions.T)
-        bias = self.value_bias[...].reshape((1,) * (x.ndim - 1) + (-1,))
-        hidden = dense(x, self.value_in[...].astype(self.dtype)).astype(jnp.float32) + bias
-        return logits, dense(jax.nn.gelu(hidden), self.value_out[...])
+        bias = self.value_bias[...].reshape((1,) * (x.ndim - 1) + (-1,)).astype(self.dtype)
+        hidden = jax.nn.gelu(dense(x, self.value_in[...].astype(self.dtype)) + bias)
+        return logits, dense(hidden, self.value_out[...].astype(self.dtype), jnp.float32)
 
 
 def num_parameters(params: Any) -> int:

@@ -129,8 +129,10 @@ def _called(equation: JaxprEqn, cuda: bool) -> tuple[Jaxpr | None, list[Any]]:
     if platforms is not None:
         platform = "cuda" if cuda else "cpu"
         fits = (names is None or platform in names for names in platforms)
-        number = list(fits).index(True)
-        return params["branches"][number].jaxpr, operands[1:]
+        branch = params["branches"][list(fits).index(True)].jaxpr
+        if any(inner.primitive.name == "pallas_call" for inner in branch.eqns):
+            branch = params["branches"][-1].jaxpr  # the same in terms of primitives
+        return branch, operands[1:]
     if equation.primitive.name in LOOPS:
         return None, operands
     for param in params.values():

@@ -31,7 +31,7 @@ class RunRecord:
         return replace(
             TrainConfig(),
             env=config.env,
-            model=replace(config.model, attention="auto"),
+            model=replace(config.model, attention="auto", decode="auto"),
             ppo=config.ppo,
             optimizer=config.optimizer,
             total_steps=config.total_steps,

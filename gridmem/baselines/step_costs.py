@@ -38,7 +38,8 @@ def rollout_step(run: Outline) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """
     params, num_streams = run.learner.params, run.num_streams
     # What a step costs rises in a straight line with their length, if it does at all.
-    caches = run.caches(run.room + round(_mean_length(run.num_steps)))
+    chunk = 1 if run.config.model.decode == "triton" else CHUNK_STEPS
+    caches = run.caches(run.room + round(_mean_length(run.num_steps, chunk)))
     weights = jax.eval_shape(lambda params: nnx.merge(run.graphdef, params).prepare(), params)
     obs = jax.tree.map(
         lambda x: ShapeDtypeStruct((num_streams, *x.shape[2:]), x.dtype), run.data.obs
@@ -76,8 +77,8 @@ def training_costs(run: Outline, gradient: Costs) -> StepCosts:
     )
 
 
-def _mean_length(num_steps: int) -> float:
-    """Of the caches in a rollout, over its steps: they grow by a chunk at a time."""
-    num_chunks, rest = divmod(num_steps, CHUNK_STEPS)
-    whole = CHUNK_STEPS * CHUNK_STEPS * num_chunks * (num_chunks + 1) / 2
+def _mean_length(num_steps: int, chunk: int) -> float:
+    """Of the caches in a rollout, over its steps: what is read of them grows by a chunk."""
+    num_chunks, rest = divmod(num_steps, chunk)
+    whole = chunk * chunk * num_chunks * (num_chunks + 1) / 2
     return (whole + rest * num_steps) / num_steps

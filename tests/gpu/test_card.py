@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,7 @@ from gridmem.baselines.attention_kernels import (
     cuda_capabilities,
 )
 from gridmem.baselines.config import to_dict
+from gridmem.baselines.decode_kernel import decode, decode_by_xla
 from gridmem.baselines.learner import init, update
 from gridmem.baselines.mixers import MIXERS, make_mixer
 from gridmem.baselines.plan import plan
@@ -98,10 +100,30 @@ def test_cudnn_attention_is_that_of_xla(window):
     assert np.max([relative_error(*pair) for pair in pairs]) < 0.02
 
 
+@pytest.mark.parametrize("window", [None, 1, 40])
+@pytest.mark.parametrize("heads", [(4, 1), (4, 2), (3, 1), (32, 1)])
+def test_decoding_by_triton_is_that_of_xla(heads, window):
+    num_heads, num_kv_heads = heads
+    numbers = np.random.default_rng(0)
+    shapes = [(64, num_heads + 2 * num_kv_heads, 32), *[(64, num_kv_heads, 256, 32)] * 2]
+    arrays = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
+    for used in (0, 1, 31, 32, 200, 255):
+
+        def results(kernel, used=used):
+            return on("cuda", partial(kernel, window=window), *arrays, jnp.int32(used))
+
+        (one, *caches), (other, *others) = results(decode), results(decode_by_xla)
+        assert relative_error(one, other) < 0.01
+        for pair in zip(caches, others, strict=True):
+            np.testing.assert_array_equal(*pair)
+
+
 @pytest.mark.parametrize(("dtype", "most"), [("float32", 1e-5), ("bfloat16", 0.03)])
-@pytest.mark.parametrize("mixer", MIXERS)
+@pytest.mark.parametrize("mixer", [*MIXERS, "attention by Triton"])
 def test_stepping_is_the_full_pass(mixer, dtype, most):
-    config = replace(preset("reference").model, mixer=mixer, dtype=dtype)
+    mixer, *by_triton = mixer.split(" by ")
+    decode = "triton" if by_triton and dtype == "bfloat16" else "xla"
+    config = replace(preset("reference").model, mixer=mixer, dtype=dtype, decode=decode)
     module = make_mixer(config, nnx.Rngs(params=jax.random.key(0)))
     graphdef, params = nnx.split(module)
     x = jax.random.normal(jax.random.key(1), (4, 128, config.width), jnp.dtype(dtype))
@@ -129,7 +151,8 @@ def test_stepping_is_the_full_pass(mixer, dtype, most):
 def test_the_first_ratio_is_one(dtype, most):
     config = changed("reference", ppo={"num_envs": 8}, model={"dtype": dtype})
     config = choose_attention(config).apply(config)
-    assert config.model.attention == ("cudnn" if dtype == "bfloat16" else "xla")
+    kernels = ("cudnn", "triton") if dtype == "bfloat16" else ("xla", "xla")
+    assert (config.model.attention, config.model.decode) == kernels
     env = config.make_env()
     graphdef, learner = init(config, env)
     for _ in range(2):
@@ -138,17 +161,18 @@ def test_the_first_ratio_is_one(dtype, most):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(learner.params)))
 
 
-def test_cudnn_works_at_the_shapes_of_the_presets():
+def test_the_kernels_work_at_the_shapes_of_the_presets():
     for name in ("reference", "small"):
-        assert choose_attention(preset(name)) == AttentionChoice("cudnn")
-        assert try_attention(preset(name), AttentionChoice("cudnn")) == AttentionChoice("cudnn")
+        choice = AttentionChoice("cudnn", decode="triton")
+        assert choose_attention(preset(name)) == choice
+        assert try_attention(preset(name), choice) == choice
 
 
 @pytest.mark.parametrize("flags", [[], ["--max-steps", "255"], ["--head-dim", "36"]])
 def test_a_run_has_a_kernel_whatever_its_shapes(flags, tmp_path, capsys):
     few = ["--total-steps", "32768", "--eval-levels", "8", "--run-dir", str(tmp_path / "run")]
     assert main(["small", *flags, *few]) == 0
-    kernel = "XLA: " if flags else "cuDNN\n"
+    kernel = "XLA: " if flags else "cuDNN; decoding by Triton\n"
     assert f"attention    {kernel}" in capsys.readouterr().out
 
 

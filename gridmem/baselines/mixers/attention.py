@@ -21,6 +21,7 @@ from gridmem.baselines.attention_kernels import (
     cudnn_refusal,
 )
 from gridmem.baselines.config import ModelConfig
+from gridmem.baselines.decode_kernel import BLOCK, decode
 from gridmem.baselines.dense import dense
 from gridmem.baselines.norm import Norm
 
@@ -45,6 +46,14 @@ class AttentionCache(NamedTuple):
     used: Int[Array, ""]
 
 
+class DecodeCache(NamedTuple):
+    """Likewise as `decode` reads them; S is a multiple of its blocks."""
+
+    key: Float[Array, "B K S d"]
+    value: Float[Array, "B K S d"]
+    used: Int[Array, ""]
+
+
 class AttentionWeights(NamedTuple):
     """Matrices in the dtype of the products: queries, keys and values side by side; the output."""
 
@@ -59,6 +68,7 @@ class Attention(nnx.Module):
         self.num_heads, self.num_kv_heads = config.num_heads, config.num_kv_heads
         self.head_dim, self.rope_base = config.head_dim, config.rope_base
         self.window, self.attention = config.window, config.attention
+        self.by_decode = config.decode == "triton"
         self.dtype = jnp.dtype(config.dtype)
         width, inner = config.width, config.num_heads * config.head_dim
         init = nnx.initializers.lecun_normal()
@@ -70,17 +80,25 @@ class Attention(nnx.Module):
         self.query_norm = Norm(config.head_dim) if config.qk_norm else None
         self.key_norm = Norm(config.head_dim) if config.qk_norm else None
 
-    def init_cache(self, batch: int, length: int, segmented: bool = False) -> AttentionCache:
+    def init_cache(
+        self, batch: int, length: int, segmented: bool = False
+    ) -> AttentionCache | DecodeCache:
         """See `Mixer`."""
         heads = (batch, self.num_kv_heads)
+        if self.by_decode and not segmented:
+            nothing = jnp.zeros((*heads, _in_blocks(length), self.head_dim), self.dtype)
+            return DecodeCache(nothing, nothing, jnp.int32(0))
         key = jnp.zeros((*heads, self.head_dim, length), self.dtype)
         value = jnp.zeros((*heads, length, self.head_dim), self.dtype)
         nothing = jnp.full((batch,), -1, jnp.int32)
         segments = Segments(jnp.full((batch, length), -1, jnp.int32), nothing, nothing)
         return AttentionCache(key, value, segments if segmented else None, jnp.int32(0))
 
-    def grow(self, cache: AttentionCache, length: int) -> AttentionCache:
+    def grow[C: (AttentionCache, DecodeCache)](self, cache: C, length: int) -> C:
         """See `Mixer`."""
+        if isinstance(cache, DecodeCache):
+            more = [(0, 0), (0, 0), (0, _in_blocks(length) - cache.key.shape[2]), (0, 0)]
+            return cache._replace(key=jnp.pad(cache.key, more), value=jnp.pad(cache.value, more))
         return _pad(cache, 0, length - cache.key.shape[3])
 
     def keep(self, cache: AttentionCache, length: int) -> AttentionCache:
@@ -104,11 +122,18 @@ class Attention(nnx.Module):
     def step(
         self,
         x: Float[Array, "B D"],
-        cache: AttentionCache,
+        cache: AttentionCache | DecodeCache,
         segment: Int[Array, " B"] | None,
         weights: AttentionWeights,
-    ) -> tuple[Float[Array, "B D"], AttentionCache]:
+    ) -> tuple[Float[Array, "B D"], AttentionCache | DecodeCache]:
         """See `Mixer`."""
+        if isinstance(cache, DecodeCache):
+            heads = self._project(x[:, None], cache.used[None, None], weights)
+            heads = jnp.concatenate(heads, axis=2)[:, 0]
+            attended, key, value = decode(heads, cache.key, cache.value, cache.used, self.window)
+            return _joined(attended[:, None], weights)[:, 0], DecodeCache(
+                key, value, cache.used + 1
+            )
         query, cache, visible = self._take(x, cache, segment, weights)
         attended = attend(query, *_by_token(cache), visible)
         return _joined(attended, weights)[:, 0], cache
@@ -116,11 +141,15 @@ class Attention(nnx.Module):
     def explain(
         self,
         x: Float[Array, "B D"],
-        cache: AttentionCache,
+        cache: AttentionCache | DecodeCache,
         segment: Int[Array, " B"] | None,
         weights: AttentionWeights,
-    ) -> tuple[Float[Array, "B D"], AttentionCache, Float32[Array, "B S"]]:
+    ) -> tuple[Float[Array, "B D"], AttentionCache | DecodeCache, Float32[Array, "B S"]]:
         """See `ExplainingMixer`; the weights shown are the mean over the heads."""
+        if isinstance(cache, DecodeCache):
+            out, seen, shown = self.explain(x, _in_columns(cache), segment, weights)
+            key, value = jnp.swapaxes(seen.key, 2, 3), seen.value
+            return out, DecodeCache(key, value, seen.used), shown
         query, cache, visible = self._take(x, cache, segment, weights)
         key, value = _by_token(cache)
         attended = attend(query, key, value, visible)
@@ -161,10 +190,12 @@ class Attention(nnx.Module):
     def sequence(
         self,
         x: Float[Array, "B T D"],
-        cache: AttentionCache,
+        cache: AttentionCache | DecodeCache,
         segments: Int[Array, "B T"] | None = None,
     ) -> Float[Array, "B T D"]:
         """See `Mixer`."""
+        if isinstance(cache, DecodeCache):
+            cache = _in_columns(cache)
         _check_segments(cache, segments)
         num_new, num_slots = x.shape[1], cache.key.shape[3]
         weights = self.prepare()
@@ -224,6 +255,16 @@ class Attention(nnx.Module):
 
 def _joined(attended: Float[Array, "B T H d"], weights: AttentionWeights) -> Float[Array, "B T D"]:
     return dense(attended.reshape(*attended.shape[:2], -1), weights.out)
+
+
+def _in_blocks(length: int) -> int:
+    """Slots for so many tokens, in whole blocks of `decode`."""
+    return -(-length // BLOCK) * BLOCK
+
+
+def _in_columns(cache: DecodeCache) -> AttentionCache:
+    """The same in the other layout."""
+    return AttentionCache(jnp.swapaxes(cache.key, 2, 3), cache.value, None, cache.used)
 
 
 def _by_token(cache: AttentionCache) -> tuple[Float[Array, "B S K d"], Float[Array, "B S K d"]]:
