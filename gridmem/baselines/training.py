@@ -153,10 +153,13 @@ class Run:
             with log, mesh(self._num_devices):
                 try:
                     self._train(log)
-                except jax.errors.JaxRuntimeError as error:
-                    if "RESOURCE_EXHAUSTED" not in str(error):
+                except (jax.errors.JaxRuntimeError, IndexError) as error:
+                    if "RESOURCE_EXHAUSTED" in str(error):
+                        log.run_out_of_memory(self._resume)
+                    elif self.config.deterministic and jax.default_backend() != "cpu":
+                        log.fail_deterministically(str(error))
+                    else:
                         raise
-                    log.run_out_of_memory(self._resume)
             if not log.ending:
                 self._conclude()
         finally:

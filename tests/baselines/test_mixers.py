@@ -25,6 +25,7 @@ VARIANTS = {
     **{name: {"mixer": name} for name in MIXERS},
     "window": {"window": WINDOW},
     "qk_norm": {"qk_norm": True},
+    "decode": {"window": WINDOW, "qk_norm": True, "decode": "triton"},
 }
 RECURRENCES = ["gru", "linear", "gla"]
 REMEMBERING = ["attention", *RECURRENCES]
@@ -128,7 +129,7 @@ def as_float(x):
 
 
 # Each mixer once, and attention where it forgets and where it is less exact.
-NAMES = [*MIXERS, "window"]
+NAMES = [*MIXERS, "window", "decode"]
 TYPES = [*((name, "float32") for name in NAMES), ("attention", "bfloat16")]
 OF_EACH = pytest.mark.parametrize("name", breadth(VARIANTS, *NAMES))
 OF_EACH_TYPE = pytest.mark.parametrize(

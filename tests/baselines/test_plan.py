@@ -221,7 +221,7 @@ def test_a_device_that_does_not_say_what_it_has_refuses_nothing():
 def test_the_table_has_a_line_for_each_part_and_a_verdict():
     run = Plan(tiny.CONFIG, 2 * GIB)
     lines = table(run).splitlines()
-    assert lines[0] == "5.54 k parameters; 105 M FLOP for 1,280 steps"
+    assert lines[0] == "5.54 k parameters; 106 M FLOP for 1,280 steps"
     assert [line.split("  ")[0] for line in lines if line] == [
         lines[0],
         "per agent step",

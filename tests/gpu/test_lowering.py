@@ -2,17 +2,21 @@
 
 import re
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from breadth import breadth
 from flax import nnx
 from jax._src.cudnn import fused_attention_stablehlo
+from jax._src.pallas.triton import gpu_info
 from jax.extend.core import Jaxpr
 
 from gridmem.baselines.attention_choice import AttentionChoice, choose_attention, try_attention
 from gridmem.baselines.attention_kernels import cuda_capabilities, cudnn_refusal
+from gridmem.baselines.decode_kernel import by_triton, decode_by_xla
 from gridmem.baselines.learner import collect, loss, update
 from gridmem.baselines.mixers import MIXERS
 from gridmem.baselines.model_policy import model_policy
@@ -23,13 +27,18 @@ from gridmem.envs.unroll import play
 
 H100 = [(9, 0)]
 FORWARD, BACKWARD = "__cudnn$fmhaSoftmax(", "__cudnn$fmhaSoftmaxBackward("
+DECODE = "__gpu$xla.gpu.triton"
 without_card = pytest.mark.skipif(bool(cuda_capabilities()), reason="for machines without a card")
 
 
 @pytest.fixture
 def plugin(monkeypatch):
-    """As with JAX's CUDA plugin, without which cuDNN's attention cannot be traced."""
+    """As with JAX's CUDA plugin and a card, without which such kernels cannot be lowered."""
     monkeypatch.setattr(fused_attention_stablehlo, "check_cudnn_version", lambda: 92600)
+    h100 = gpu_info.GpuInfo(
+        gpu_version=gpu_info.GpuVersion.H100, arch_name="9.0", compute_capability=90
+    )
+    monkeypatch.setattr(gpu_info, "get_gpu_info", lambda: h100)
 
 
 def changed(name, **parts):
@@ -52,23 +61,26 @@ def test_the_reference_update_has_cudnn_attention_in_both_directions(plugin):
     text = lowered(traced(config), "cuda")
     layers = config.model.num_layers
     assert (text.count(FORWARD), text.count(BACKWARD)) == (layers, layers)
+    assert text.count(DECODE) == 2 * layers  # in the loop, and for the value after the last step
 
 
 def test_the_platform_that_is_lowered_for_decides(plugin):
-    config = changed("small", model={"attention": "cudnn"})
-    program = traced(config)
-    assert {name: "cudnn" in lowered(program, name) for name in ("cuda", "cpu", "rocm")} == {
-        "cuda": True,
-        "cpu": False,
-        "rocm": False,
-    }
+    program = traced(changed("small", model={"attention": "cudnn", "decode": "triton"}))
+    for platform, there in (("cuda", True), ("cpu", False), ("rocm", False)):
+        text = lowered(program, platform)
+        assert ("cudnn" in text, DECODE in text) == (there, there)
 
 
 @without_card
 def test_without_plugin_and_card_attention_is_that_of_xla():
     config = preset("small")
     assert config.model.attention == "auto"
-    assert choose_attention(config) == AttentionChoice("xla", "there is no CUDA device")
+    choice = choose_attention(config)
+    assert (choice.kernel, choice.decode, str(choice)) == (
+        "xla",
+        "xla",
+        "XLA: there is no CUDA device",
+    )
     assert "cudnn" not in lowered(traced(config), "cuda")
 
 
@@ -95,23 +107,53 @@ def test_cudnn_is_for_what_it_can_compute(sequence, reason):
 
 
 @pytest.mark.parametrize(
-    ("parts", "choice"),
+    ("parts", "devices", "kernels", "told"),
     [
-        ({}, AttentionChoice("cudnn")),
-        ({"model": {"attention": "xla"}}, AttentionChoice("xla", "--attention says so")),
-        ({"model": {"mixer": "gru", "attention": "cudnn"}}, AttentionChoice("xla")),
+        ({}, H100, ("cudnn", "triton"), "cuDNN; decoding by Triton"),
+        ({}, [], ("xla", "xla"), "XLA: there is no CUDA device"),
+        (
+            {"model": {"attention": "xla"}},
+            H100,
+            ("xla", "triton"),
+            "XLA: --attention says so; decoding by Triton",
+        ),
+        (
+            {"model": {"decode": "xla"}},
+            H100,
+            ("cudnn", "xla"),
+            "cuDNN; decoding by XLA: --decode says so",
+        ),
+        ({"model": {"mixer": "gru", "attention": "cudnn"}}, H100, ("xla", "xla"), "XLA"),
         (
             {"ppo": {"rollout_steps": 64}},
-            AttentionChoice("xla", "--rollout-steps needs masks that cuDNN does not have"),
+            H100,
+            ("xla", "xla"),
+            "XLA: --rollout-steps needs masks that only XLA has",
         ),
         (
             {"env": {"max_steps": 255}},
-            AttentionChoice("xla", "a sequence has 255 steps, an odd number"),
+            H100,
+            ("xla", "triton"),
+            "XLA: a sequence has 255 steps, an odd number; decoding by Triton",
+        ),
+        (
+            {"model": {"head_dim": 24}},
+            H100,
+            ("cudnn", "xla"),
+            "cuDNN; decoding by XLA: head_dim is 24, not 16, 32, 64 or 128",
+        ),
+        (
+            {},
+            H100 * 2,
+            ("cudnn", "xla"),
+            "cuDNN; decoding by XLA: the streams are divided among devices, and XLA cannot divide "
+            "the kernel",
         ),
     ],
 )
-def test_a_run_has_the_kernel_that_its_shapes_allow(parts, choice):
-    assert choose_attention(changed("small", **parts), H100) == choice
+def test_a_run_has_the_kernels_that_its_shapes_allow(parts, devices, kernels, told):
+    choice = choose_attention(changed("small", **parts), devices)
+    assert ((choice.kernel, choice.decode), str(choice)) == (kernels, told)
 
 
 def test_an_odd_sequence_never_reaches_cudnn(plugin):
@@ -122,14 +164,16 @@ def test_an_odd_sequence_never_reaches_cudnn(plugin):
 @pytest.mark.parametrize(
     ("parts", "reason"),
     [
-        ({"ppo": {"rollout_steps": 64}}, "--rollout-steps needs masks that cuDNN does not have"),
+        ({"ppo": {"rollout_steps": 64}}, "--rollout-steps needs masks that only XLA has"),
         ({"model": {"dtype": "float32"}}, "the model has dtype float32, not bfloat16"),
     ],
 )
-def test_cudnn_where_it_cannot_be_is_refused(parts, reason):
-    parts["model"] = {**parts.get("model", {}), "attention": "cudnn"}
-    with pytest.raises(ValueError, match=f"^--attention is cudnn, but {re.escape(reason)}; use"):
-        choose_attention(changed("small", **parts), H100)
+@pytest.mark.parametrize(("option", "kernel"), [("attention", "cudnn"), ("decode", "triton")])
+def test_a_kernel_where_it_cannot_be_is_refused(option, kernel, parts, reason):
+    model = {**parts.get("model", {}), option: kernel}
+    told = f"--{option} is {kernel}, but {reason}; use --{option} auto or xla"
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+        choose_attention(changed("small", **{**parts, "model": model}), H100)
 
 
 @without_card
@@ -142,10 +186,11 @@ def test_the_program_refuses_cudnn_without_a_card(tmp_path, capsys):
 
 
 @without_card
-def test_a_run_on_which_cudnn_fails_has_xla():
-    tried = try_attention(preset("small"), AttentionChoice("cudnn"))
-    assert tried.kernel == "xla"
+def test_a_run_on_which_the_kernels_fail_has_xla():
+    tried = try_attention(preset("small"), AttentionChoice("cudnn", decode="triton"))
+    assert (tried.kernel, tried.decode) == ("xla", "xla")
     assert re.fullmatch(r"cuDNN's attention fails on this device \(.+\)", tried.reason)
+    assert re.fullmatch(r"decoding by Triton fails on this device \(.+\)", tried.decode_reason)
 
 
 @without_card
@@ -166,6 +211,25 @@ def equations(jaxpr):
 
 def is_jaxpr(x):
     return isinstance(getattr(x, "jaxpr", x), Jaxpr)
+
+
+@pytest.mark.parametrize("window", [None, 1, 40])
+@pytest.mark.parametrize("heads", [(4, 1), (4, 2), (3, 1), (32, 1)])
+def test_decoding_by_triton_is_that_of_xla(heads, window):
+    """The kernel is interpreted."""
+    num_heads, num_kv_heads = heads
+    numbers = np.random.default_rng(0)
+    shapes = [(2, num_heads + 2 * num_kv_heads, 16), *[(2, num_kv_heads, 96, 16)] * 2]
+    arrays = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
+    of_triton = jax.jit(partial(by_triton, window=window, interpret=True))
+    of_xla = jax.jit(partial(decode_by_xla, window=window))
+    for used in (0, 1, 31, 32, 33, 95):
+        (one, *caches), (other, *others) = (
+            f(*arrays, jnp.int32(used)) for f in (of_triton, of_xla)
+        )
+        np.testing.assert_allclose(*(x.astype(jnp.float32) for x in (one, other)), atol=0.03)
+        for pair in zip(caches, others, strict=True):
+            np.testing.assert_array_equal(*pair)
 
 
 @pytest.mark.parametrize(

@@ -101,11 +101,11 @@ class Attention(nnx.Module):
             return cache._replace(key=jnp.pad(cache.key, more), value=jnp.pad(cache.value, more))
         return _pad(cache, 0, length - cache.key.shape[3])
 
-    def keep(self, cache: AttentionCache, length: int) -> AttentionCache:
+    def keep(self, cache: AttentionCache | DecodeCache, length: int) -> AttentionCache:
         """See `Mixer`; all `length` slots count as filled, those of no token with segment -1."""
-        padded = _pad(cache, length, 0)
-        if padded.segments is None:
+        if isinstance(cache, DecodeCache) or cache.segments is None:
             raise ValueError("only a cache made with segmented=True can be cut to its last tokens")
+        padded = _pad(cache, length, 0)
 
         def cut(x: Array, axis: int) -> Array:
             return lax.dynamic_slice_in_dim(x, cache.used, length, axis)
