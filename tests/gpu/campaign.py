@@ -184,13 +184,18 @@ def _bench(stage: Stage, out: str, *flags: str) -> int:
 
 
 def attention(stage: Stage) -> int:
-    """The kernels of attention against each other, in training and in decoding."""
+    """The kernels of attention against each other, in training and in the steps of a rollout."""
+    from dataclasses import replace
+
     import jax
     import jax.numpy as jnp
     import numpy as np
+    from flax import nnx
+    from jax import lax
 
-    from gridmem.baselines.attention_kernels import attend, attend_in_blocks, causal_attention
+    from gridmem.baselines.attention_kernels import attend_in_blocks, causal_attention
     from gridmem.baselines.machine import this_machine
+    from gridmem.baselines.mixers import make_mixer
 
     config = _config(stage)
     model, env = config.model, config.make_env()
@@ -229,42 +234,36 @@ def attention(stage: Stage) -> int:
         what = f"gradient, {batch} x {length} tokens"
         measure(what, kernel, jax.grad(total, argnums=(0, 1, 2)), query, key, value)
     for room in sorted({min(64, length), length}):
-        query = random(streams, 1, heads, dim)
-        key, value = random(streams, kv, dim, room), random(streams, kv, room, dim)
-        used = jnp.full(streams, room, jnp.int32)
-        by_token = jnp.swapaxes(key, 2, 3), value
+        num_steps = min(STEPS, room)  # in one program, since one is shorter than its launch
+        what = f"{num_steps} steps of {streams} streams, the last to see {room} keys"
+        x = random(streams, model.width)
+        for kernel in ("triton", "xla"):
+            mixer = make_mixer(replace(model, decode=kernel), nnx.Rngs(params=jax.random.key(0)))
+            graphdef, params = nnx.split(mixer)
 
-        def one_by_cudnn(query: Any, key: Any, value: Any, used: Any) -> Any:
-            return jax.nn.dot_product_attention(
-                query,
-                jnp.swapaxes(key, 1, 2),
-                jnp.swapaxes(value, 1, 2),
-                key_value_seq_lengths=used,
-                implementation="cudnn",
-            )
+            def steps(
+                params: Any,
+                x: Any,
+                cache: Any,
+                graphdef: Any = graphdef,
+                num_steps: int = num_steps,
+            ) -> Any:
+                mixer = nnx.merge(graphdef, params)
+                weights = mixer.prepare()
 
-        def one_by_xla(query: Any, key: Any, value: Any, used: Any) -> Any:
-            seen = jnp.arange(key.shape[3])[None, None] < used[:, None, None]
-            return attend(query, jnp.transpose(key, (0, 3, 1, 2)), jnp.swapaxes(value, 1, 2), seen)
+                def step(carry: Any, _: None) -> Any:
+                    return mixer.step(*carry, None, weights), None
 
-        what = f"{STEPS} steps, {streams} x {room} keys"
-        measure(what, "cudnn", _repeated(one_by_cudnn), query, *by_token, used)
-        measure(what, "xla", _repeated(one_by_xla), query, key, value, used)
+                return lax.scan(step, (x, cache), length=num_steps)[0]
+
+            cache = mixer.init_cache(streams, room)
+            cache = cache._replace(used=jnp.int32(room - num_steps))
+            measure(what, kernel, steps, params, x, cache)
     for row in rows:
         print(row)
     results = {"machine": this_machine()._asdict(), "preset": stage.options.preset, "rows": rows}
     stage.write("attention.json", json.dumps(results, indent=2) + "\n")
     return 0
-
-
-def _repeated(step: Callable[..., Any]) -> Callable[..., Any]:
-    """Steps one after the other in one program: one alone is shorter than its launch."""
-    from jax import lax
-
-    def steps(query: Any, *memory: Any) -> Any:
-        return lax.fori_loop(0, STEPS, lambda _, query: step(query, *memory), query)
-
-    return steps
 
 
 def train(stage: Stage) -> int:
