@@ -103,9 +103,9 @@ class Attention(nnx.Module):
 
     def keep(self, cache: AttentionCache | DecodeCache, length: int) -> AttentionCache:
         """See `Mixer`; all `length` slots count as filled, those of no token with segment -1."""
-        if isinstance(cache, DecodeCache) or cache.segments is None:
+        padded = None if isinstance(cache, DecodeCache) else _pad(cache, length, 0)
+        if padded is None or padded.segments is None:
             raise ValueError("only a cache made with segmented=True can be cut to its last tokens")
-        padded = _pad(cache, length, 0)
 
         def cut(x: Array, axis: int) -> Array:
             return lax.dynamic_slice_in_dim(x, cache.used, length, axis)
