@@ -19,7 +19,7 @@ from gridmem.baselines.attention_kernels import (
 )
 from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.decode_kernel import BLOCK, decode, decode_by_xla, triton_refusal
-from gridmem.baselines.devices import any_process
+from gridmem.baselines.devices import any_process, usable_devices
 
 TOLERANCE = 0.05  # between the kernels, of numbers of about 1 in bfloat16
 
@@ -135,7 +135,7 @@ def _decode_refusal(config: TrainConfig, devices: Sequence[Capability]) -> str |
         return "--decode says so"
     if refusal := _refusal_of_all(config, devices):
         return refusal
-    if len(devices) > 1 or jax.process_count() > 1:
+    if jax.process_count() > 1 or usable_devices(config) > 1:
         return "the streams are divided among devices, and XLA cannot divide the kernel"
     return triton_refusal(model.head_dim, jnp.dtype(model.dtype))
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float32, Int
 from gridmem.baselines.config import PPOConfig
 
 UNROLL = 16
-"""Rounds of `td_lambda` in one of its loop: on a GPU each round of a loop costs launches."""
+"""Steps of `td_lambda` in one iteration of its loop, each of which costs launches on a GPU."""
 
 
 def td_lambda(

@@ -208,6 +208,10 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.xfail(
+    jax.__version__.startswith("0.11."),
+    reason="XLA cannot build the update with --xla_gpu_deterministic_ops",
+)
 def test_a_deterministic_run_resumes_bit_for_bit(tmp_path):
     config = replace(preset("small"), total_steps=131_072, deterministic=True, eval_levels=0)
     settings = tmp_path / "settings.json"

@@ -142,13 +142,6 @@ def test_cudnn_is_for_what_it_can_compute(sequence, reason):
             ("cudnn", "xla"),
             "cuDNN; decoding by XLA: head_dim is 24, not 16, 32, 64 or 128",
         ),
-        (
-            {},
-            H100 * 2,
-            ("cudnn", "xla"),
-            "cuDNN; decoding by XLA: the streams are divided among devices, and XLA cannot divide "
-            "the kernel",
-        ),
     ],
 )
 def test_a_run_has_the_kernels_that_its_shapes_allow(parts, devices, kernels, told):
@@ -177,10 +170,11 @@ def test_a_kernel_where_it_cannot_be_is_refused(option, kernel, parts, reason):
 
 
 @without_card
-def test_the_program_refuses_cudnn_without_a_card(tmp_path, capsys):
-    assert main(["small", "--attention", "cudnn", "--run-dir", str(tmp_path / "run")]) == 2
+@pytest.mark.parametrize(("option", "kernel"), [("attention", "cudnn"), ("decode", "triton")])
+def test_the_program_refuses_a_kernel_without_a_card(option, kernel, tmp_path, capsys):
+    assert main(["small", f"--{option}", kernel, "--run-dir", str(tmp_path / "run")]) == 2
     assert capsys.readouterr().err == (
-        "error: --attention is cudnn, but there is no CUDA device; use --attention auto or xla\n"
+        f"error: --{option} is {kernel}, but there is no CUDA device; use --{option} auto or xla\n"
     )
     assert not (tmp_path / "run").exists()
 
@@ -230,6 +224,21 @@ def test_decoding_by_triton_is_that_of_xla(heads, window):
         np.testing.assert_allclose(*(x.astype(jnp.float32) for x in (one, other)), atol=0.03)
         for pair in zip(caches, others, strict=True):
             np.testing.assert_array_equal(*pair)
+
+
+def test_many_seeds_decode_side_by_side():
+    """As one program, in which they have the place in the cache in common or not."""
+    numbers = np.random.default_rng(0)
+    shapes = (3, 2, 6, 16), (3, 2, 1, 64, 16), (3, 2, 1, 64, 16)
+    arrays = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
+    of_triton = partial(by_triton, window=None, interpret=True)
+    of_xla = partial(decode_by_xla, window=None)
+    for used, axis in ((jnp.int32(40), None), (jnp.array([0, 31, 63]), 0)):
+        one, other = (
+            jax.vmap(each, (0, 0, 0, axis))(*arrays, used)[0].astype(jnp.float32)
+            for each in (of_triton, of_xla)
+        )
+        np.testing.assert_allclose(one, other, atol=0.03)
 
 
 @pytest.mark.parametrize(
