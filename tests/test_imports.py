@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "gridmem"
 
 CORE = "envs/types envs/noise envs/maps envs/rules envs/views envs/tasks envs/env"
-ENVS = f"{CORE} envs/spec envs/registry envs/policy envs/unroll envs/levels envs/metrics"
+ENVS = f"{CORE} envs/forks envs/spec envs/registry envs/policy envs/unroll envs/levels envs/metrics"
 FACE = f"numpy gymnasium {ENVS} envs/formats envs/packing envs/seeding envs/simulator ~render/*"
 BATCH = f"jax {ENVS} envs/formats envs/vector"
 TRAINER = f"jax numpy flax optax {ENVS} baselines/config"
@@ -34,13 +34,14 @@ MAY_IMPORT = {
     "envs/views": "jax numpy envs/types envs/noise",
     "envs/tasks": "jax numpy envs/types envs/maps",
     "envs/env": f"jax numpy {CORE}",
-    "envs/registry": "~gymnasium ~envs/env ~envs/spec",
+    "envs/forks": "",
+    "envs/registry": "envs/forks ~gymnasium ~envs/env ~envs/spec",
     "envs/spec": f"{CORE} envs/registry",
     "envs/policy": f"jax numpy {CORE}",
     "envs/unroll": f"jax numpy {CORE} envs/policy",
     "envs/levels": f"jax numpy {CORE}",
     "envs/metrics": f"jax numpy {CORE} envs/trace",
-    "envs/groups": "jax numpy",
+    "envs/groups": "jax numpy envs/forks",
     "envs/paths": f"jax numpy {CORE} envs/cells envs/groups",
     "envs/oracle": f"jax numpy {CORE} envs/groups envs/paths",
     "envs/scripted": f"jax numpy {CORE} envs/policy envs/groups envs/paths",
@@ -69,7 +70,7 @@ MAY_IMPORT = {
     "render/png": "numpy",
     "render/sprites": "numpy envs/assets render/png",
     "render/draw": f"numpy {ENVS} render/sprites",
-    "render/video": "numpy render/png ~imageio_ffmpeg",
+    "render/video": "numpy render/png ~imageio_ffmpeg ~command_line",
     "render/text": f"numpy {ENVS}",
     "render/font": "numpy",
     "render/paint": "numpy",
@@ -97,14 +98,14 @@ MAY_IMPORT = {
     "render/film": "numpy render/game render/moments render/png render/scene render/summary",
     "render/records": f"numpy {ENVS} render/game render/replay render/scores",
     "render/camera": "numpy render/png render/scene render/video",
-    "render/window": "numpy ~pygame",
+    "render/window": "numpy ~pygame ~command_line",
     "render/viewer": "numpy render/window",
     "render/live": "numpy render/camera render/font render/game render/keys render/moments "
     "render/paint render/scene render/window",
     "render/options": "envs/registry command_line",
     "render/setup": f"numpy {ENVS} envs/scripted render/cast render/caves render/game "
     "render/players render/replay render/session",
-    "baselines/__init__": "~baselines/agent",
+    "baselines/__init__": "~baselines/agent ~command_line",
     "baselines/config": ENVS,
     "baselines/presets": f"{ENVS} baselines/config",
     "baselines/norm": TRAINER,
@@ -142,7 +143,7 @@ MAY_IMPORT = {
     "baselines/interruption": "",
     "baselines/display": "rich",
     "baselines/curve": "numpy ~matplotlib",
-    "baselines/command": "tyro envs/registry baselines/config baselines/presets",
+    "baselines/command": "command_line envs/registry baselines/config baselines/presets",
     "baselines/trackers": "baselines/config ~tensorboardX ~wandb",
     "baselines/seed_log": "baselines/run_folder baselines/trackers",
     "baselines/training_log": "numpy baselines/display baselines/seed_log",

@@ -15,5 +15,7 @@ def __getattr__(name: str) -> Any:
     try:
         from gridmem.baselines import agent
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"an agent needs {error.name}; install gridmem[train]") from None
+        from gridmem.command_line import install
+
+        raise ModuleNotFoundError(f"an agent needs {error.name}; {install('train')}") from None
     return getattr(agent, name)

@@ -17,6 +17,7 @@ from gridmem.baselines.model import ActorCritic, Caches
 from gridmem.baselines.model_policy import Memory, streaming_policy
 from gridmem.baselines.ongoing import context
 from gridmem.envs.env import Env
+from gridmem.envs.forks import refuse_forks
 from gridmem.envs.formats import batch_axes, parse
 from gridmem.envs.simulator import cpu_device
 from gridmem.envs.types import TimeStep
@@ -73,7 +74,9 @@ class Actor:
         Raises:
             ValueError: if these are no observations that the agent was trained for, if the streams
                 are not those of the first call, or under jit, vmap or scan.
+            RuntimeError: in a process forked from one that had already used JAX.
         """
+        refuse_forks()
         names: tuple[str, ...] = ()
         if isinstance(obs, Mapping) and obs and "view" not in obs:
             names = tuple(sorted(obs))

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -200,9 +201,12 @@ def _chosen(option: str, text: str, known: Any) -> list[str]:
 
 
 def _layers(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise ValueError(f"--layers has {text!r}; it must be whole numbers above 0, as in 1,2,6")
-    return int(text)
+    from gridmem.command_line import integer
+
+    with suppress(ValueError):
+        if (number := integer(text)) > 0:
+            return number
+    raise ValueError(f"--layers has {text!r}; it must be whole numbers above 0, as in 1,2,6")
 
 
 def _write(file: str, text: str) -> None:

@@ -4,8 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+import numpy as np
+
 from gridmem.baselines.config import TrainConfig
-from gridmem.baselines.curve import draw_line, png, series, smooth
+from gridmem.baselines.curve import (
+    draw_band,
+    draw_line,
+    limit,
+    plain,
+    png,
+    series,
+    smooth,
+    smoothed_steps,
+)
 from gridmem.baselines.run_record import RunRecord
 from gridmem.baselines.text_table import aligned
 
@@ -22,31 +33,48 @@ def draw_comparison(records: Sequence[RunRecord]) -> bytes:
     """A PNG: a row of panels for each metric, a column for steps and one for wall-clock.
 
     Score and wall-clock are left out if no run has them. Runs that differ in their seed alone
-    have one colour and one label.
+    are drawn together, as their mean and the band that they fill.
     """
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     metrics = [name for name in METRICS if name != "score" or _told(records, name)]
     axes = [name for name in AXES if name != "seconds" or _told(records, name)]
     size = (1.5 + 5 * len(axes), 0.5 + 2.8 * len(metrics))
     figure = Figure(figsize=size, dpi=120, layout="constrained")
     panels = figure.subplots(len(metrics), len(axes), squeeze=False, sharey="row", sharex="col")
+    called, width = labels(records), smoothed_steps([record.rows for record in records])
+    colors = {recipe: f"C{number % 10}" for number, recipe in enumerate(called)}
     for metric, line in zip(metrics, panels, strict=True):
         for axis, panel in zip(axes, line, strict=True):
-            _draw_panel(panel, records, metric, axis)
+            for recipe, color in colors.items():
+                runs = [record for record in records if record.recipe == recipe]
+                _draw_runs(panel, runs, metric, axis, width, color)
+            if metric == "memory_gain":
+                panel.axhline(1.0, color="#444444", linewidth=0.8)
+            panel.set_xlim(left=0)
+            panel.grid(alpha=0.3)
         line[0].set_ylabel(METRICS[metric])
+        levels = [1.0] if metric == "memory_gain" else []
+        limit(line[0], [series(record.rows, metric)[0] for record in records], levels)
     for axis, panel in zip(axes, panels[-1], strict=True):
         panel.set_xlabel(AXES[axis][0])
-    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    # With handles of its own a legend also shows labels that begin with "_".
+    handles = [Line2D([], [], color=color) for color in colors.values()]
+    texts = [plain(label) for label in called.values()]
+    figure.legend(handles, texts, loc="outside upper center", ncols=2)
     return png(figure)
 
 
 def final_values(records: Sequence[RunRecord]) -> str:
     """A table of the ends of the smoothed curves, and a line on what is missing."""
-    settings = labels(records)
+    settings, width = labels(records), smoothed_steps([record.rows for record in records])
     head = ["", "settings", "steps", "minutes", "return", "score", "memory gain"]
     lines = aligned(
-        [head, *([record.name, settings[record.recipe], *_last(record)] for record in records)],
+        [
+            head,
+            *([each.name, settings[each.recipe], *_last(each, width)] for each in records),
+        ],
         left=2,
     )
     untimed = [record.name for record in records if not _told([record], "seconds")]
@@ -67,34 +95,43 @@ def labels(records: Sequence[RunRecord]) -> dict[TrainConfig, str]:
         runs = [record for record in records if record.recipe == recipe]
         shown = [f"{name} {settings[name]}" for name in differing or ("env_id", "mixer")]
         label = ", ".join(shown) if len(shown) < _MANY else runs[0].name
-        called[recipe] = label if len(runs) == 1 else f"{label} ({len(runs)} seeds)"
+        if (number := len(runs)) > 1:
+            seeds = len({run.config.seed for run in runs})
+            of_seeds = f"{seeds} {'seed' if seeds == 1 else 'seeds'}"
+            label += f" ({of_seeds if seeds == number else f'{number} runs of {of_seeds}'})"
+        called[recipe] = label
     return called
 
 
-def _draw_panel(panel: Any, records: Sequence[RunRecord], metric: str, axis: str) -> None:
-    called = labels(records)
-    colors = {recipe: f"C{number % 10}" for number, recipe in enumerate(called)}
-    for record in records:
-        where, values = series(record.rows, metric, axis)
-        label = called.pop(record.recipe, "")  # once
-        draw_line(panel, where / AXES[axis][1], values, colors[record.recipe], label)
-    if metric == "memory_gain":
-        panel.axhline(1.0, color="#444444", linewidth=0.8)
-    panel.set_xlim(left=0)
-    panel.set_ylim(bottom=0)
-    panel.grid(alpha=0.3)
+def _draw_runs(
+    panel: Any, runs: Sequence[RunRecord], metric: str, axis: str, width: float, color: str
+) -> None:
+    """Draws the runs of one recipe."""
+    curves = [_curve(run, metric, axis, width) for run in runs]
+    if len(curves) == 1:
+        draw_line(panel, *curves[0], color)
+    else:
+        draw_band(panel, [(x, smoothed) for x, _, smoothed in curves], color)
+
+
+def _curve(
+    record: RunRecord, metric: str, axis: str, width: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where a metric is drawn, its values, and these smoothed over `width` steps: [K] each."""
+    where, steps, values = series(record.rows, axis, "steps", metric)
+    return where / AXES[axis][1], values, smooth(steps, values, width)
 
 
 def _told(records: Sequence[RunRecord], name: str) -> bool:
     return any(name in row for record in records for row in record.rows)
 
 
-def _last(record: RunRecord) -> list[str]:
+def _last(record: RunRecord, width: float) -> list[str]:
     row = record.rows[-1]
     minutes = f"{row['seconds'] / 60:.1f}" if "seconds" in row else ""
     cells = [f"{row['steps']:,.0f}", minutes]
     for metric in METRICS:
-        values = smooth(series(record.rows, metric, "steps")[1])
+        values = _curve(record, metric, "steps", width)[2]
         cells.append(f"{values[-1]:.2f}" if len(values) else "")
     return cells
 

@@ -1,6 +1,6 @@
 """What a training run comes to: results on held-out levels, and curves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +10,12 @@ from gridmem.baselines.comparison import draw_comparison
 from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.curve import draw_curve
 from gridmem.baselines.evaluation import evaluate_model, evaluate_random
+from gridmem.baselines.report import NO_GAIN
 from gridmem.baselines.run_folder import RunFolder
 from gridmem.baselines.run_record import RunRecord, with_scores
 from gridmem.baselines.text_table import aligned
 from gridmem.envs.env import Env
+from gridmem.envs.metrics import MIN_FOUND_AGAIN
 from gridmem.envs.spec import config_to_dict
 
 Results = dict[str, dict[str, float]]
@@ -79,7 +81,8 @@ def conclude(
     numbers = [seed.config.seed for seed in seeds]
     about = {"env": config_to_dict(env.config), "num_levels": num_levels, "seeds": numbers}
     folder.write_json("eval.json", {**about, "mean": mean, "standard_error": error})
-    return [*table(mean, error), f"means over {len(seeds)} seeds and their standard errors"]
+    fewest = {who: of["found_again"] for who, of in over_seeds(of_seeds, min).items()}
+    return [*table(mean, error, fewest), f"means over {len(seeds)} seeds and their standard errors"]
 
 
 def over_seeds(of_seeds: Sequence[Results], statistic: Callable[[Sequence[float]], Any]) -> Results:
@@ -95,23 +98,38 @@ def over_seeds(of_seeds: Sequence[Results], statistic: Callable[[Sequence[float]
     }
 
 
-def table(results: Results, error: Results | None = None) -> list[str]:
-    """Who does how well, for a person."""
+def table(
+    results: Results, error: Results | None = None, fewest: Mapping[str, float] | None = None
+) -> list[str]:
+    """Who does how well, for a person.
+
+    Args:
+        results: of a seed, or means over seeds.
+        error: standard errors of the means.
+        fewest: who -> the fewest episodes with two finds that a seed has, if there are several. A
+            memory gain from too few is left out.
+    """
     metrics = {
         "mean return": ("mean_return", 2),
         "first find": ("first_find_steps", 1),
         "memory gain": ("memory_gain", 2),
+        "found again": ("found_again", 0),
     }
-    lines = [["", *metrics]]
+    lines, notes = [["", *metrics]], []
     for who, result in results.items():
         cells = []
         for metric, digits in metrics.values():
+            found = fewest[who] if fewest else result["found_again"]
+            if metric == "memory_gain" and found < MIN_FOUND_AGAIN:
+                cells.append("")
+                notes = [NO_GAIN]
+                continue
             cell = f"{result[metric]:.{digits}f}"
             if error is not None and who != "random":
                 cell += f" ± {error[who][metric]:.{digits}f}"
             cells.append(cell)
         lines.append([who, *cells])
-    return aligned(lines)
+    return [*aligned(lines), *notes]
 
 
 def _standard_error(values: Sequence[float]) -> float:

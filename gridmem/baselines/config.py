@@ -1,10 +1,11 @@
 """What a training run is made of: frozen dataclasses, and JSON of them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from math import inf
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gridmem.envs.registry import make, nearest
@@ -20,32 +21,51 @@ ValueHeadName = Literal["mse", "hl_gauss"]
 OptimizerName = Literal["adamw", "muon"]
 
 
-def _check_choice(config: Any, name: str, choices: Any) -> None:
-    if getattr(config, name) not in get_args(choices):
-        raise ValueError(
-            f"{name} is {getattr(config, name)!r}; it must be one of {', '.join(get_args(choices))}"
-        )
+def kinds(annotation: Any) -> tuple[Any, ...]:
+    """What a value may be: types, and the strings to choose from."""
+    parts = get_args(annotation)
+    return tuple(kind for part in parts for kind in kinds(part)) if parts else (annotation,)
+
+
+def told(known: Sequence[Any]) -> str:
+    """The kinds in words."""
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    names |= {NoneType: "None"}
+    choices = [kind for kind in known if isinstance(kind, str)]
+    words = [names.get(kind, kind.__name__) for kind in known if isinstance(kind, type)]
+    if choices:
+        words.insert(-1 if NoneType in known else 1, ", ".join(choices))
+    return " or ".join(words) if len(choices) < 2 else f"one of {' or '.join(words)}"
+
+
+def _is_of(value: Any, known: Sequence[Any]) -> bool:
+    types = tuple(kind for kind in known if isinstance(kind, type))
+    if isinstance(value, bool):
+        return bool in types
+    return isinstance(value, (*types, int) if float in types else types) or (
+        isinstance(value, str) and value in known
+    )
+
+
+def _check_kinds(config: Any) -> None:
+    """ValueError if a setting is not of its type, as what JSON brings may be."""
+    for each in fields(config):
+        value, known = getattr(config, each.name), kinds(each.type)
+        if not is_dataclass(value) and not _is_of(value, known):
+            raise ValueError(f"{each.name} is {value!r}; it must be {told(known)}")
 
 
 def _check_positive(config: Any, *names: str) -> None:
     for name in names:
-        value, whole = getattr(config, name), config.__annotations__[name] in (int, int | None)
-        if not isinstance(value, int if whole else int | float) or not 0 < value < inf:
-            number = "whole number" if whole else "number"
-            raise ValueError(f"{name} is {value}; it must be a {number} above 0")
+        if not 0 < getattr(config, name) < inf:
+            number = told(kinds(config.__annotations__[name])[:1])
+            raise ValueError(f"{name} is {getattr(config, name)}; it must be {number} above 0")
 
 
 def _check_not_negative(config: Any, *names: str) -> None:
     for name in names:
-        value = getattr(config, name)
-        if not isinstance(value, int | float) or not 0 <= value < inf:
-            raise ValueError(f"{name} is {value}; it must be 0 or more")
-
-
-def _check_truth(config: Any, *names: str) -> None:
-    for name in names:
-        if not isinstance(getattr(config, name), bool):
-            raise ValueError(f"{name} is {getattr(config, name)!r}; it must be true or false")
+        if not 0 <= getattr(config, name) < inf:
+            raise ValueError(f"{name} is {getattr(config, name)}; it must be 0 or more")
 
 
 @dataclass(frozen=True)
@@ -64,6 +84,9 @@ class EnvSettings:
     """The goal moves whenever it is found: a control in which remembering it is worthless."""
     compass: bool | None = None
     """Tell the agent where the goal is: a control that needs no memory."""
+
+    def __post_init__(self) -> None:
+        _check_kinds(self)
 
     def overrides(self) -> dict[str, Any]:
         """The options for `gridmem.make` that were given."""
@@ -115,10 +138,7 @@ class ModelConfig:
     """Number format of the matrix products; parameters, norms and losses are float32."""
 
     def __post_init__(self) -> None:
-        _check_choice(self, "mixer", MixerName)
-        _check_choice(self, "dtype", DtypeName)
-        _check_choice(self, "attention", AttentionName)
-        _check_choice(self, "decode", DecodeName)
+        _check_kinds(self)
         _check_positive(self, "num_layers", "width", "ff_width", "num_heads", "num_kv_heads")
         _check_positive(self, "head_dim", "value_width", "rope_base")
         if self.num_heads % self.num_kv_heads:
@@ -130,8 +150,6 @@ class ModelConfig:
             raise ValueError(f"head_dim is {self.head_dim}; it must be even")
         if self.window is not None:
             _check_positive(self, "window")
-        _check_choice(self, "value_head", ValueHeadName)
-        _check_truth(self, "qk_norm")
         _check_positive(self, "value_bins", "value_sigma")
         if self.value_bins < 2:
             raise ValueError(f"value_bins is {self.value_bins}; it must be 2 or more")
@@ -169,10 +187,10 @@ class PPOConfig:
     """Scale the advantages of an update to mean 0 and deviation 1."""
 
     def __post_init__(self) -> None:
+        _check_kinds(self)
         _check_positive(self, "num_envs", "num_epochs", "num_minibatches", "policy_clip")
         if self.rollout_steps is not None:
             _check_positive(self, "rollout_steps")
-        _check_truth(self, "normalize_advantage")
         _check_not_negative(self, "value_coef", "entropy_coef")
         for name in ("gamma", "td_lambda"):
             if not 0 <= getattr(self, name) <= 1:
@@ -205,7 +223,7 @@ class OptimizerConfig:
     about AdamW's. None for a spectral norm of sqrt(max(1, columns / rows)), as first published."""
 
     def __post_init__(self) -> None:
-        _check_choice(self, "optimizer", OptimizerName)
+        _check_kinds(self)
         if self.muon_rms is not None:
             _check_positive(self, "muon_rms")
         _check_positive(self, "learning_rate", "max_grad_norm", "eps")
@@ -243,28 +261,37 @@ class TrainConfig:
     """Project of Weights & Biases to log to, too."""
 
     def __post_init__(self) -> None:
+        _check_kinds(self)
         _check_positive(self, "total_steps")
-        if not isinstance(self.eval_levels, int) or self.eval_levels < 0:
-            raise ValueError(
-                f"eval_levels is {self.eval_levels}; it must be a whole number, 0 or more"
-            )
-        _check_not_negative(self, "checkpoint_seconds")
-        _check_truth(self, "deterministic")
+        _check_not_negative(self, "eval_levels", "checkpoint_seconds")
         _check_positive(self, "num_seeds")
         if not 0 <= self.seed <= 2**32 - self.num_seeds:
             most = "2**32 - 1" if self.num_seeds == 1 else f"2**32 - {self.num_seeds} (num_seeds)"
             raise ValueError(f"seed is {self.seed}; it must be from 0 to {most}")
         env = self.make_env()
+        if env.max_steps >= 2**31:
+            raise ValueError(f"max_steps is {env.max_steps}; it must be below 2**31")
         steps = self.ppo.rollout_steps
         if steps is not None and steps > env.max_steps:
             raise ValueError(
                 f"rollout_steps is {steps}; it must be at most the {env.max_steps} of an episode"
             )
         num_streams = self.ppo.num_envs * env.num_agents
+        if num_streams > 2**30:
+            raise ValueError(
+                f"num_envs is {self.ppo.num_envs}, which makes {num_streams} streams "
+                "(num_envs x agents); they must be at most 2**30"
+            )
         if num_streams % self.ppo.num_minibatches:
             raise ValueError(
                 f"num_minibatches is {self.ppo.num_minibatches}; it must divide the "
                 f"{num_streams} streams (num_envs x agents)"
+            )
+        num_steps = self.num_updates * self.ppo.num_epochs * self.ppo.num_minibatches
+        if num_steps >= 2**31:
+            raise ValueError(
+                f"total_steps is {self.total_steps}; they take {num_steps:,} gradient steps, which "
+                "must be less than 2**31"
             )
 
     def make_env(self) -> "Env":
@@ -301,18 +328,17 @@ def from_file(path: Path) -> TrainConfig:
         OSError: if it cannot be read.
         ValueError: if it does not hold one.
     """
-    text = path.read_text()
     try:
-        data = json.loads(text)
+        data = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(data, dict):
             raise ValueError("it is not a dict of settings")
         return from_dict(data)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} does not hold the settings of a run: {error}") from None
 
 
 def _changed(config: Any, data: Mapping[str, Any]) -> Any:
-    known = [f.name for f in fields(config)]
+    known = {f.name: kinds(f.type) for f in fields(config)}
     changes = {}
     for name, value in data.items():
         if name not in known:
@@ -323,5 +349,12 @@ def _changed(config: Any, data: Mapping[str, Any]) -> Any:
         old = getattr(config, name)
         if is_dataclass(old) and not isinstance(value, Mapping):
             raise ValueError(f"setting {name!r} is {value!r}; it must be a dict of settings")
-        changes[name] = _changed(old, value) if is_dataclass(old) else value
+        if is_dataclass(old):
+            changes[name] = _changed(old, value)
+        elif isinstance(value, float) and value.is_integer() and int in known[name]:
+            changes[name] = int(value)  # JSON's 1e6
+        elif type(value) is int and float in known[name]:
+            changes[name] = float(value)
+        else:
+            changes[name] = value
     return replace(config, **changes)

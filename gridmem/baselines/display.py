@@ -1,7 +1,11 @@
 """What a person sees while a run goes on."""
 
+import os
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -69,3 +73,44 @@ class Display:
                 f"{steps / self._total_steps:4.0%}  {steps:,} steps  {speed_text}  "
                 f"{left:.0f} s left  {self._scores}"
             )
+
+
+@contextmanager
+def dispensable_output() -> Iterator[None]:
+    """Within it, what stdout refuses is lost: a full disk, a closed terminal or pipe ends nothing.
+
+    In the end what it still refuses goes nowhere, or Python would fail on it at its exit.
+    """
+    output = sys.stdout
+    if output is None:
+        yield
+        return
+    lossy: Any = _Lossy(output)
+    try:
+        with redirect_stdout(lossy):
+            yield
+    finally:
+        try:
+            output.flush()
+        except OSError:
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
+
+
+class _Lossy:
+    """A text stream that loses what it cannot write."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

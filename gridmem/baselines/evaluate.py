@@ -1,7 +1,10 @@
 """Evaluates trained agents: `python -m gridmem.baselines.evaluate RUN [RUN ...] [OPTIONS]`."""
 
+import shlex
 import sys
+import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +12,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from gridmem.baselines.report import Row
+    from gridmem.baselines.run_folder import RunFolder
 
 DESCRIPTION = """\
 Plays the stored test levels and tells how well agents do and what their memory does for them.
@@ -19,6 +23,7 @@ as in training. Results: a table, evaluation.json, evaluation.png, and some epis
 with `python -m gridmem.render.play --replay FILE`.
 """
 MOST_LEVELS = 1000
+ROOM_BYTES = 1 << 18  # that the results are sure to take, whatever was played
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,20 +96,29 @@ def _evaluate(argv: Sequence[str]) -> int:
     report = examine(
         agents, options.levels, options.seed, _tell, ids=options.on, crowds=options.agents
     )
-    folder.write_json("evaluation.json", report.to_dict())
+    written = [
+        folder.write_json("evaluation.json", report.to_dict()),
+        folder.write_bytes("evaluation.png", draw_evaluation(report)),
+    ]
+    replays = [
+        replay
+        for name in agents
+        for replay in _save_replays(report.at_home(name), options.replays, folder)
+    ]
     print(table(report))
-    folder.write_bytes("evaluation.png", draw_evaluation(report))
     for problem in folder.problems:
         print(f"warning: {problem}")
-    print(f"the results are in {path}")
-    if options.replays:
-        files = [_save_replays(report.at_home(name), options.replays, path) for name in agents]
-        print(f"watch an episode: python -m gridmem.render.play --replay {files[0]}")
-    return 0
+    kept = [each for each in [*written, *replays] if each is not None]
+    if any(each.is_relative_to(path) for each in kept):
+        print(f"the {'other ' if folder.problems else ''}results are in {path}")
+    if watchable := [each for each in replays if each is not None]:
+        replay = shlex.quote(str(watchable[0]))
+        print(f"watch an episode: python -m gridmem.render.play --replay {replay}")
+    return 0 if len(kept) == len(written) + len(replays) else 1
 
 
 def _out(options: "Namespace") -> Path:
-    """The folder for the results, which is there."""
+    """The folder for the results, which is there and takes them."""
     (run, *others) = options.runs
     own = run if Path(run).is_dir() and not others else "."
     path = Path(options.out or own)
@@ -112,25 +126,40 @@ def _out(options: "Namespace") -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"cannot make the folder {path} ({error.strerror})") from None
+    try:
+        with tempfile.TemporaryFile(dir=path) as file:  # gone again at once
+            file.write(bytes(ROOM_BYTES))
+    except OSError as error:
+        raise ValueError(
+            f"cannot write the results into {path} ({error.strerror}); name another folder with "
+            "--out"
+        ) from None
     return path
 
 
-def _save_replays(row: "Row", number: int, path: Path) -> Path:
-    """Writes episodes into the folder `replays`, the best first; returns where that is."""
+def _save_replays(row: "Row", number: int, folder: "RunFolder") -> "list[Path | None]":
+    """Writes episodes into the folder `replays`, the best first; returns where each is, if so."""
+    prefix = row.agent.replace("/", "-")
+    return [
+        folder.keep(f"replays/{prefix}-{name}.npz", partial(_save_replay, row, index))
+        for name, index in row.examples(number).items()
+    ]
+
+
+def _save_replay(row: "Row", index: int, path: Path) -> None:
     import jax
     import numpy as np
 
     from gridmem.render.replay import save_replay
 
-    (path / "replays").mkdir(exist_ok=True)
-    prefix, files = row.agent.replace("/", "-"), []
-    levels, visits = jax.tree.map(np.asarray, (row.course.levels, row.episodes.visits))
-    for name, index in row.examples(number).items():
-        level = jax.tree.map(lambda leaf, i=index: leaf[i], levels)
-        title = f"{row.course.id}, {row.who}, {row.course.kind} level {index}"
-        files.append(path / "replays" / f"{prefix}-{name}.npz")
-        save_replay(files[-1], row.course.env, level, row.actions[index], visits[index], title)
-    return files[0]
+    level = jax.tree.map(lambda leaf: np.asarray(leaf[index]), row.course.levels)
+    visits = np.asarray(row.episodes.visits[index])
+    title = f"{row.course.id}, {row.who}, {row.course.kind} level {index}"
+    path.parent.mkdir(exist_ok=True)
+    try:
+        save_replay(path, row.course.env, level, row.actions[index], visits, title)
+    except ValueError as error:  # the only one there can be: the disk refused
+        raise OSError(str(error)) from None
 
 
 def _tell(what: str) -> None:

@@ -95,7 +95,10 @@ def evaluate_random(env: Env, num_levels: int) -> dict[str, float]:
 
 
 def summary(stats: EpisodeStats, num_levels: int) -> dict[str, float]:
-    """Mean return, its standard error over levels, mean steps to the first find, memory gain."""
+    """Mean return, its standard error over levels, mean steps to the first find, memory gain.
+
+    And "found_again", the episodes that the memory gain is of: those with two finds or more.
+    """
     per_level = np.asarray(stats.episode_return).reshape(num_levels, -1).mean(axis=1)
     deviation = per_level.std(ddof=1) if num_levels > 1 else 0.0
     return {
@@ -103,6 +106,7 @@ def summary(stats: EpisodeStats, num_levels: int) -> dict[str, float]:
         "return_standard_error": float(deviation / np.sqrt(num_levels)),
         "first_find_steps": float(np.asarray(stats.first_find_steps).mean()),
         "memory_gain": float(memory_gain(stats)),
+        "found_again": float((np.asarray(stats.visits) > 1).sum()),
     }
 
 

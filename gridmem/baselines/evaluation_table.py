@@ -13,7 +13,7 @@ _METRICS = {
     "bumps": "bumps",
 }
 """Those that are shown without an interval, in columns of these names."""
-_HEAD = ["", "return", "score", "95 %", "gain", "95 %", *_METRICS.values()]
+_HEAD = ["", "return", "score", "95 %", "gain", "95 %", "found again", *_METRICS.values()]
 
 
 def table(report: Report) -> str:
@@ -32,20 +32,19 @@ def table(report: Report) -> str:
 
 
 def _cells(row: Row) -> list[str]:
-    told = dict(row.metrics)
-    if not row.course.env.config.dig_steps:
-        told["digs"] = None  # there is nothing to dig
+    shown = row.shown
     score = ["", ""]
     if row.score is not None:
-        score = [f"{row.score.score:.3f}", f"{row.score.low:.3f} to {row.score.high:.3f}"]
-    around = row.intervals["memory_gain"]
+        score = [f"{row.score.score:z.3f}", f"{row.score.low:z.3f} to {row.score.high:z.3f}"]
+    around = None if shown["memory_gain"] is None else row.intervals["memory_gain"]
     return [
         row.who,
-        f"{_number(told['episode_return'])} ± {_number(told['return_standard_error'])}",
+        f"{_number(shown['episode_return'])} ± {_number(shown['return_standard_error'])}",
         *score,
-        _number(told["memory_gain"]),
+        _number(shown["memory_gain"]),
         f"{around[0]:.2f} to {around[1]:.2f}" if around else "",
-        *(_number(told[name]) for name in _METRICS),
+        f"{row.found_again:,}",
+        *(_number(shown[name]) for name in _METRICS),
     ]
 
 

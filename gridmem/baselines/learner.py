@@ -51,7 +51,7 @@ class Learner(NamedTuple):
 class UpdateMetrics(NamedTuple):
     """What one update saw; means over the update unless said otherwise.
 
-    The first three are of the episodes that ended in it, and nan if none did.
+    The first three are of the episodes that ended in it, and 0 if none did.
     """
 
     episode_return: Float32[Array, ""]

@@ -35,7 +35,7 @@ class Ongoing(NamedTuple):
 
 
 class Episodes(NamedTuple):
-    """Means over the episodes that ended; nan if there is none."""
+    """Means over the episodes that ended; 0 if there is none."""
 
     episode_return: Float32[Array, ""]
     memory_gain: Float32[Array, ""]
@@ -114,12 +114,12 @@ def _means(stats: EpisodeStats, ended: Bool[Array, "*B"]) -> Episodes:
     num_episodes = jnp.sum(ended, dtype=jnp.float32)
 
     def mean(x: Array) -> Array:
-        return jnp.sum(jnp.where(ended, x.astype(jnp.float32), 0)) / num_episodes
+        return jnp.sum(jnp.where(ended, x.astype(jnp.float32), 0)) / jnp.maximum(num_episodes, 1)
 
     # An episode that is still going on counts as one without a find.
     counted = stats._replace(visits=jnp.where(ended, stats.visits, 0))
-    gain = jnp.where(num_episodes > 0, memory_gain(counted), jnp.nan)
-    return Episodes(mean(stats.episode_return), gain, mean(stats.first_find_steps), num_episodes)
+    episode_return, first_find_steps = mean(stats.episode_return), mean(stats.first_find_steps)
+    return Episodes(episode_return, memory_gain(counted), first_find_steps, num_episodes)
 
 
 def _empty(num_streams: int) -> Tally:

@@ -95,7 +95,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
     ),
     "small": ("the parts of reference in a size for two CPU cores", _small()),
     **{
-        f"depth-{num_layers}": (f"reference with {num_layers} layers", _depth(num_layers))
+        f"depth-{num_layers}": ("reference with so many layers", _depth(num_layers))
         for num_layers in (1, 2, 4, 8, 16)
     },
 }

@@ -8,10 +8,14 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 
 from gridmem.baselines.courses import Course
-from gridmem.envs.metrics import EpisodeMetrics
+from gridmem.envs.metrics import MIN_FOUND_AGAIN, EpisodeMetrics
 from gridmem.envs.score import Score
 from gridmem.envs.spec import config_to_dict
 
+NO_GAIN = (
+    f"no memory gain: from fewer than {MIN_FOUND_AGAIN} episodes with two finds or more "
+    '("found again") it says nothing'
+)
 PlayerName = Literal["random", "sampled", "greedy", "memory wiped"]
 
 
@@ -31,6 +35,21 @@ class Row(NamedTuple):
     def returns(self) -> Float64[np.ndarray, " N"]:
         """The mean return of each level's agents."""
         return np.asarray(self.episodes.episode_return, np.float64).mean(axis=1)
+
+    @property
+    def found_again(self) -> int:
+        """Episodes with two finds or more, of which the memory gain is."""
+        return int((np.asarray(self.episodes.visits) > 1).sum())
+
+    @property
+    def shown(self) -> dict[str, float | None]:
+        """The metrics, but for what says nothing: a gain from few episodes, digs without rock."""
+        shown = dict(self.metrics)
+        if self.found_again < MIN_FOUND_AGAIN:
+            shown["memory_gain"] = None
+        if not self.course.env.config.dig_steps:
+            shown["digs"] = None
+        return shown
 
     @property
     def who(self) -> str:
@@ -88,9 +107,12 @@ class Report:
 
     @property
     def notes(self) -> list[str]:
-        """Why some rows have no score."""
+        """Why some rows have no score or no memory gain."""
         whys = [row.course.why_no_score for row in self.rows if row.course.kind != "fresh"]
-        return [f"no score: {why}" for why in dict.fromkeys(whys) if why]
+        notes = [f"no score: {why}" for why in dict.fromkeys(whys) if why]
+        if any(row.shown["memory_gain"] is None for row in self.rows):
+            notes.append(NO_GAIN)
+        return notes
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON-able data."""
@@ -117,6 +139,7 @@ def _to_dict(row: Row) -> dict[str, Any]:
         "levels": row.course.kind,
         "num_levels": len(row.returns),
         "score": None if row.score is None else row.score._asdict(),
+        "found_again": row.found_again,
         **row.metrics,
         "intervals": row.intervals,
     }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,9 @@ from typing import Any
 
 METRICS = "metrics.jsonl"
 TIME = "%Y%m%d-%H%M%S"
+_BEFORE_CHECKPOINT = (".lock", "agent.safetensors", "checkpoint.new", "config.json", METRICS)
+_BEFORE_CHECKPOINT += ("seed-", "tensorboard", "wandb")
+"""How the names begin of all that a run writes before its first checkpoint is whole."""
 
 
 class RunFolder:
@@ -35,12 +39,17 @@ class RunFolder:
     def create(cls, path: str | None, name: str) -> "RunFolder":
         """Makes a new folder: `path`, or runs/<name>-<time> if that is None.
 
+        One that a run left before its first checkpoint is emptied, and counts as new.
+
         Raises:
             ValueError: if it exists or cannot be made.
         """
-        folder = Path(path) if path else _unused(Path("runs") / f"{name}-{time.strftime(TIME)}")
+        folder = Path(path) if path else Path("runs") / f"{name}-{time.strftime(TIME)}"
         try:
-            folder.mkdir(parents=True)
+            if path and _is_left(folder):
+                cls(folder)._empty()
+            else:
+                folder = _made(folder, or_another=path is None)
             (folder / METRICS).touch()
         except FileExistsError:
             raise ValueError(
@@ -65,6 +74,18 @@ class RunFolder:
         except OSError as error:
             raise ValueError(f"cannot write to the run folder {path} ({error.strerror})") from None
         return cls(path)
+
+    def _empty(self) -> None:
+        """Deletes all but the lock, which must be free."""
+        self.lock()
+        try:
+            for path in self.path.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path)
+                elif path.name != ".lock":
+                    path.unlink()
+        finally:
+            self.unlock()
 
     def part(self, name: str) -> "RunFolder":
         """A folder in this one, made if it is not there.
@@ -267,13 +288,32 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     return rows
 
 
-def _unused(folder: Path) -> Path:
-    """The path itself or, if something is there, the first of path-2, path-3, ... that is free."""
+def _made(folder: Path, or_another: bool) -> Path:
+    """Makes the folder or, if it is there and another one will do, path-2, path-3 or so on."""
     number, candidate = 1, folder
-    while candidate.exists():
-        number += 1
-        candidate = folder.with_name(f"{folder.name}-{number}")
-    return candidate
+    while True:
+        try:
+            candidate.mkdir(parents=True)
+        except FileExistsError:
+            if not (or_another and candidate.exists()):
+                raise
+            number += 1
+            candidate = folder.with_name(f"{folder.name}-{number}")
+        else:
+            return candidate
+
+
+def _is_left(folder: Path) -> bool:
+    """Whether a run ended here before its first checkpoint, and nothing else is here."""
+    log = folder / METRICS
+    if not log.is_file():
+        return False
+    names = {path.name for path in folder.iterdir()}
+    rows = log.read_bytes()
+    # The first checkpoint follows the first row.
+    begun = not rows or ("config.json" in names and rows.count(b"\n") <= 1)
+    known = all(name.startswith(_BEFORE_CHECKPOINT) for name in names)
+    return begun and known and all(_is_left(part) for part in seed_folders(folder))
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from gridmem.baselines.command import Command
 
 MODULE = "gridmem.baselines.train"
-NEEDED = ("flax", "matplotlib", "optax", "orbax", "rich", "safetensors", "tensorboardX", "tyro")
+NEEDED = ("flax", "matplotlib", "optax", "orbax", "rich", "safetensors", "tensorboardX")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,22 +19,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     0 when all is done, 1 if the numbers failed, 2 for bad input, 130 if interrupted.
     """
-    argv = sys.argv[1:] if argv is None else argv
-    try:
-        try:
-            from gridmem.command_line import require
+    from gridmem.command_line import run
 
-            require("training", *NEEDED)
-            from gridmem.baselines.command import parse
+    return run(lambda: _train(sys.argv[1:] if argv is None else argv))
 
-            run = _prepare(parse(argv, f"python -m {MODULE}"), argv)
-        except ValueError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-        return run() if run else 0
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+
+def _train(argv: Sequence[str]) -> int:
+    from gridmem.command_line import require
+
+    require("training", *NEEDED)
+    from gridmem.baselines.command import parse
+
+    train = _prepare(parse(argv, f"python -m {MODULE}"), argv)
+    return train() if train else 0
 
 
 def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | None:

@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import jax
@@ -21,12 +22,13 @@ from gridmem.baselines.devices import (
     mesh,
     usable_devices,
 )
+from gridmem.baselines.display import dispensable_output
 from gridmem.baselines.interruption import Interruption
 from gridmem.baselines.model import num_parameters
 from gridmem.baselines.population import advance, begin, member, members
 from gridmem.baselines.run_folder import RunFolder, UnwrittenFolder, seed_folders
 from gridmem.baselines.seed_log import SeedLog
-from gridmem.baselines.trackers import Tracker, make_trackers
+from gridmem.baselines.trackers import Tracker, trackers
 from gridmem.baselines.training_log import TrainingLog
 from gridmem.baselines.weights import to_bytes
 
@@ -52,7 +54,7 @@ class Run:
         """Nothing is done yet; see `begun` and `resumed`."""
         self.config, self.folder = replace(config, run_dir=None), folder
         self._attention, self._program = attention, attention.apply(self.config)
-        self._name, self._resume = name, f"{resume} {folder.path}"
+        self._name, self._resume = name, f"{resume} {quote(str(folder.path))}"
         self._advice = ""
         self._env = config.make_env()
         self._num_devices = usable_devices(config)
@@ -91,7 +93,7 @@ class Run:
                 "several processes need a folder that all of them know; name it with --run-dir"
             )
         usable_devices(config)  # refuses some runs, for which there should be no folder
-        folder = agreed(lambda: _folder().create(config.run_dir, name))
+        folder = agreed(lambda: _created(config.run_dir, name))
         run = cls(name, config, folder, resume, attention)
         run._advice = f"next, compare: {comparison}"
         return run
@@ -130,7 +132,7 @@ class Run:
             raise ValueError(
                 f"the checkpoint in {path} is damaged or of another version ({reason})"
             ) from None
-        steps = self._num_updates * self.config.steps_per_update
+        steps = self._num_steps
         last = path / (EVALUATION if self.config.eval_levels else "curve.png")
         if self._num_updates >= self.config.num_updates and last.exists():
             raise ValueError(
@@ -140,7 +142,11 @@ class Run:
             seed.rows = seed.folder.rewind_metrics(steps)
 
     def run(self) -> int:
-        """Trains, saves, evaluates and draws; returns the process's exit code."""
+        """Trains, saves, evaluates and draws, whether anyone listens; the process's exit code."""
+        with dispensable_output():
+            return self._run()
+
+    def _run(self) -> int:
         started = time.monotonic()
         self.folder.lock()
         configs = {seed.folder: seed.config for seed in self._seeds} | {self.folder: self.config}
@@ -161,7 +167,11 @@ class Run:
                     else:
                         raise
             if not log.ending:
-                self._conclude()
+                try:
+                    with Interruption(at_once=True):
+                        self._conclude()
+                except KeyboardInterrupt:
+                    log.interrupt(self._num_steps, self._resume)
         finally:
             self.folder.unlock()
             for folder in configs:
@@ -227,22 +237,25 @@ class Run:
         ]
         for seed, log in zip(self._seeds, seeds, strict=True):
             seed.rows = log.rows
-        return TrainingLog(total_steps, seeds, self.folder.path / CHECKPOINT)
+        kept_in = self.folder.path / CHECKPOINT
+        return TrainingLog(total_steps, seeds, kept_in, resumed=self._num_updates > 0)
 
     def _trackers(self, seed: Seed) -> list[Tracker]:
-        trackers: list[Tracker] = []
+        made: list[Tracker] = []
         if not is_first():
-            return trackers
-
+            return made
         name, path = self.folder.path.name, seed.folder.path
         if seed.folder is not self.folder:
             name += f"-{path.name}"
+        makers = trackers(seed.config, path, name, self._num_steps)
+        for what, make in makers.items():
+            seed.folder.attempt(what, lambda make=make: made.append(make()))
+        return made
 
-        def make() -> None:
-            trackers.extend(make_trackers(seed.config, path, name))
-
-        seed.folder.attempt("the trackers' files", make)
-        return trackers
+    @property
+    def _num_steps(self) -> int:
+        """Agent steps of each seed so far."""
+        return self._num_updates * self.config.steps_per_update
 
     @property
     def _num_updates(self) -> int:
@@ -257,7 +270,7 @@ class Run:
     def _announce(self) -> None:
         config, env, device = self.config, self._env, jax.devices()[0]
         model, map_ = config.model, env.config.map
-        done = self._num_updates * config.steps_per_update
+        done = self._num_steps
         parameters = num_parameters(self._learner.params) // config.num_seeds
         seeds = f"seed {config.seed}"
         if config.num_seeds > 1:
@@ -296,12 +309,21 @@ class Run:
             print("\n".join(lines))
 
 
+def _created(path: str | None, name: str) -> RunFolder:
+    """A new folder, locked."""
+    folder = _folder().create(path, name)
+    folder.lock()
+    return folder
+
+
 def _opened(path: Path) -> RunFolder:
     """The folder of a run that can be resumed, locked."""
     if not checkpoint.exists(path / CHECKPOINT):
         run = path.resolve().parent
         if path.resolve() in seed_folders(run) and checkpoint.exists(run / CHECKPOINT):
-            raise ValueError(f"{path} has one seed of a run; resume all of them: --resume {run}")
+            raise ValueError(
+                f"{path} has one seed of a run; resume all of them: --resume {quote(str(run))}"
+            )
         raise ValueError(f"the run in {path} has saved no checkpoint yet; begin it anew")
     folder = _folder().open(path)
     folder.lock()

@@ -21,17 +21,20 @@ class TrainingLog:
         checkpoint: where the last checkpoint is; None if there is none.
     """
 
-    def __init__(self, total_steps: int, seeds: Sequence[SeedLog], kept_in: Path) -> None:
+    def __init__(
+        self, total_steps: int, seeds: Sequence[SeedLog], kept_in: Path, resumed: bool = False
+    ) -> None:
         """Nothing has happened yet.
 
         Args:
             total_steps: agent steps to train each seed for.
             seeds: the record of each.
             kept_in: where checkpoints should be.
+            resumed: whether one is there.
         """
         self.ending = ""
         self.interrupted = False
-        self.checkpoint: Path | None = None
+        self.checkpoint: Path | None = kept_in if resumed else None
         self._seeds = list(seeds)
         self._kept_in = kept_in
         self._display = Display(total_steps, len(self._seeds))

@@ -31,7 +31,7 @@ def to_bytes(config: TrainConfig, params: Any, steps: int) -> bytes:
         "steps": str(steps),
         "gridmem": gridmem.__version__,
     }
-    return save(tensors, metadata)
+    return _ordered(save(tensors, metadata))
 
 
 def read_config(path: Path) -> TrainConfig:
@@ -60,7 +60,7 @@ def read_params(path: Path, like: Any) -> Any:
 
     Raises:
         OSError: if it cannot be read.
-        ValueError: if they differ.
+        ValueError: if they differ, or a number is not finite.
     """
     wanted = {name: f"F32{list(leaf.shape)}" for name, leaf in _named(like).items()}
     with _opened(path) as file:
@@ -72,8 +72,22 @@ def read_params(path: Path, like: Any) -> Any:
                 raise ValueError(
                     f"its tensor {name} is {there}; by its configuration it must be {right}"
                 )
-        leaves = [jnp.asarray(file.get_tensor(name)) for name in wanted]
+        tensors = {name: file.get_tensor(name) for name in wanted}
+    for name, tensor in tensors.items():
+        if not np.isfinite(tensor).all():
+            raise ValueError(f"its tensor {name} has numbers that are not finite")
+    leaves = [jnp.asarray(tensor) for tensor in tensors.values()]
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def _ordered(data: bytes) -> bytes:
+    """A file with its metadata by name: safetensors has them in an order that changes."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def _opened(path: Path) -> Any:

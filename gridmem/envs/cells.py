@@ -28,7 +28,7 @@ def unpack(bits: UInt32[Array, "words H"], width: int) -> Bool[Array, "H W"]:
 
 def count(bits: UInt32[Array, "words H"]) -> Int32[Array, ""]:
     """Number of cells in the set."""
-    return jnp.sum(lax.population_count(bits).astype(jnp.int32))
+    return jnp.sum(lax.population_count(bits), dtype=jnp.int32)
 
 
 def largest_region(free: UInt32[Array, "words H"]) -> UInt32[Array, "words H"]:
@@ -45,7 +45,7 @@ def largest_region(free: UInt32[Array, "words H"]) -> UInt32[Array, "words H"]:
         best = jnp.where(size > best_count, region, best)
         return best, jnp.maximum(best_count, size), left & ~region
 
-    carry = (jnp.zeros_like(free), jnp.int32(0), free)
+    carry = (jnp.zeros_like(free), jnp.zeros_like(count(free)), free)
     return lax.while_loop(unfinished, look_at_next, carry)[0]
 
 
@@ -107,8 +107,8 @@ def _mirror(word: Array) -> Array:
 
 def without(bits: UInt32[Array, "words H"], cell: Int32[Array, "2"]) -> UInt32[Array, "words H"]:
     """The set less one cell (row, column)."""
-    words, rows = jnp.arange(bits.shape[0])[:, None], jnp.arange(bits.shape[1])[None, :]
-    here = (words == cell[1] // 32) & (rows == cell[0])
+    words, rows = (jnp.arange(num, dtype=jnp.int32) for num in bits.shape)
+    here = (words[:, None] == cell[1] // 32) & (rows[None, :] == cell[0])
     bit = jnp.uint32(1) << (cell[1] % 32).astype(jnp.uint32)
     return jnp.where(here, bits & ~bit, bits)
 
@@ -116,8 +116,8 @@ def without(bits: UInt32[Array, "words H"], cell: Int32[Array, "2"]) -> UInt32[A
 def sample(key: Key[Array, ""], bits: UInt32[Array, "words H"], num: int) -> Int32[Array, "num 2"]:
     """Cells drawn uniformly, with replacement, from a set that is not empty."""
     per_word = lax.population_count(bits.T.reshape(-1)).astype(jnp.int32)  # in reading order
-    before = jnp.cumsum(per_word) - per_word
-    rank = _below(jax.random.bits(key, (num,), jnp.uint32), jnp.sum(per_word))
+    before = jnp.cumsum(per_word, dtype=jnp.int32) - per_word
+    rank = _below(jax.random.bits(key, (num,), jnp.uint32), jnp.sum(per_word, dtype=jnp.int32))
     word = jnp.searchsorted(before, rank, side="right", method="scan_unrolled") - 1
     rank = (rank - before[word]).astype(jnp.uint32)
     bit = _select(bits.T.reshape(-1)[word], rank)

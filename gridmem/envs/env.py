@@ -1,11 +1,11 @@
 """The environment: level -> rules -> task -> view. The only place where they meet."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Integer, Key
+from jaxtyping import Array, Bool, Key
 
 from gridmem.envs.maps import Map, NoiseMap, place
 from gridmem.envs.rules import act
@@ -126,21 +126,22 @@ class Env:
     def start(self, level: Level) -> tuple[State, TimeStep]:
         """Begins an episode on a given level."""
         num_agents = self.num_agents
-        visits = jnp.zeros(num_agents, jnp.int32)
+        # Of the level's type, so that under `jax.shard_map` a scan can carry it.
+        none = jnp.zeros_like(level.spawns, shape=num_agents)
         world = World(
             tiles=level.tiles,
-            position=next_spawn(level.spawns, visits),
-            busy=jnp.zeros(num_agents, jnp.int32),
+            position=next_spawn(level.spawns, none),
+            busy=jnp.zeros_like(none),
         )
         state = State(
             world=world,
             goals=level.goals,
             spawns=level.spawns,
             task=self.config.task.init(level, num_agents),
-            visits=visits,
-            last_action=jnp.full(num_agents, NUM_ACTIONS, jnp.int32),
-            last_reward=jnp.zeros(num_agents, jnp.float32),
-            time=jnp.int32(0),
+            visits=none,
+            last_action=jnp.full_like(none, NUM_ACTIONS),
+            last_reward=jnp.zeros_like(none, jnp.float32),
+            time=jnp.zeros_like(none, shape=()),
         )
         return state, self.observe(state, jnp.bool_(False))
 
@@ -148,30 +149,39 @@ class Env:
         """Begins an episode on a level drawn from the key."""
         return self.start(self.generate(key))
 
-    def step(self, state: State, action: Integer[Array, " A"]) -> tuple[State, TimeStep]:
+    def step(self, state: State, action: Any) -> tuple[State, TimeStep]:
         """Advances all agents by one action each.
 
         An action outside 0..3 leaves its agent where it is. Stepping past the end of an episode
         goes on in the same cave and is reported as truncated every time.
 
+        Args:
+            state: where the environment is.
+            action: whole numbers [A] of any dtype, an array or a list; a lone agent's also as one
+                number, [].
+
         Raises:
             ValueError: when traced, if `action` is not one whole number per agent.
         """
+        action = jnp.asarray(action)
+        if self.num_agents == 1 and action.ndim == 0:
+            action = action[None]
         if action.shape != (self.num_agents,) or not jnp.issubdtype(action.dtype, jnp.integer):
             raise ValueError(
                 f"action is {action.dtype}{list(action.shape)}; it must be one whole number for "
                 f"each agent, int32[{self.num_agents}] (use jax.vmap over many environments)"
             )
-        action = action.astype(jnp.int32)
+        known = (action >= 0) & (action < NUM_ACTIONS)
+        none = jnp.full_like(state.last_action, NUM_ACTIONS)
+        action = jnp.where(known, action.astype(jnp.int32), none)
         world, event = act(state.world, action, self.config.dig_steps)
         outcome = self.config.task.step(state, world, event)
-        known = (action >= 0) & (action < NUM_ACTIONS)
         state = state._replace(
             world=outcome.world,
             goals=outcome.goals,
             task=outcome.task,
             visits=outcome.visits,
-            last_action=jnp.where(known, action, NUM_ACTIONS),
+            last_action=action,
             last_reward=outcome.reward,
             time=state.time + 1,
         )
@@ -182,14 +192,14 @@ class Env:
         each = (self.num_agents,)
         tiles, position = state.world.tiles, state.world.position
         view = views(tiles, position, self.view_size)
-        told = jnp.zeros((self.num_agents, self.compass_size), jnp.float32)
+        told = jnp.zeros_like(position, jnp.float32, shape=(self.num_agents, self.compass_size))
         if self.config.compass:
             side = max(self.config.map.height, self.config.map.width)
             told = compass(position, state.goals, is_there(tiles, state.goals), side)
         return TimeStep(
             obs=Observation(view, state.last_action, state.last_reward, told),
             reward=state.last_reward,
-            terminated=jnp.broadcast_to(terminated, each),
+            terminated=jnp.full_like(state.visits, terminated, bool),
             truncated=jnp.broadcast_to(state.time >= self.max_steps, each),
             time=jnp.broadcast_to(state.time, each),
         )

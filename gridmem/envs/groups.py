@@ -9,6 +9,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Int32
 
+from gridmem.envs.forks import refuse_forks
+
 
 def update_rows[Rows](
     mask: Bool[Array, " N"],
@@ -40,7 +42,7 @@ def update_rows[Rows](
     queue = lax.cond(
         num_marked > 0,
         lambda: _marked_first(mask, length),
-        lambda: jnp.zeros(length, jnp.int32),
+        lambda: jnp.zeros_like(mask, jnp.int32, shape=length),
     )
 
     def left(carry: tuple[Array, Rows]) -> Array:
@@ -77,7 +79,9 @@ def in_groups(function: Callable[..., Any], group_size: int, *batch: Any) -> Any
 
     Raises:
         ValueError: for a batch of no rows, or if rows are missing in some of the leaves.
+        RuntimeError: in a process forked from one that had already used JAX.
     """
+    refuse_forks()
     lengths = {leaf.shape[0] for leaf in jax.tree.leaves(batch)}
     if len(lengths) != 1 or not min(lengths):
         raise ValueError(

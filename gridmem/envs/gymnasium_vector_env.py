@@ -12,6 +12,7 @@ from gridmem.envs.env import NUM_ACTIONS, Env
 from gridmem.envs.formats import checked_format, observation_space
 from gridmem.envs.registry import make_single, nearest
 from gridmem.envs.simulator import PICTURE_MODES, RENDER_FPS
+from gridmem.envs.spec import plain
 from gridmem.envs.types import Level
 from gridmem.envs.vector_input import (
     checked_batch,
@@ -86,6 +87,7 @@ class GridMemVectorEnv(VectorEnv[Any, Any, Any]):
                 )
         mode = AutoresetMode(autoreset_mode)
         format = checked_format(env, observation)
+        num_envs = plain(num_envs)
         batch = vector.VectorEnv(env, num_envs)
         self._simulator = VectorSimulator(Setup(batch, mode, format, output))
         self.num_envs = num_envs
@@ -124,7 +126,8 @@ class GridMemVectorEnv(VectorEnv[Any, Any, Any]):
 
         Raises:
             gymnasium.error.Error: for a seed that is not a Python int, 0 or more.
-            gymnasium.error.ResetNeeded: if the mask leaves out environments that never started.
+            gymnasium.error.ResetNeeded: if the mask leaves out environments that never started, or
+                after an interrupted step.
             ValueError: for an unknown option, a mask or a number of seeds that does not fit, or
                 a level of another kind of environment.
         """
@@ -152,8 +155,8 @@ class GridMemVectorEnv(VectorEnv[Any, Any, Any]):
 
         Raises:
             ValueError: if there are not N whole numbers, or one is none of the four.
-            gymnasium.error.ResetNeeded: before the first reset and, in disabled mode, if an
-                environment's episode is over.
+            gymnasium.error.ResetNeeded: before the first reset, after an interrupted step and, in
+                disabled mode, if an environment's episode is over.
         """
         simulator = self._simulator
         setup = simulator.setup

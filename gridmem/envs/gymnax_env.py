@@ -11,8 +11,9 @@ from jax.custom_batching import custom_vmap
 from jaxtyping import Array
 
 from gridmem.envs.env import Env
+from gridmem.envs.forks import refuse_forks
 from gridmem.envs.formats import Format, checked_format, flat, observation_space
-from gridmem.envs.gymnax_spaces import Box, Dict, Discrete, as_gymnax
+from gridmem.envs.gymnax_spaces import Box, Dict, Discrete, as_gymnax, for_gymnax
 from gridmem.envs.registry import make_single
 from gridmem.envs.types import State, Tile, TimeStep
 from gridmem.envs.vector import with_reset
@@ -88,7 +89,7 @@ class GymnaxEnv:
 
     def action_space(self, params: EnvParams | None = None) -> Discrete:
         """The ids of `Action`."""
-        return Discrete(self.core.num_actions)
+        return for_gymnax(Discrete(self.core.num_actions))
 
     def observation_space(self, params: EnvParams | None = None) -> Discrete | Box | Dict:
         """Of the observation format."""
@@ -112,7 +113,7 @@ class GymnaxEnv:
             "last_reward": Box(0, 1, (1,), jnp.float32),
             "time": Box(0, limit, (), int32),
         }
-        return Dict(parts)
+        return for_gymnax(Dict(parts))
 
     def reset(self, key: Array, params: EnvParams | None = None) -> tuple[Any, State]:
         """Begins an episode.
@@ -124,6 +125,7 @@ class GymnaxEnv:
         Returns:
             Observation and state.
         """
+        refuse_forks()
         return _reset(self.core, self._format, key)
 
     def step(
@@ -142,6 +144,7 @@ class GymnaxEnv:
             `five_values` one `done` bool[] in place of the two. In info: `discount` (f32[], 0
             where terminated), `terminated`, `truncated`, `final_observation`.
         """
+        refuse_forks()
         limit = jnp.int32((params or self.default_params).max_steps_in_episode)
         values = _step(self.core, self._format, key, state, jnp.asarray(action, jnp.int32), limit)
         obs, state, reward, terminated, truncated, info = values

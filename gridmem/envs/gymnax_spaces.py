@@ -1,7 +1,9 @@
-"""Spaces that look like gymnax's, so that gymnax need not be installed."""
+"""Spaces as gymnax has them, which need not be installed; where it is loaded, they are its own."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import jax
@@ -71,8 +73,26 @@ class Dict:
 def as_gymnax(space: spaces.Space[Any]) -> Discrete | Box | Dict:
     """The same space in this form."""
     if isinstance(space, spaces.Discrete):
-        return Discrete(int(space.n))
+        return for_gymnax(Discrete(int(space.n)))
     if isinstance(space, spaces.Box):
-        return Box(space.low, space.high, space.shape, space.dtype)
+        return for_gymnax(Box(space.low, space.high, space.shape, space.dtype))
     assert isinstance(space, spaces.Dict), space
-    return Dict({name: as_gymnax(part) for name, part in space.spaces.items()})
+    return for_gymnax(Dict({name: as_gymnax(part) for name, part in space.spaces.items()}))
+
+
+def for_gymnax(space: Any) -> Any:
+    """The space, parts included, as one of gymnax's too where that is loaded: its wrappers ask."""
+    module = sys.modules.get("gymnax.environments.spaces")
+    if module is None:
+        return space
+    cls, fields = type(space), dict(vars(space))
+    theirs = getattr(module, cls.__name__)
+    if isinstance(space, Dict):
+        fields["spaces"] = {name: for_gymnax(part) for name, part in space.spaces.items()}
+    return space if isinstance(space, theirs) else _also(cls, theirs)(**fields)
+
+
+@cache
+def _also(cls: type, theirs: type) -> type:
+    # Ours come first: theirs draw too few integers, and find the parts of records only.
+    return type(cls.__name__, (cls, theirs), {})

@@ -127,8 +127,10 @@ class NoiseMap:
         num_octaves = len(self.wavelengths)
         if self.dirichlet:
             # The gaps between sorted uniform numbers follow the flat Dirichlet distribution.
-            cuts = jax.random.randint(weight_key, (num_octaves - 1,), 0, DIRICHLET_UNIT + 1)
-            edges = jnp.array([0, DIRICHLET_UNIT])
+            cuts = jax.random.randint(
+                weight_key, (num_octaves - 1,), 0, DIRICHLET_UNIT + 1, jnp.int32
+            )
+            edges = jnp.array([0, DIRICHLET_UNIT], jnp.int32)
             weights = jnp.diff(jnp.sort(jnp.concatenate([edges, cuts])))
             unit = DIRICHLET_UNIT
         else:

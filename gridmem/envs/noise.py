@@ -52,7 +52,7 @@ def _octave(key: Key[Array, ""], height: int, width: int, wavelength: int) -> Ar
     shape = (rows.shape[3], columns.shape[3])
     gradient_key, offset_key = jax.random.split(key)
     angle = jax.random.bits(gradient_key, shape, jnp.uint8)
-    offset = jax.random.randint(offset_key, (2,), 0, wavelength)
+    offset = jax.random.randint(offset_key, (2,), 0, wavelength, jnp.int32)
     cos, sin = jnp.asarray(_gradients())[:, angle]
     row, column = jnp.asarray(rows)[offset[0]], jnp.asarray(columns)[offset[1]]
     down = jnp.matmul(row[1], cos, precision="highest")

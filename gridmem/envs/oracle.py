@@ -105,5 +105,5 @@ def _trips(env: Env, level: Level) -> Int32[Array, " A"]:
         return time, time <= env.max_steps
 
     trips = jnp.arange(env.max_steps, dtype=jnp.int32)  # each takes a step at least
-    _, in_time = lax.scan(walk, jnp.zeros(env.num_agents, jnp.int32), trips)
+    _, in_time = lax.scan(walk, jnp.zeros_like(distance, shape=env.num_agents), trips)
     return jnp.sum(in_time, axis=0, dtype=jnp.int32)

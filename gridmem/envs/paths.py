@@ -60,8 +60,9 @@ def distances(tiles: UInt8[Array, "H W"], dig_steps: int) -> Int32[Array, "H W"]
         idle = jnp.where(jnp.any(new != 0), 0, idle + 1)
         return steps, idle, new, reached | new, planes | (digits(steps) & new[None])
 
-    planes = jnp.zeros((num_planes, *goal.shape), jnp.uint32)
-    start = (jnp.int32(0), jnp.int32(0), goal, goal, planes)
+    planes = jnp.zeros_like(goal, shape=(num_planes, *goal.shape))
+    zero = jnp.zeros_like(goal, jnp.int32, shape=())
+    start = (zero, zero, goal, goal, planes)
     _, _, _, reached, planes = lax.while_loop(unfinished, one_step_more, start)
     bits = jax.vmap(lambda bits: unpack(bits, width))(planes)
     steps = jnp.sum(jnp.where(bits, np.int32(1) << plane, 0), axis=0, dtype=jnp.int32)

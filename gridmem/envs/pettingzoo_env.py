@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 from pettingzoo import AECEnv, ParallelEnv
-from pettingzoo.utils import parallel_to_aec
+from pettingzoo.utils import OrderEnforcingWrapper
+from pettingzoo.utils.conversions import parallel_to_aec_wrapper
 
-from gridmem.envs.registry import make
+from gridmem.envs.registry import make_for_face
 from gridmem.envs.simulator import RENDER_FPS, RENDER_MODES, Simulator, checked_action
 from gridmem.envs.types import Level, Tile
 
@@ -29,7 +30,26 @@ def env(env_id: str, **options: Any) -> AECEnv:
     Raises:
         ValueError: for an unknown id or option, or a value that cannot be.
     """
-    return parallel_to_aec(parallel_env(env_id, **options))
+    return OrderEnforcingWrapper(_Turns(parallel_env(env_id, **options)))
+
+
+class _Turns(parallel_to_aec_wrapper):
+    """What `pettingzoo.utils.parallel_to_aec` makes, with each action checked when it is given."""
+
+    def step(self, action: Any) -> None:
+        """Takes the action of the agent whose turn it is.
+
+        Raises:
+            ValueError: if it is none of the four, or not None where the episode is over.
+        """
+        agent = self.agent_selection
+        if not (self.terminations[agent] or self.truncations[agent]):
+            action = checked_action(action)
+        elif action is not None:
+            raise ValueError(
+                f"the action of {agent} is {action!r}; its episode is over, and it must be None"
+            )
+        super().step(action)
 
 
 class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
@@ -70,11 +90,12 @@ class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
         observation: str = "view",
         **overrides: Any,
     ) -> None:
-        self._simulator = Simulator(make(env_id, **overrides), render_mode, observation)
+        self._simulator = Simulator(make_for_face(env_id, **overrides), render_mode, observation)
         self.render_mode = render_mode
         core = self._simulator.env
         self.possible_agents = [f"agent_{i}" for i in range(core.num_agents)]
         self.agents: list[str] = []
+        self._np_random: np.random.Generator | None = None
         self.observation_spaces = {
             agent: self._simulator.observation_space for agent in self.possible_agents
         }
@@ -89,6 +110,13 @@ class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
     def action_space(self, agent: str) -> spaces.Space[np.int64 | None]:
         """The space of an agent's actions, the same object each time."""
         return self.action_spaces[agent]
+
+    @property
+    def np_random(self) -> np.random.Generator:
+        """For wrappers that draw, such as SuperSuit's; levels do not depend on it."""
+        if self._np_random is None:
+            self._np_random = np.random.default_rng()
+        return self._np_random
 
     @property
     def level(self) -> Level:
@@ -113,6 +141,7 @@ class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
             seed = secrets.randbits(128)
         if seed is not None:
             self._simulator.seed(seed)
+            self._np_random = np.random.default_rng(seed)
         answer = self._simulator.reset((options or {}).get("level"))
         self.agents = self.possible_agents[:]
         return self._observations(answer), self._infos(answer)

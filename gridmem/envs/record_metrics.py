@@ -5,6 +5,7 @@ from typing import Any
 import gymnasium
 import jax
 import numpy as np
+from gymnasium import error
 from gymnasium.utils import RecordConstructorArgs
 
 from gridmem.envs.gymnasium_env import GridMemEnv
@@ -16,8 +17,9 @@ class RecordMetrics(gymnasium.Wrapper, RecordConstructorArgs):
     """Measures each episode when it ends, by playing its actions once more.
 
     The last `info` of an episode has them as `metrics`: the fields of `EpisodeMetrics` as Python
-    numbers. Works on `gymnasium.make(id)` of any id and options, below or above other wrappers
-    that pass actions on as they are.
+    numbers. Works on `gymnasium.make(id)` of any id and options, below or above other wrappers,
+    but for those below it that take several steps for one, as a frame skip does. In a batch:
+    `gymnasium.make_vec(id, n, vectorization_mode="sync", wrappers=[gridmem.RecordMetrics])`.
 
     Attributes:
         episodes: the metrics of all episodes that were played to their end, in order.
@@ -30,13 +32,18 @@ class RecordMetrics(gymnasium.Wrapper, RecordConstructorArgs):
     """
 
     def __init__(self, env: gymnasium.Env) -> None:
-        RecordConstructorArgs.__init__(self)
-        super().__init__(env)
-        inner = env.unwrapped
+        inner: Any = getattr(env, "unwrapped", env)
+        if isinstance(inner, gymnasium.vector.VectorEnv):
+            raise ValueError(
+                f"RecordMetrics measures one environment, and this is a {type(inner).__name__}; "
+                "use make_vec(id, n, vectorization_mode='sync', wrappers=[gridmem.RecordMetrics])"
+            )
         if not isinstance(inner, GridMemEnv):
             raise ValueError(
                 f"RecordMetrics measures GridMem environments, and this is a {type(inner).__name__}"
             )
+        RecordConstructorArgs.__init__(self)
+        super().__init__(env)
         self._inner = inner
         self._actions: list[int] = []
         self.episodes: list[dict[str, float]] = []
@@ -47,9 +54,23 @@ class RecordMetrics(gymnasium.Wrapper, RecordConstructorArgs):
         return super().reset(**kwargs)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Takes one action; `info["metrics"]` is there when the episode ends."""
+        """Takes one action; `info["metrics"]` is there when the episode ends.
+
+        Raises:
+            gymnasium.error.ResetNeeded: if the environment took steps that this did not see: by a
+                wrapper below that takes several for one, or because a step was interrupted.
+        """
         obs, reward, terminated, truncated, info = super().step(action)
-        self._actions.append(int(action))
+        if info["steps"]:
+            self._actions.append(info["last_action"])  # what arrived, whatever wrappers made of it
+        else:  # the wrapper Autoreset began an episode
+            self._actions = []
+        if info["steps"] != len(self._actions):
+            raise error.ResetNeeded(
+                f"the environment took {info['steps']} steps, of which RecordMetrics saw "
+                f"{len(self._actions)}; put it below wrappers that take several steps for one, "
+                "and reset after an interrupted step"
+            )
         if terminated or truncated:
             info["metrics"] = self._measured()
             self.episodes.append(info["metrics"])

@@ -7,6 +7,8 @@ registering with Gymnasium costs nothing.
 import difflib
 from typing import TYPE_CHECKING, Any
 
+from gridmem.envs.forks import refuse_forks
+
 if TYPE_CHECKING:
     from gridmem.envs.env import Env
 
@@ -54,6 +56,17 @@ def make(id: str, **overrides: Any) -> "Env":
 
     Raises:
         ValueError: for an unknown id or option, or a value that cannot be.
+        RuntimeError: in a process forked from one that had already used JAX.
+    """
+    refuse_forks()
+    return make_for_face(id, **overrides)
+
+
+def make_for_face(id: str, **overrides: Any) -> "Env":
+    """`make`, for a face, which is made in any process and refuses to play in a fork.
+
+    Raises:
+        ValueError: as `make` does.
     """
     from gridmem.envs.env import Env
     from gridmem.envs.spec import config_from_dict
@@ -72,7 +85,7 @@ def make_single(id: str, library: str, **overrides: Any) -> "Env":
     Raises:
         ValueError: as `make` does, and for more than one agent.
     """
-    env = make(id, **overrides)
+    env = make_for_face(id, **overrides)
     if env.num_agents != 1:
         raise ValueError(
             f"num_agents is {env.num_agents}, and an environment of {library} has one agent; use "

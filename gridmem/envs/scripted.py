@@ -48,7 +48,7 @@ def _straight_on(
     obs: Observation, open_: Bool[Array, "B 4"], rock: Bool[Array, "B 4"]
 ) -> Float32[Array, "B 4"]:
     turn, began = _turns(obs)
-    worth = jnp.array([4.0, 3.0, 1.0, 3.0]).at[turn].get(mode="promise_in_bounds")
+    worth = jnp.array([4.0, 3.0, 1.0, 3.0], jnp.float32).at[turn].get(mode="promise_in_bounds")
     worth = jnp.where(open_, worth, jnp.where(rock & (turn == 0), 2.0, 0.0))
     return jnp.where(began, open_.astype(jnp.float32), worth)
 
@@ -87,7 +87,7 @@ def _policy(env: Env, preference: Preference) -> Policy:
         beside = _beside(view, centre)
         open_ = (beside == Tile.FLOOR) | (beside == Tile.GOAL)
         rock = (beside == Tile.ROCK) & (dig_steps > 0)
-        worth = preference(obs, open_, rock) + jax.random.uniform(key, open_.shape)
+        worth = preference(obs, open_, rock) + jax.random.uniform(key, open_.shape, jnp.float32)
         action = jnp.argmax(worth, axis=1).astype(jnp.int32)
 
         def approach(rows: Int32[Array, " g"]) -> Int32[Array, " g"]:

@@ -26,7 +26,7 @@ def seed_key(seed: int) -> UInt32[np.ndarray, "2"]:
 
 def level_key(seed_key: UInt32[Array, "2"], episode: UInt32[Array, ""]) -> Key[Array, ""]:
     """The key of level number `episode`, from 0, in the stream of a seed."""
-    # The generator is named so that a level does not depend on the user's JAX settings.
+    # Named, so that a level does not depend on which generator is the user's default.
     root = jax.random.wrap_key_data(seed_key, impl="threefry2x32")
     return jax.random.fold_in(root, episode)
 

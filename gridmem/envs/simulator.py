@@ -1,17 +1,16 @@
 """An environment driven from Python, a call a step: what Gymnasium and PettingZoo faces share."""
 
 import operator
-import os
 from functools import cache, partial
 from typing import Any
 
 import jax
 import numpy as np
 from gymnasium import error, logger, spaces
-from jax._src import xla_bridge  # no public name tells whether JAX runs
 from jaxtyping import Array, Int32, UInt8
 
 from gridmem.envs.env import NUM_ACTIONS, Env
+from gridmem.envs.forks import refuse_forks
 from gridmem.envs.formats import Format, checked_format, observation_space
 from gridmem.envs.levels import checked_level
 from gridmem.envs.packing import infos, layout, observations, packed
@@ -93,21 +92,24 @@ class Simulator:
 
         Raises:
             ValueError: if the level is not one for this environment.
-            RuntimeError: in a process forked from one that had already played.
+            RuntimeError: in a process forked from one that had already used JAX.
         """
-        _refuse_forks()
+        refuse_forks()
+        place = self._episode
         if level is None:
             assert self._key is not None, "seed comes before reset"
             key = jax.device_put(self._key, cpu_device())
-            self._level = level_of(self.env, key, np.uint32(self._episode))
-            self._episode += 1
+            drawn = level_of(self.env, key, np.uint32(place))
+            place += 1
         else:
-            self._level = jax.device_put(checked_level(self.env, level), cpu_device())
-        self._state, answer = _start(self.env, self.format, self._level)
-        self.running = True
+            drawn = jax.device_put(checked_level(self.env, level), cpu_device())
+        state, answer = _start(self.env, self.format, drawn)
+        answer = self._unpack(answer)
+        # Together, so that an interrupted reset has not happened.
+        self._level, self._state, self._episode, self.running = drawn, state, place, True
         self._pictures = []
         self._show()
-        return self._unpack(answer)
+        return answer
 
     def step(self, actions: list[int]) -> np.void:
         """Advances all agents by one action each, checked by `checked_action`.
@@ -123,10 +125,12 @@ class Simulator:
         if not self.running:
             when = "before the first reset" if self._state is None else "after the episode's end"
             raise error.ResetNeeded(f"step was called {when}; call reset first")
-        _refuse_forks()
-        self._state, answer = _step(self.env, self.format, self._state, np.array(actions, np.int32))
+        refuse_forks()
+        state, answer = _step(self.env, self.format, self._state, np.array(actions, np.int32))
         answer = self._unpack(answer)
-        self.running = not (answer["terminated"][0] or answer["truncated"][0])
+        # Together, so that an interrupted step has not happened.
+        running = not (answer["terminated"][0] or answer["truncated"][0])
+        self._state, self.running = state, running
         self._show()
         return answer
 
@@ -221,27 +225,6 @@ def checked_action(action: Any) -> int:
         moves = ", ".join(f"{move.value} ({move.name.lower()})" for move in Action)
         raise ValueError(f"action {action!r} is not a move; it must be one of {moves}")
     return index
-
-
-def _refuse_forks() -> None:
-    """JAX hangs in a fork of a process where it runs; better an error than silence."""
-    if _forked_from_jax:
-        raise RuntimeError(
-            "this process was forked from one that had already used JAX, which would hang here; "
-            "start it with 'spawn', as in AsyncVectorEnv(..., context='spawn')"
-        )
-
-
-_forked_from_jax = False
-
-
-def _note_fork() -> None:
-    global _forked_from_jax
-    _forked_from_jax = xla_bridge.backends_are_initialized()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no forks
-    os.register_at_fork(after_in_child=_note_fork)
 
 
 @cache

@@ -34,6 +34,7 @@ def config_from_dict(data: Mapping[str, Any], base: EnvConfig | None = None) -> 
         ValueError: for an unknown or doubled name, or a value that cannot be.
     """
     base = EnvConfig() if base is None else base
+    data = plain(data)
     changes = _with_own_names(data)
     parts = {
         part: _part(part, changes.pop(part, {}), getattr(base, part), classes)
@@ -47,7 +48,7 @@ def config_from_dict(data: Mapping[str, Any], base: EnvConfig | None = None) -> 
         part, value = known[name], changes.pop(name)
         if isinstance(data.get(part), Mapping) and name in data[part]:
             raise ValueError(f"{name} is given twice, by itself and in {part}; give it once")
-        parts[part] = replace(parts[part], **{name: _as_tuple(value)})
+        parts[part] = replace(parts[part], **{name: value})
     return replace(base, **parts, **changes)
 
 
@@ -74,7 +75,7 @@ def _part(part: str, value: Any, base: Any, classes: dict[str, type]) -> Any:
 
 
 def _part_from_dict(part: str, data: Mapping[str, Any], base: Any, classes: dict[str, type]) -> Any:
-    changes = {name: _as_tuple(value) for name, value in data.items()}
+    changes = dict(data)
     name = str(changes.pop("type", type(base).__name__))
     if name not in classes:
         raise ValueError(
@@ -91,8 +92,13 @@ def _part_from_dict(part: str, data: Mapping[str, Any], base: Any, classes: dict
     return cls(**changes)
 
 
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def plain(value: Any) -> Any:
+    """The same with Python's numbers for those of numpy or JAX, and tuples for lists and arrays."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()  # of a scalar and of a 0-d array a number
+    if isinstance(value, Mapping):
+        return {name: plain(each) for name, each in value.items()}
+    return tuple(map(plain, value)) if isinstance(value, list | tuple) else value
 
 
 class UnknownOption(ValueError, TypeError):

@@ -117,7 +117,7 @@ class Tour:
 
     def init(self, level: Level, num_agents: int) -> TourState:
         """No tour completed."""
-        return TourState(jnp.zeros(num_agents, jnp.int32))
+        return TourState(jnp.zeros_like(level.goals, shape=num_agents))
 
     def step(self, state: State, world: World, event: Event) -> Outcome:
         """Pays whoever entered a waypoint and takes it off the map; begins the next tour."""
@@ -140,7 +140,7 @@ class Tour:
 def next_spawn(spawns: Int32[Array, "K 2"], visits: Int32[Array, " A"]) -> Int32[Array, "A 2"]:
     """Where each agent lands after its `visits`-th find; A agents share the list by turns."""
     num_agents = visits.shape[0]
-    index = (jnp.arange(num_agents) + visits * num_agents) % spawns.shape[0]
+    index = (jnp.arange(num_agents, dtype=jnp.int32) + visits * num_agents) % spawns.shape[0]
     return spawns.at[index].get(mode="promise_in_bounds")
 
 
@@ -152,7 +152,8 @@ def is_there(tiles: UInt8[Array, "H W"], goals: Int32[Array, "G 2"]) -> Bool[Arr
 def _elsewhere(state: State, world: World, visits: Int32[Array, " A"]) -> Int32[Array, "1 2"]:
     """The next cell of the spawn list, from its end, on which no agent stands."""
     num_spawns = state.spawns.shape[0]
-    index = (-jnp.sum(visits) - jnp.arange(num_spawns)) % num_spawns
+    place = jnp.arange(num_spawns, dtype=jnp.int32)
+    index = (-jnp.sum(visits, dtype=jnp.int32) - place) % num_spawns
     cells = state.spawns.at[index].get(mode="promise_in_bounds")
     free = ~jnp.any(_stand_on(cells, world.position), axis=1)
     # Where agents stand on every cell of the list, the goal stays.

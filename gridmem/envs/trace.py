@@ -65,7 +65,7 @@ def trace(env: Env, levels: Level, actions: Integer[Array | np.ndarray, "N T A"]
 def _trace(env: Env, levels: Level, actions: Array) -> Trace:
     state, _ = jax.vmap(env.start)(levels)
     # Where paths change, those at the start are never asked for: no trip has ended yet.
-    distance = jnp.zeros(levels.tiles.shape, jnp.int32)
+    distance = jnp.zeros_like(levels.tiles, jnp.int32)
     if paths_are_fixed(env):
         distance = jax.vmap(partial(distances, dig_steps=0))(levels.tiles)
 

@@ -77,7 +77,7 @@ class VectorEnv:
             The state, and the timestep of every stream, leaves [B, ...].
         """
         if episode is None:
-            episode = jnp.zeros(self.num_envs, jnp.uint32)
+            episode = jnp.zeros_like(keys, shape=self.num_envs)
         levels = jax.vmap(self.env.generate)(jax.vmap(level_key)(keys, episode))
         return self.start(levels, keys, episode + 1)
 
@@ -89,7 +89,7 @@ class VectorEnv:
         The streams come next: environment n goes on to level `episode[n]` of its seed.
         """
         envs, timestep = jax.vmap(self.env.start)(levels)
-        done = jnp.zeros(self.num_envs, bool)
+        done = jnp.zeros_like(episode, bool)
         return VectorState(envs, keys, episode, done), flatten(timestep)
 
     def restart(

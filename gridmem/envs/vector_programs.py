@@ -12,7 +12,7 @@ from jaxtyping import Array
 from gridmem.envs.formats import Format, flat
 from gridmem.envs.packing import packed
 from gridmem.envs.seeding import level_key
-from gridmem.envs.types import Level, TimeStep
+from gridmem.envs.types import Level, State, TimeStep
 from gridmem.envs.vector import Final, VectorEnv, VectorState
 from gridmem.envs.vector_answers import device_answer
 
@@ -56,9 +56,16 @@ def restart(
     return state, _told(setup, state, timestep, mask=mask)
 
 
-@partial(jax.jit, static_argnums=0, donate_argnums=1)
-def step(setup: Setup, state: VectorState, actions: Array) -> Any:
-    """Advances all environments, and resets in the setup's mode."""
+@partial(jax.jit, static_argnums=0, donate_argnums=(1, 2))
+def step(
+    setup: Setup, envs: State, done: Array, keys: Array, episode: Array, actions: Array
+) -> Any:
+    """Advances all environments, and resets in the setup's mode.
+
+    The parts of a `VectorState` are apart: the first two are given away. The others are not, so
+    that a reset goes on in the streams even if the answer is lost.
+    """
+    state = VectorState(envs, keys, episode, done)
     batch, final = setup.batch, None
     if setup.mode is AutoresetMode.SAME_STEP:
         state, timestep, final = batch.step_then_reset(state, actions)

@@ -9,6 +9,7 @@ from gymnasium import error
 from gymnasium.vector import AutoresetMode
 from jaxtyping import Array, Bool, Integer
 
+from gridmem.envs.forks import refuse_forks
 from gridmem.envs.packing import layout
 from gridmem.envs.seeding import seed_key
 from gridmem.envs.types import Level
@@ -41,6 +42,7 @@ class VectorSimulator:
     @property
     def levels(self) -> Level:
         """The levels that are played now, as numpy arrays that lead with N."""
+        refuse_forks()
         state = self._started()
         levels = jax.tree.map(np.array, generate(self.setup.batch, state))
         episode = np.asarray(state.episode)
@@ -53,7 +55,7 @@ class VectorSimulator:
     @property
     def device(self) -> jax.Device:
         """Where the batch is: where it began, on JAX's default device."""
-        array = jnp.zeros(()) if self._state is None else self._state.done
+        array = jnp.zeros(()) if self._state is None else self._state.episode
         return next(iter(array.devices()))
 
     @property
@@ -76,8 +78,11 @@ class VectorSimulator:
 
         Raises:
             gymnasium.error.Error: for a seed that is not a Python int, 0 or more.
-            gymnasium.error.ResetNeeded: if some are left out before all have started.
+            gymnasium.error.ResetNeeded: if some are left out before all have started, or after an
+                interrupted step.
+            RuntimeError: in a process forked from one that had already used JAX.
         """
+        refuse_forks()
         if self._state is None and not mask.all():
             raise error.ResetNeeded("reset_mask leaves out environments that have never started")
         keys, anew = self._keys.copy(), np.zeros_like(mask)
@@ -89,23 +94,26 @@ class VectorSimulator:
             place = none if self._state is None else np.asarray(self._state.episode)
             state, told = reset(self.setup, keys, place, anew, levels)
         else:
-            state = self._state._replace(keys=jnp.asarray(keys))
+            state = self._started()._replace(keys=jnp.asarray(keys))
             state, told = restart(self.setup, state, mask, anew, levels)
         # Bound to its device, as what a step returns may be: else two steps would be compiled.
-        self._state = jax.device_put(state, self.device)
-        self._keys = keys
-        self.seeded |= anew
-        self._note(mask, levels)
-        self.ended &= ~mask
-        return self._answer(told, mask)
+        state = jax.device_put(state, self.device)
+        answer = self._answer(told, mask)
+        given = self._given_now(state, mask, levels)
+        # Together, so that an interrupted reset has not happened.
+        self._state, self._keys, self._given = state, keys, given
+        self.seeded, self.ended = self.seeded | anew, self.ended & ~mask
+        return answer
 
     def step(self, actions: Integer[Array, " N"] | Integer[np.ndarray, " N"]) -> Answer:
         """Advances every environment; an action other than 0..3 is no move.
 
         Raises:
-            gymnasium.error.ResetNeeded: before the first reset, and, where the host knows of it,
-                if an episode is over that nothing will reset.
+            gymnasium.error.ResetNeeded: before the first reset, after an interrupted step, and,
+                where the host knows of it, if an episode is over that nothing will reset.
+            RuntimeError: in a process forked from one that had already used JAX.
         """
+        refuse_forks()
         state = self._started()
         if self.setup.mode is AutoresetMode.DISABLED and self.ended.any():
             raise error.ResetNeeded(
@@ -113,10 +121,12 @@ class VectorSimulator:
                 f"{np.flatnonzero(self.ended).tolist()}; call reset with options['reset_mask'], "
                 "or make the batch with an autoreset_mode"
             )
-        self._state, told = step(self.setup, state, actions)
-        answer = self._answer(told, np.ones_like(self.ended))
+        envs, keys, episode, done = state
+        state, told = step(self.setup, envs, done, keys, episode, actions)
+        answer, ended = self._answer(told, np.ones_like(self.ended)), self.ended
         if self.setup.output == "numpy":
-            self.ended = answer[2] | answer[3]
+            ended = answer[2] | answer[3]
+        self._state, self.ended = state, ended
         return answer
 
     def _answer(self, told: Any, mask: np.ndarray) -> Answer:
@@ -136,20 +146,30 @@ class VectorSimulator:
             fields["flat"] = np.array(flat)
         return fields
 
-    def _note(self, mask: np.ndarray, levels: Level | None) -> None:
-        episode = np.asarray(self._started().episode)
+    def _given_now(
+        self, state: VectorState, mask: np.ndarray, levels: Level | None
+    ) -> dict[int, tuple[int, Level]]:
+        """The levels given by the user after a reset that led to `state`."""
+        episode, given = np.asarray(state.episode).tolist(), dict(self._given)
         for index in np.flatnonzero(mask).tolist():
-            self._given.pop(index, None)
+            given.pop(index, None)
             if levels is not None:
-                self._given[index] = episode[index], Level(*(leaf[index] for leaf in levels))
+                given[index] = episode[index], Level(*(leaf[index] for leaf in levels))
+        return given
 
     def _started(self) -> VectorState:
         if self._state is None:
             raise error.ResetNeeded("there are no episodes yet; call reset first")
+        if self._state.envs.time.is_deleted():
+            raise error.ResetNeeded(
+                "a step was interrupted, and the episodes are lost; call reset, without a "
+                "reset_mask, to begin new ones"
+            )
         return self._state
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_state": jax.device_get(self._state)}
+        state = None if self._state is None else self._started()
+        return self.__dict__ | {"_state": jax.device_get(state)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         on_host = state.pop("_state")

@@ -1,5 +1,7 @@
 """The words around a picture of the cave: a side panel, a status line, a box of help."""
 
+from textwrap import wrap
+
 import numpy as np
 from jaxtyping import UInt8
 
@@ -8,6 +10,7 @@ from gridmem.render.paint import ACCENT, BAR, EDGE, MUTED, PANEL, TEXT, dim, fil
 
 Picture = UInt8[np.ndarray, "h w 3"]
 PAD, GAP = 10, 8  # font pixels around everything, and between the parts of the panel
+TITLE_LINES = 3
 SHARE = 4  # characters of a bar's number: "100%"
 
 
@@ -39,8 +42,11 @@ def side_panel(
     left, right = PAD * scale, width - PAD * scale
     fill(picture, 0, 0, height, width, PANEL)
     fill(picture, 0, 0, height, scale, EDGE)
-    draw_text(picture, cut(title, columns), PAD * scale, left, ACCENT, scale)
-    row = (PAD + LINE + 2) * scale
+    row = PAD * scale
+    for line in wrap(title, columns, max_lines=TITLE_LINES, placeholder="..") or [""]:
+        draw_text(picture, line, row, left, ACCENT, scale)
+        row += LINE * scale
+    row += 2 * scale
     fill(picture, row, left, scale, right - left, EDGE)
     row += GAP * scale
     room = height - (GLYPH[0] + PAD) * scale
@@ -70,6 +76,23 @@ def _bar(picture: Picture, row: int, left: int, right: int, share: float, scale:
     length = right - left - (SHARE + 1) * ADVANCE * scale
     fill(picture, row, left, 7 * scale, length, EDGE)
     fill(picture, row, left, 7 * scale, round(length * min(max(share, 0.0), 1.0)), BAR)
+
+
+def notes(picture: Picture, lines: tuple[str, ...], row: int, scale: int) -> None:
+    """Writes lines, wrapped, at the foot of a panel; nothing if there is no room below a row."""
+    columns = (picture.shape[1] // scale - 2 * PAD) // ADVANCE
+    wrapped = [part for line in lines for part in _wrapped(line, columns)]
+    top = len(picture) - (PAD + len(wrapped) * (LINE + 1)) * scale
+    if top < row or not wrapped:
+        return
+    for number, line in enumerate(wrapped):
+        at = top + number * (LINE + 1) * scale
+        draw_text(picture, cut(line, columns), at, PAD * scale, MUTED, scale)
+
+
+def _wrapped(line: str, columns: int) -> list[str]:
+    """A line as several, and with its own gaps where it fits."""
+    return [line] if len(line) <= columns else wrap(line, max(columns, 1))
 
 
 def inset(picture: Picture, inner: UInt8[np.ndarray, "y x 3"], caption: str, scale: int) -> None:

@@ -19,11 +19,14 @@ class Cast(NamedTuple):
         players: by name; `AGENT` is the trained one.
         lead: who moves the agent in focus at first: `YOU` or one of the players.
         crowd: who moves the others: one of the players.
+        advises: whether the trained agent tells from the beginning what it thinks; if not, only
+            once it has been asked to play.
     """
 
     players: Mapping[str, Player]
     lead: str
     crowd: str
+    advises: bool = True
 
     def actions(
         self, session: Session, focus: int, lead: str, action: int | None

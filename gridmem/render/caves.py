@@ -28,6 +28,10 @@ class Caves(NamedTuple):
     level: Callable[[int], Level]
     many: bool = True
 
+    def lines(self, number: int) -> tuple[tuple[str, str], ...]:
+        """The same as `title`, as pairs of label and value."""
+        return (("caves", self.name), ("level", str(number)))[: 1 + self.many]
+
     def title(self, number: int) -> str:
         """One line that says which level it is."""
         return f"{self.name}, level {number}" if self.many else self.name

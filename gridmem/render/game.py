@@ -11,6 +11,7 @@ from gridmem.render.scores import Marks, marks
 from gridmem.render.session import Session
 
 SPEEDS = 1, 2, 4, 8, 16, 32, 64  # steps a second
+NO_SCORE = "this episode's score is not noted"
 HEATS = {"trip": "where it went on this trip", "memory": "which past steps it attends to"}
 
 
@@ -25,6 +26,7 @@ class Game:
         focus: the agent that is looked at, and that `lead` moves.
         lead: who that is.
         speed: steps a second of whoever is not a person.
+        advised: whether the trained agent tells what it thinks.
         aids: what a person had beyond the view and the keys to move, in words.
         yours: whether a person made any of the moves.
         running: False once the person wants to quit.
@@ -58,6 +60,7 @@ class Game:
         """
         self.env, self.title, self.caves, self.cast = env, title, caves, cast
         self.lead, self.focus, self.speed = cast.lead, 0, speed
+        self.advised = AGENT in cast.players and (cast.advises or cast.lead == AGENT)
         self.whole, self.heat = whole, heat
         self.running, self.say, self.number, self.attempt = True, "", -1, 0
         self._at_end = at_end
@@ -160,8 +163,8 @@ class Game:
     def _look_at(self, time: int) -> None:
         self.paused = True
         self._show(time)
-        if not self._ended and self.session.time < self.session.last:
-            self.aids.add("earlier steps were looked at")
+        if self.session.time < self.session.last:
+            self._aid({"earlier steps were looked at"})
 
     def _turn_whole(self) -> None:
         self.whole = not self.whole
@@ -178,10 +181,17 @@ class Game:
         shown = (
             ("the whole cave was shown", self.whole),
             ("a heat map was shown", self.heat),
-            ("an agent's advice was shown", AGENT in self.cast.players),
+            ("an agent's advice was shown", self.advised),
         )
-        if not self._ended:
-            self.aids |= {aid for aid, is_there in shown if is_there}
+        self._aid({aid for aid, is_there in shown if is_there})
+
+    def _aid(self, aids: set[str]) -> None:
+        """Notes what helps a person, and says at once what the first of it means for the score."""
+        if self._ended or not aids:
+            return
+        if not self.aids and self.lead == YOU and self.env.num_agents == 1:
+            self.say = "; ".join(filter(None, (self.say, f"{NO_SCORE}: {min(aids)}")))
+        self.aids |= aids
 
     def _pause(self) -> None:
         self.paused = not self.paused
@@ -196,6 +206,10 @@ class Game:
             self.say = f"there is no {name}; start with --agent RUN to have one"
             return
         self.lead, self.paused = YOU if self.lead == name else name, False
+        if self.lead == name and not self.aids and self.env.num_agents == 1:
+            self.say = f"the {name} plays; as soon as it has moved, {NO_SCORE}"
+        self.advised |= self.lead == AGENT
+        self._note_aids()
 
     def _next_agent(self) -> None:
         self.focus = (self.focus + 1) % self.env.num_agents

@@ -24,6 +24,20 @@ KEYS = {
 MOVES = ("up", "right", "down", "left")  # in the order of `Action`
 REPEATED = {*MOVES, "back", "forth"}  # again and again while the key is held
 
+STARTING = "starting: about 20 seconds the first time, while programs compile; later about 10"
+AIM = "Find the hidden goal as often as you can: each find puts you elsewhere in the same cave."
+NOTES = (
+    *(AIM, ""),
+    "arrows  move",
+    "Tab     whole cave",
+    "T, O    agent, oracle",
+    "M       heat",
+    "N, R    new level, again",
+    "P, V    picture, video",
+    "H       all keys",
+)
+"""The foot of the side panel, where there is room for it."""
+
 HELP = (
     "Keys",
     "",
@@ -40,5 +54,9 @@ HELP = (
     "P   V           picture; record a video, stop",
     "H               this help",
     "Esc, Q          quit",
+    "",
+    "A score is noted only if you play with",
+    "the view alone: not after Tab, M, O, T",
+    "or a step back.",
 )
 """The overlay, a line each."""

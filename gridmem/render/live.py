@@ -3,19 +3,20 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from textwrap import wrap
 
 import numpy as np
 
 from gridmem.render.camera import Camera
-from gridmem.render.font import draw_text, text_px
+from gridmem.render.font import ADVANCE, draw_text, text_px
 from gridmem.render.game import Game
-from gridmem.render.keys import KEYS, REPEATED
+from gridmem.render.keys import AIM, KEYS, REPEATED, STARTING
 from gridmem.render.moments import moment_of
 from gridmem.render.paint import BACK, TEXT
 from gridmem.render.scene import frame
 from gridmem.render.window import Window
 
-BUSY = "compiling: once a few seconds, later less"
+LINE_PX = 26  # from a line to the next while it is busy
 WAKE_MS = 50.0  # between two looks at whether the work is done
 LEAST_PX = 160  # of a side of the picture, however small the window is made
 
@@ -69,9 +70,12 @@ def while_busy[Made](window: Window, work: Callable[[], Made]) -> Made | None:
         while not (future.done() or window.closed):
             width, height = window.size
             picture = np.full((height, width, 3), BACK, np.uint8)
-            text_height, text_width = text_px(BUSY, 2)
-            row, column = (height - text_height) // 2, (width - text_width) // 2
-            draw_text(picture, BUSY, row, column, TEXT, 2)
+            columns = max(width // (2 * ADVANCE) - 2, 1)
+            lines = [*wrap(STARTING, columns), "", *wrap(AIM, columns)]
+            row = (height - LINE_PX * len(lines)) // 2
+            for line in lines:
+                draw_text(picture, line, row, (width - text_px(line, 2)[1]) // 2, TEXT, 2)
+                row += LINE_PX
             window.show(picture)
             if "quit" in _commands(window.wait(WAKE_MS)):
                 break

@@ -5,6 +5,7 @@ from jaxtyping import Float32
 
 from gridmem.render.game import Game
 from gridmem.render.heat import on_map
+from gridmem.render.keys import NOTES
 from gridmem.render.panel import advice, progress, status
 from gridmem.render.scene import Moment
 
@@ -12,7 +13,7 @@ from gridmem.render.scene import Moment
 def moment_of(game: Game) -> Moment:
     """The moment that the game is at."""
     session, agent, state = game.session, game.focus, game.session.state
-    answer = game.cast.advice(session)
+    answer = game.cast.advice(session) if game.advised else None
     told, bars = advice(answer, agent)
     who = game.who if game.env.num_agents == 1 else f"{game.who}, agent {agent}"
     return Moment(
@@ -27,11 +28,12 @@ def moment_of(game: Game) -> Moment:
         lines=(
             *progress(session, agent, game.marks),
             ("plays", who),
-            ("cave", game.cave),
+            *game.caves.lines(game.number),
             *told,
         ),
         bars=bars,
         status=game.say or status(session, game.lead, game.playing, game.speed),
+        notes=NOTES,
         help=game.box,
         heat=_heat(game),
     )

@@ -6,15 +6,20 @@ from collections.abc import Sequence
 
 from gridmem.command_line import Parser, whole
 from gridmem.envs.registry import CONFIGS
+from gridmem.render.keys import AIM
 
 PROGRAM = "python -m gridmem.render.play"
 PLAYERS = "keys", "random", "reactive", "oracle", "agent"
-DESCRIPTION = """\
+DESCRIPTION = f"""\
 Play GridMem by keyboard, or watch an agent; with a window, or as a video without one.
 
-By default you play in a window, with the arrow keys or WASD; H shows all keys. With --agent
-the agent plays, until you take over. With --video, --gif, --frames or --picture there is no
-window: the agent plays one episode or, without one, the oracle does, which knows the cave.
+{AIM}
+
+By default you play in a window, with the arrow keys or WASD; H shows all keys. Without an ID
+it is GridMem-13x13-v0, and its released agent plays when you press T. With --agent the agent
+plays on its stored test levels, until you take over. With --video, --gif, --frames or
+--picture there is no window: the agent plays one episode or, without one, the oracle does,
+which knows the cave.
 """
 
 
@@ -34,13 +39,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def _parser() -> Parser:
     parser = Parser(PROGRAM, DESCRIPTION, f"The ids are {', '.join(CONFIGS)}.")
-    parser.add_argument("id", nargs="?", metavar="ID", help="the environment; GridMem-v0")
+    parser.add_argument("id", nargs="?", metavar="ID", help="the environment; GridMem-13x13-v0")
     where = parser.add_argument_group("where")
-    where.add_argument("--seed", type=whole(0), help="of the levels; drawn anew if not given")
+    where.add_argument("--seed", type=whole(0), help="of the levels; drawn anew without")
     where.add_argument("--levels", metavar="WHICH", help="'test', the stored ones, or a FILE.npz")
-    where.add_argument(
-        "--level", type=whole(0), default=0, metavar="N", help="the one to begin with"
-    )
+    where.add_argument("--level", type=whole(0), metavar="N", help="the one to begin with; 0")
     where.add_argument("--view-size", type=_size, metavar="N", help="odd number of cells, or full")
     where.add_argument("--max-steps", type=whole(0), metavar="N", help="actions in an episode")
     where.add_argument("--replay", metavar="FILE", help="show an episode that was saved")

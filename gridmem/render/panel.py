@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from gridmem.render.cast import ORACLE
-from gridmem.render.keys import MOVES
+from gridmem.render.cast import ORACLE, YOU
+from gridmem.render.keys import AIM, MOVES
 from gridmem.render.players import Answer
 from gridmem.render.scores import Marks
 from gridmem.render.session import Session
@@ -20,11 +20,15 @@ def progress(session: Session, agent: int, marks: Marks) -> Lines:
     return (
         ("visits", str(len(trips))),
         ("steps left", str(max(session.env.max_steps - session.time, 0))),
-        ("goal seen", "not yet" if unseen is None else "now" if not unseen else f"{unseen} ago"),
+        ("goal seen", "not yet" if unseen is None else "now" if not unseen else _ago(unseen)),
         ("last trips" if len(trips) > TRIPS_SHOWN else "trips", shown or "none yet"),
         (marks.best_is, f"{marks.best[agent]:g}"),
         ("score", number(marks.score(len(trips), agent))),
     )
+
+
+def _ago(steps: int) -> str:
+    return f"{steps} step{'s' * (steps != 1)} ago"
 
 
 def summary(session: Session, agent: int, marks: Marks, who: str, note: str) -> tuple[str, ...]:
@@ -69,7 +73,9 @@ def status(session: Session, lead: str, playing: bool, speed: int) -> str:
         return f"{at}; Space goes on, . and , step, H help"
     if session.over:
         return "the episode is over; N new level, R this one again, H help"
-    return "your move; H help" if lead == "you" else f"the {lead} is paused; Space goes on, H help"
+    if lead != YOU:
+        return f"the {lead} is paused; Space goes on, H help"
+    return "your move; H help" if session.last else f"{AIM} H help"
 
 
 def advice(answer: Answer | None, agent: int) -> tuple[Lines, tuple[tuple[str, float], ...]]:

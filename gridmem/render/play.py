@@ -21,9 +21,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _play(argv: Sequence[str]) -> int:
+    from gridmem.render.keys import STARTING
     from gridmem.render.options import parse
 
     options = parse(argv)
+    print(STARTING, flush=True)
     _set_up_jax()
     if options.video or options.gif or options.frames or options.picture:
         return _make_films(options)
@@ -67,8 +69,8 @@ def _open_window(options: "Namespace") -> int:
     if options.steps is not None:
         raise ValueError("--steps is for --video, --gif and --frames; see also --max-steps")
     records = Records(score_file(options.scores), options.save)
-    camera = Camera(Path(), "gridmem", float(options.speed))
-    setup = set_up(options, _trained(options), has_keys=True)
+    camera = Camera(Path.cwd(), "gridmem", float(options.speed))
+    setup = set_up(options, _trained(options) or _released(options), has_keys=True)
     window = Window("GridMem", *options.size)
     said = []
     try:
@@ -93,10 +95,23 @@ def _trained(options: "Namespace") -> Any:
         return None
     missing = [name for name in NEEDED_BY_AGENTS if find_spec(name) is None]
     if missing:
-        raise ValueError(f"a trained agent needs {missing[0]}; install gridmem[train]")
+        from gridmem.command_line import install
+
+        raise ValueError(f"a trained agent needs {missing[0]}; {install('train')}")
     from gridmem.baselines import load
 
     return load(options.agent)
+
+
+def _released(options: "Namespace") -> Any:
+    """For whoever names nothing: the agent of the default id, if it can be had."""
+    elsewhere = options.id, options.replay, options.view_size, options.levels
+    if any(given is not None for given in elsewhere) or not all(map(find_spec, NEEDED_BY_AGENTS)):
+        return None
+    from gridmem.baselines import load
+    from gridmem.render.setup import DEFAULT_ID
+
+    return load(DEFAULT_ID)
 
 
 def _set_up_jax() -> None:
@@ -105,10 +120,20 @@ def _set_up_jax() -> None:
 
     if not os.environ.get("JAX_PLATFORMS"):
         jax.config.update("jax_platforms", "cpu")
-    if not jax.config.jax_compilation_cache_dir:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(cache / "gridmem" / "jax"))
+    if not jax.config.jax_compilation_cache_dir and (folder := _cache_folder()):
+        jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def _cache_folder() -> Path | None:
+    """Where compiled programs are kept; None for a user without a place for them."""
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = cache / "gridmem" / "jax"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return None
+    return folder if os.access(folder, os.W_OK) else None
 
 
 if __name__ == "__main__":

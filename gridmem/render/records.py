@@ -50,10 +50,12 @@ class Records:
 
     def _note_score(self, game: Game) -> str:
         """Only what a person did alone, with nothing but the view, is a score of memory."""
-        if not self.scores or not game.yours or game.env.num_agents > 1:
+        if not game.yours or game.env.num_agents > 1:
             return ""
         if game.aids:
             return f"score not noted: {min(game.aids)}"
+        if not self.scores:
+            return "score not noted: no place for it; name a file with --scores"
         try:
             add_score(self.scores, _row(game))
         except OSError as error:

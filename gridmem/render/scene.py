@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Integer, UInt8
 
 from gridmem.envs.types import Tile
-from gridmem.render.captions import PAD, help_box, inset, side_panel, status_line
+from gridmem.render.captions import PAD, help_box, inset, notes, side_panel, status_line
 from gridmem.render.draw import draw, draw_view
 from gridmem.render.font import LINE
 from gridmem.render.heat import tint
@@ -35,6 +35,7 @@ class Moment(NamedTuple):
         lines: of the side panel: pairs of label and value.
         bars: of the side panel: pairs of label and share, 0 to 1.
         status: one line at the bottom.
+        notes: lines at the foot of the side panel, if there is room.
         help: lines of a box over everything; none for no box.
         heat: a number from 0 to 1 for each cell, drawn over the cave; None for none.
     """
@@ -50,6 +51,7 @@ class Moment(NamedTuple):
     lines: tuple[tuple[str, str], ...] = ()
     bars: tuple[tuple[str, float], ...] = ()
     status: str = ""
+    notes: tuple[str, ...] = ()
     help: tuple[str, ...] = ()
     heat: Float32[np.ndarray, "H W"] | None = None
 
@@ -95,7 +97,10 @@ def _side(panel: UInt8[np.ndarray, "h w 3"], moment: Moment, scale: int) -> None
     row = side_panel(panel, moment.title, moment.lines, moment.bars, scale)
     room = len(panel) - row - (LINE + 1 + PAD) * scale
     width = panel.shape[1] - 2 * PAD * scale
-    if room < 64 * scale or not (moment.whole or moment.heat is not None):
+    if not (moment.whole or moment.heat is not None):
+        notes(panel, moment.notes, row, scale)
+        return
+    if room < 64 * scale:
         return
     px = _tile_px(moment.view.shape if moment.whole else moment.tiles.shape, room, width)
     small = _view(moment._replace(heat=None), px) if moment.whole else _memory(moment, px)

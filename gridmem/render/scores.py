@@ -72,21 +72,28 @@ def level_id(level: Level) -> str:
     return digest.hexdigest()[:16]
 
 
-def score_file(path: str | None) -> Path:
+def score_file(path: str | None) -> Path | None:
     """The file that scores go to: the one named or that in the user's data folder; it is made.
 
+    Returns:
+        None if none is named and the user has no data folder that can be written to.
+
     Raises:
-        ValueError: if it cannot be written to.
+        ValueError: if the one that is named cannot be written to.
     """
-    file = Path(path) if path else _data_folder() / "gridmem" / FILE
     try:
+        file = Path(path) if path else _data_folder() / "gridmem" / FILE
         if not path:
             file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a"):
             return file
+    except RuntimeError:  # there is no home folder
+        return None
     except OSError as error:
+        if not path:
+            return None
         raise ValueError(
-            f"cannot write scores to {file} ({error.strerror}); name another file with --scores"
+            f"cannot write scores to {path} ({error.strerror}); name another file with --scores"
         ) from None
 
 
@@ -103,9 +110,8 @@ def add_score(file: Path, row: Mapping[str, Any]) -> None:
 
 def _data_folder() -> Path:
     """Where this system wants programs to keep a user's data."""
-    home = Path.home()
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     if sys.platform == "darwin":
-        return home / "Library" / "Application Support"
-    return Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
+        return Path.home() / "Library" / "Application Support"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")

@@ -32,10 +32,11 @@ def episode_picture(
 ) -> UInt8[np.ndarray, "h w 3"]:
     """The first trips of an agent and its last ones, each on a map of its own.
 
-    A map is lit where the agent had seen it by the end of the trip. The way is dark where it
-    begins and bright where it ends. Below, a bar for each trip of the episode shows its steps,
-    and how many of them the shortest path would have taken. With attention, the cells where the
-    agent had been on earlier trips are the redder the more it attends to them on this one.
+    A map is lit where the agent had seen it by the end of the trip. The way is dark blue where
+    it begins and bright where it ends. If trips between them have no map, a line says which.
+    Below, a bar for each trip of the episode shows its steps, and how many of them the shortest
+    path would have taken. With attention, the cells where the agent had been on earlier trips
+    are the redder the more it attends to them on this one.
 
     Args:
         env: the environment.
@@ -66,6 +67,8 @@ def episode_picture(
         left = PAD + place % COLUMNS * wide
         _caption(picture, number, made[number], top, left, wide - GAP)
         paste(picture, cave, top + CAPTION, left + (wide - GAP - cave_width) // 2)
+    if len(shown) < len(made):
+        _gap(picture, shown, PAD + HEAD + high + CAPTION - GAP)
     _chart(picture[foot : foot + CHART, PAD:-PAD], made)
     if attention is not None:
         floor = np.full((BAND, LEGEND, 3), FLOOR, np.uint8)
@@ -130,6 +133,19 @@ def _caption(picture: Picture, number: int, trip: Trip, top: int, left: int, wid
     other = f"shortest {trip.shortest}" if trip.found else "not found"
     draw_text(picture, steps, top, left, TEXT, 2)
     draw_text(picture, other, top, left + width - text_px(other, 2)[1], MUTED, 2)
+
+
+def _gap(picture: Picture, shown: list[int], top: int) -> None:
+    """Says between the rows of caves which trips have none."""
+    first, last = SHOWN // 2 + 1, shown[SHOWN // 2]
+    which = f"trip {first} has" if first == last else f"trips {first} to {last} have"
+    text = f"{which} no picture here, only bars below"
+    height, width = text_px(text, 2)
+    left = (picture.shape[1] - width) // 2
+    row = top + (GAP - height) // 2
+    for start, end in ((PAD, left - 12), (left + width + 12, picture.shape[1] - PAD)):
+        fill(picture, row + 6, start, 2, end - start, EDGE)
+    draw_text(picture, text, row, left, MUTED, 2)
 
 
 def _chart(picture: Picture, made: list[Trip]) -> None:

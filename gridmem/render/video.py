@@ -129,7 +129,9 @@ def _ffmpeg() -> str:
     try:
         import imageio_ffmpeg
     except ModuleNotFoundError:
-        raise ValueError("video needs imageio-ffmpeg; install gridmem[play]") from None
+        from gridmem.command_line import install
+
+        raise ValueError(f"video needs imageio-ffmpeg; {install('play')}") from None
     return imageio_ffmpeg.get_ffmpeg_exe()
 
 

@@ -45,7 +45,7 @@ class Viewer:
             left_ms = 1000 * (self._due - time.monotonic())
             keys = self._window.wait(max(left_ms, 0.0))
             if self._window.closed or ("escape", False) in keys or ("q", False) in keys:
-                self._window.close()
+                self._window.dismiss()
                 return
             if time.monotonic() >= self._due:
                 return

@@ -12,7 +12,8 @@ from gridmem.render.paint import Colour, fill
 from gridmem.render.sprites import AGENTS, FACINGS, GOAL, sprites
 from gridmem.render.trips import Trip
 
-BEGIN, MIDDLE, END = (52, 40, 150), (190, 44, 128), (236, 110, 36)
+# Blue, which no kind of colour vision takes for the crimson of heat; ever brighter.
+BEGIN, MIDDLE, END = (14, 24, 110), (28, 104, 216), (132, 212, 255)
 LEAST_MARK = 16  # pixels: agents and goals are drawn no smaller, however small the cells are
 
 
@@ -31,21 +32,21 @@ def draw_way(
     agent: int = 0,
     heat: Float32[np.ndarray, "H W"] | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """A picture of a trip; where its way crosses itself, the later part is on top.
+    """A picture of a trip, its way outlined; where that crosses itself, the later part is on top.
 
     Args:
         trip: what to draw.
         seen: where False, the cell lies under fog.
         tile_px: side of a cell in pixels.
         agent: the number of the agent, for its colour.
-        heat: a number from 0 to 1 for each cell, drawn under a way that is then outlined.
+        heat: a number from 0 to 1 for each cell, drawn under the way.
     """
     floor = np.where(trip.tiles == Tile.GOAL, np.uint8(Tile.FLOOR), trip.tiles)
     picture = draw(floor, np.zeros((0, 2), np.int32), tile_px, seen)
     thick = max(tile_px * 2 // 5, min(tile_px, 3))
     if heat is not None:
         picture = tint(picture, picture, heat, tile_px)
-        _line(picture, trip, tile_px, thick + 2 * max(tile_px // 16, 1), DARK)
+    _line(picture, trip, tile_px, thick + 2 * max(tile_px // 16, 1), DARK)
     _line(picture, trip, tile_px, thick, None)
     for cell in np.argwhere(trip.tiles == Tile.GOAL):
         _mark(picture, cell, tile_px, GOAL)

@@ -188,5 +188,5 @@ def test_what_does_not_fit_is_refused(monkeypatch, capsys, preset):
     flags = ["--parts", "whole", "--mixers", "none", "--layers", "3"]
     code, _, problem = run(capsys, "--preset", preset, *flags)
     assert (code, problem) == (2, "error: too large\n")
-    model = {"num_layers": 3, "mixer": "none", "attention": "xla"}
+    model = {"num_layers": 3, "mixer": "none", "attention": "xla", "decode": "xla"}
     assert planned == [tiny.config(model=model)]

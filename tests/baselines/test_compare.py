@@ -1,6 +1,7 @@
 """`python -m gridmem.baselines.compare`, on records written by hand."""
 
 import json
+import re
 from dataclasses import replace
 
 import matplotlib.image
@@ -13,8 +14,9 @@ from matplotlib.figure import Figure
 from gridmem.baselines import comparison, curve
 from gridmem.baselines.compare import main
 from gridmem.baselines.comparison import labels
-from gridmem.baselines.config import TrainConfig
-from gridmem.baselines.curve import draw_curve, draw_line, series, smooth
+from gridmem.baselines.config import TrainConfig, to_dict
+from gridmem.baselines.curve import draw_band, draw_curve, limit, series, smooth
+from gridmem.baselines.run_names import named
 from gridmem.baselines.run_record import RunRecord, read_record
 from gridmem.envs.packs import pack
 
@@ -51,9 +53,16 @@ def figures(monkeypatch):
 
 
 def lines_of(panel):
-    """Colour, x and y of each smoothed curve."""
+    """Colour, x and y of each smoothed curve, and of each mean of curves."""
     curves = [line for line in panel.lines if line.get_alpha() is None and len(line.get_xdata())]
     return [(c.get_color(), *map(list, c.get_data())) for c in curves if c.get_color()[0] == "C"]
+
+
+def shown(text):
+    """What a text of a figure shows."""
+    drawn, is_formula = text._preprocess_math(text.get_text())
+    assert not is_formula
+    return drawn
 
 
 def test_the_picture_is_written_and_the_ends_are_told(tmp_path, capsys):
@@ -76,24 +85,23 @@ def test_the_picture_is_written_and_the_ends_are_told(tmp_path, capsys):
 def test_curves_stand_where_they_belong(tmp_path, capsys, figures):
     first = saved_runs.save(tmp_path / "a", saved_runs.SCORED, rows_of([1, 2, 5]))
     again = replace(saved_runs.SCORED, seed=7, run_dir="x", eval_levels=5)
-    second = saved_runs.save(tmp_path / "b", again, rows_of([4, None, 3], seconds=60))
+    second = saved_runs.save(tmp_path / "b", again, rows_of([4, None, 3], seconds=0.25))
     third = saved_runs.save(tmp_path / "c", tiny.CONFIG, rows_of([9, 8, 7]))
     code, *_ = compare(capsys, first, second, third, "--out", tmp_path / "x.png")
     assert code == 0
     panels = np.reshape(figures[0].axes, (3, 2))
     assert lines_of(panels[0, 0]) == [
-        ("C0", [0.1, 0.2, 0.3], [1, 2, 5]),
-        ("C0", [0.1, 0.3], [4, 3]),
+        ("C0", [0.1, 0.2, 0.3], [2.5, 2.75, 4]),  # of 1, 2, 5 and of 4, 3.5, 3
         ("C1", [0.1, 0.2, 0.3], [9, 8, 7]),
     ]
-    assert lines_of(panels[0, 1])[:2] == [
-        ("C0", [0.5 / 60, 1 / 60, 1.5 / 60], [1, 2, 5]),
-        ("C0", [1, 3], [4, 3]),
+    # From 0.5 s, where the first begins, until 0.75 s, where the second ends.
+    assert [x for _, x, _ in lines_of(panels[0, 1])] == [
+        [0.5 / 60, 0.75 / 60],
+        [0.5 / 60, 1 / 60, 1.5 / 60],
     ]
-    scored = lines_of(panels[1, 0])
-    assert [x for _, x, _ in scored] == [[0.1, 0.2, 0.3], [0.1, 0.3]]  # the third has its own rules
-    assert scored[1][2] == pytest.approx([(4 - RANDOM) / (BEST - RANDOM), scored[1][2][1]])
-    assert [y for _, _, y in lines_of(panels[2, 0])] == [[2, 2, 2], [2, 2], [2, 2, 2]]
+    (scored,) = lines_of(panels[1, 0])  # the third has its own rules
+    assert scored[2] == pytest.approx((np.array([2.5, 2.75, 4]) - RANDOM) / (BEST - RANDOM))
+    assert [y for _, _, y in lines_of(panels[2, 0])] == [[2, 2, 2], [2, 2, 2]]
     assert [panel.get_ylabel() for panel in panels[:, 0]] == [
         *("mean return per episode", "score", "memory gain")
     ]
@@ -172,40 +180,125 @@ def test_labels_tell_what_differs():
         "mixer none, gamma 0.9",
         "mixer attention, gamma 0.97 (2 seeds)",
     ]
+    # A copy of a run is no second seed.
+    assert called(tiny.CONFIG, tiny.CONFIG)[0].endswith(" (2 runs of 1 seed)")
     own = tiny.config(env={"max_steps": None})
     assert called(tiny.CONFIG, own) == ["max_steps 16", "max_steps 64"]
     assert called(tiny.CONFIG, TrainConfig()) == ["run0", "run1"]
 
 
 def test_smoothing_by_hand():
-    assert smooth(np.arange(5.0)).tolist() == [0, 1, 2, 3, 4]
-    assert smooth(np.zeros(0)).tolist() == []
-    for number in (150, 199):
-        long = np.arange(float(number))  # means of three
-        assert smooth(long) == pytest.approx(long[1:-1])
+    values = np.array([1.0, 3.0, 5.0, 10.0])
+    steps = np.array([1.0, 2.0, 3.0, 8.0])
+    assert smooth(steps, values, 0.0).tolist() == values.tolist()
+    assert smooth(steps, values, 2.0).tolist() == [1, 2, 4, 10]
+    assert smooth(steps, values, 1e9).tolist() == [1, 2, 3, 4.75]
+    assert smooth(np.zeros(0), np.zeros(0), 2.0).tolist() == []
 
 
-def test_a_smoothed_value_stands_where_its_mean_ends():
+def test_runs_of_different_lengths_are_smoothed_alike(tmp_path, capsys, figures):
+    rng = np.random.default_rng(0)
+    returns = rng.uniform(size=200).tolist()
+    long = saved_runs.save(tmp_path / "long", tiny.CONFIG, rows_of(returns))
+    killed = tiny.config(model={"mixer": "none"})
+    short = saved_runs.save(tmp_path / "short", killed, rows_of(returns[:40]))
+    code, told, _ = compare(capsys, long, short, "--out", tmp_path / "x.png")
+    assert code == 0
+    (_, _, of_long), (_, _, of_short) = lines_of(figures[0].axes[0])
+    assert of_short == of_long[:40]
+    assert of_long[39] == pytest.approx(np.mean(returns[36:40]))  # a fiftieth of the longer one
+    assert [line.split()[-2] for line in told.splitlines()[1:3]] == [
+        f"{of_long[-1]:.2f}",
+        f"{of_short[-1]:.2f}",
+    ]
+
+
+def test_a_band_is_around_the_mean_as_far_as_all_have_got():
     panel = Figure().subplots()
-    draw_line(panel, np.arange(100.0), np.arange(100.0) ** 2, "C3", "name")
-    pale, smoothed = panel.lines
-    assert (len(pale.get_xdata()), smoothed.get_label()) == (100, "name")
-    assert smoothed.get_xdata().tolist() == list(range(1, 100))
-    assert smoothed.get_ydata()[:2].tolist() == [0.5, 2.5]  # of 0 and 1, of 1 and 4
-    assert pale.get_color() == smoothed.get_color() == "C3"
+    curves = [
+        (np.arange(5.0), np.array([0.0, 1, 2, 3, 4])),
+        (np.arange(3.0), np.array([2.0, 3, 4])),
+        (np.zeros(0), np.zeros(0)),
+    ]
+    draw_band(panel, curves, "C1")
+    mean, *beyond = panel.lines
+    assert list(map(list, mean.get_data())) == [[0, 1, 2], [1, 2, 3]]
+    assert [list(map(list, line.get_data())) for line in beyond] == [
+        [[2, 3, 4], [2, 3, 4]],
+        [[2], [4]],
+    ]
+    (band,) = panel.collections
+    corners = {tuple(corner) for corner in band.get_paths()[0].vertices.tolist()}
+    assert corners == {(0, 0), (1, 1), (2, 2), (0, 2), (1, 3), (2, 4)}
+    apart = Figure().subplots()
+    draw_band(apart, [(x + 10 * x.sum(), y) for x, y in curves[:2]], "C1")
+    assert [len(line.get_xdata()) for line in apart.lines] == [0, 5, 3]
+
+
+def test_the_first_updates_do_not_rule_the_axis():
+    panel = Figure().subplots()
+    limit(panel, [np.array([99.0, *[1.0] * 19]), np.array([2.0])], [1.5])
+    assert panel.get_ylim() == (0, pytest.approx(2.2))
+    limit(panel, [np.array([-1.0, 1.0])])
+    assert panel.get_ylim() == (pytest.approx(-1.2), pytest.approx(1.2))
+    limit(panel, [np.zeros(0)])
+    assert panel.get_ylim() == (0, 1)
+
+
+def test_names_are_shown_as_they_are(tmp_path, capsys, figures):
+    names = ["_a", "$b$", "c^2$", r"\$d"]
+    folders = []
+    for number, name in enumerate(names):
+        changed = tiny.config(
+            env={"max_steps": 16 + number},
+            model={"width": 16 + number, "num_layers": 1 + number},
+            ppo={"gamma": 0.5 + number / 10, "td_lambda": 0.5 + number / 10},
+        )
+        row = json.dumps(rows_of([1])[0]) + "\n"
+        folders.append(tmp_path / name)
+        folders[-1].mkdir()
+        (folders[-1] / "config.json").write_text(json.dumps(to_dict(changed)))
+        (folders[-1] / "metrics.jsonl").write_text(row)
+    assert compare(capsys, *folders, "--out", tmp_path / "x.png")[0] == 0
+    assert [shown(text) for text in figures[0].legends[0].get_texts()] == names
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("run run/", "run/ is named twice, by run and by run/"),
+        ("link run", "run is named twice, by link and by run"),
+        ("run/agent.safetensors ./run", "./run is named twice, by run/agent.safetensors and by"),
+        ("many many/seed-1", "many/seed-1 is named twice, by many and by many/seed-1"),
+        ("many/seed-0 many", "many/seed-0 is named twice, by many/seed-0 and by many"),
+        ("small small", "small is named twice; name each run once"),
+    ],
+)
+def test_a_run_is_one_run_by_whatever_path(tmp_path, monkeypatch, given, sentence):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("run", "many/seed-0", "many/seed-1"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "run" / "agent.safetensors").touch()
+    (tmp_path / "link").symlink_to("run")
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        named(given.split())
+    assert list(named(["run", "many", "small"])) == ["run", "many/seed-0", "many/seed-1", "small"]
 
 
 def test_a_series_has_the_rows_that_have_both():
     rows = [{"steps": 1.0, "a": 5.0}, {"steps": 2.0}, {"a": 6.0}, {"steps": 4.0, "a": 7.0}]
-    where, values = series(rows, "a", "steps")
+    where, values = series(rows, "steps", "a")
     assert (where.tolist(), values.tolist()) == ([1, 4], [5, 7])
-    assert [leaf.shape for leaf in series(rows, "b", "steps")] == [(0,), (0,)]
+    assert [leaf.shape for leaf in series(rows, "steps", "b")] == [(0,), (0,)]
 
 
 def test_the_curve_of_a_run_in_which_few_episodes_ended(monkeypatch):
     figures = []
     monkeypatch.setattr(curve, "png", lambda figure: figures.append(figure) or b"")
-    results = {who: {"mean_return": 4.0, "memory_gain": 1.0} for who in ("agent", "g", "random")}
+    results = {
+        who: {"mean_return": 4.0, "memory_gain": 1.0, "found_again": found}
+        for who, found in (("agent", 30.0), ("g", 29.0), ("random", 99.0))
+    }
     for returns in ([None, 2, None, 3], [None, None]):
         draw_curve("title", rows_of(returns), results)
     panel = figures[0].axes[0]
@@ -215,6 +308,9 @@ def test_the_curve_of_a_run_in_which_few_episodes_ended(monkeypatch):
     assert [text.get_text() for text in panel.get_legend().get_texts()] == [
         *("training levels", "agent", "g", "random")
     ]
+    gains = [line.get_label() for line in figures[0].axes[1].lines]
+    assert gains[-2:] == ["agent", "random"]  # too few episodes of the other had two finds
+    assert "g" not in gains
     monkeypatch.undo()
     assert draw_curve("title", rows_of([1, 2]), results).startswith(b"\x89PNG")
 

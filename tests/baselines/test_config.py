@@ -60,6 +60,12 @@ def test_missing_settings_get_defaults():
     )
 
 
+def test_a_whole_number_may_have_a_point():
+    config = from_dict({"total_steps": 1e6, "env": {"view_size": 5.0}, "ppo": {"gamma": 1}})
+    assert (config.total_steps, config.env.view_size) == (10**6, 5)
+    assert isinstance(config.total_steps, int)
+
+
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
@@ -156,7 +162,7 @@ def test_small_has_every_part_of_the_reference():
         ),
         (lambda: ModelConfig(rope_base=0.0), "rope_base is 0.0; it must be a number above 0"),
         (lambda: ModelConfig(window=0), "window is 0; it must be a whole number above 0"),
-        (lambda: ModelConfig(window=2.5), "window is 2.5; it must be a whole number above 0"),
+        (lambda: ModelConfig(window=2.5), "window is 2.5; it must be a whole number or None"),
         (lambda: ModelConfig(mixer="atention"), "mixer is 'atention'; it must be one of attention"),
         (lambda: ModelConfig(dtype="float16"), "it must be one of float32, bfloat16"),
         (
@@ -166,8 +172,8 @@ def test_small_has_every_part_of_the_reference():
         (lambda: ModelConfig(value_bins=0), "value_bins is 0; it must be a whole number above 0"),
         (lambda: ModelConfig(value_bins=1), "value_bins is 1; it must be 2 or more"),
         (lambda: ModelConfig(qk_norm="yes"), "qk_norm is 'yes'; it must be true or false"),
-        (lambda: ModelConfig(rope_base="1e4"), "rope_base is 1e4; it must be a number above 0"),
-        (lambda: PPOConfig(value_coef=None), "value_coef is None; it must be 0 or more"),
+        (lambda: ModelConfig(rope_base="1e4"), "rope_base is '1e4'; it must be a number"),
+        (lambda: PPOConfig(value_coef=None), "value_coef is None; it must be a number"),
         (lambda: PPOConfig(normalize_advantage=1), "normalize_advantage is 1; it must be true or"),
         (lambda: ModelConfig(value_sigma=0.0), "value_sigma is 0.0; it must be a number above 0"),
         (
@@ -193,10 +199,28 @@ def test_small_has_every_part_of_the_reference():
         ),
         (lambda: PPOConfig(policy_clip=-1.0), "policy_clip is -1.0"),
         (lambda: PPOConfig(entropy_coef=-0.1), "entropy_coef is -0.1; it must be 0 or more"),
+        (
+            lambda: tiny.config(ppo={"num_envs": 2**40}),
+            "num_envs is 1099511627776, which makes 1099511627776 streams",
+        ),
+        (
+            lambda: tiny.config(env={"max_steps": 2**31}),
+            "max_steps is 2147483648; it must be below 2**31",
+        ),
         (lambda: OptimizerConfig(b1=1.5), "b1 is 1.5; it must be from 0 to below 1"),
         (lambda: OptimizerConfig(weight_decay=-1.0), "weight_decay is -1.0; it must be 0 or more"),
         (lambda: PPOConfig(num_envs=0), "num_envs is 0"),
         (lambda: PPOConfig(num_epochs=0), "num_epochs is 0"),
+        (lambda: PPOConfig(gamma="0.9"), "gamma is '0.9'; it must be a number"),
+        (lambda: PPOConfig(gamma=True), "gamma is True; it must be a number"),
+        (lambda: TrainConfig(seed=1.5), "seed is 1.5; it must be a whole number"),
+        (lambda: TrainConfig(seed=True), "seed is True; it must be a whole number"),
+        (lambda: TrainConfig(run_dir=3), "run_dir is 3; it must be text or None"),
+        (lambda: EnvSettings(env_id=9), "env_id is 9; it must be text"),
+        (
+            lambda: EnvSettings(view_size="all"),
+            "view_size is 'all'; it must be a whole number or full or None",
+        ),
         (lambda: PPOConfig(gamma=1.5), "gamma is 1.5; it must be from 0 to 1"),
         (lambda: PPOConfig(td_lambda=-0.1), "td_lambda is -0.1; it must be from 0 to 1"),
         (lambda: PPOConfig(gamma=float("nan")), "gamma is nan"),

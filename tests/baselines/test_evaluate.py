@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import re
+import tempfile
 from dataclasses import replace
 
 import jax
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 import saved_runs
 import tiny
+from refusing_disk import file_size_limit
 
 import gridmem
-from gridmem.baselines import evaluation, evaluation_picture, examination, load
+from gridmem.baselines import conclusion, evaluation, evaluation_picture, examination, load
 from gridmem.baselines.courses import changed_rules, fresh_course, own_course
 from gridmem.baselines.evaluate import main, parse
 from gridmem.baselines.evaluation import HELD_OUT_KEY_DATA, draw_levels
@@ -197,7 +199,7 @@ def test_only_what_is_played_by_the_rules_of_its_id_is_scored(done):
         by_the_rules = each["env"]["max_steps"] == 64 and each["levels"] == "test"
         assert (each["score"] is not None) == by_the_rules
     note = f"no score: {ID} is played by other rules than its own: max_steps 16 instead of 64"
-    assert done["data"]["notes"] == [note]
+    assert done["data"]["notes"][0] == note
     assert done["told"].count(note) == 1
 
 
@@ -262,6 +264,9 @@ def test_a_table_by_hand(runs):
     agent = saved_row(course, finds, score=Score(0.5, 0.25, 0.75, ""))
     agent = agent._replace(metrics={**told, "bumps": 12.5, "memory_gain": 1.5})
     agent = agent._replace(intervals={"memory_gain": (1.25, 2.0)})
+    many = np.full((30, 1), 2, np.int32)
+    agent = agent._replace(episodes=finds._replace(visits=many))
+    random = random._replace(episodes=finds._replace(visits=many))
     columns = [
         ("          ", "random    ", "a, sampled"),
         ("     return", "1.00 ± 0.25", "1.00 ± 0.25"),
@@ -269,6 +274,7 @@ def test_a_table_by_hand(runs):
         ("           95 %", "-0.010 to 0.010", " 0.250 to 0.750"),
         ("gain", "    ", "1.50"),
         ("        95 %", "            ", "1.25 to 2.00"),
+        ("found again", "         30", "         30"),
         ("first find", "      3.00", "      3.00"),
         ("later trip", "      4.00", "      4.00"),
         ("shortest", "    5.00", "    5.00"),
@@ -276,10 +282,40 @@ def test_a_table_by_hand(runs):
         ("unseen", "  7.00", "  7.00"),
         ("bumps", "", "12.50"),
     ]
-    assert table(Report([random, agent], 0)).splitlines() == [
+    assert table(Report([random, agent], 0)).splitlines()[:4] == [
         f"{ID}, view 3 x 3, 64 steps, 1 agent; 2 test levels",
         *("  ".join(row).rstrip() for row in zip(*columns, strict=True)),
     ]
+
+
+@pytest.mark.parametrize(("found_again", "shown"), [(29, False), (30, True)])
+def test_a_memory_gain_of_few_episodes_is_not_shown(runs, found_again, shown, monkeypatch):
+    course = own_course(load(runs["scored"]), 2)
+    visits = np.repeat(np.int32([2, 0, 1]), [found_again, 7, 7])[:, None]
+    episodes = gridmem.EpisodeMetrics(*[visits] * 9)
+    metrics = dict.fromkeys([*gridmem.EpisodeMetrics._fields, "return_standard_error"], 1.0)
+    row = saved_row(course, episodes)._replace(
+        metrics={**metrics, "memory_gain": 1.75},
+        intervals={"memory_gain": (1.21, 2.62), "episode_return": None},
+    )
+    report = Report([row], 0)
+    told = table(report)
+    assert ("1.75" in told, "1.21 to 2.62" in told) == (shown, shown)
+    assert f" {found_again} " in told.splitlines()[2]
+    assert ("no memory gain: from fewer than 30 episodes" in told) != shown
+    (as_data,) = report.to_dict()["rows"]
+    assert (as_data["memory_gain"], as_data["found_again"]) == (1.75, found_again)
+    figures = []
+    monkeypatch.setattr(evaluation_picture, "png", lambda figure: figures.append(figure) or b"")
+    evaluation_picture.draw_evaluation(report)
+    panel = figures[0].axes[-1]
+    assert [text.get_text() for text in panel.texts] == ["1.75 (30)" if shown else "(29)"]
+    assert len(panel.patches) == shown
+    results = {"a": {"mean_return": 1.0, "first_find_steps": 1.0, "memory_gain": 1.75}}
+    results["a"]["found_again"] = float(found_again)
+    assert ("1.75" in conclusion.table(results)[1]) == shown
+    of_seeds = conclusion.table(results, results, {"a": float(found_again)})
+    assert ("1.75 ± 1.75" in of_seeds[1]) == shown
 
 
 def test_columns_are_aligned_and_empty_ones_left_out():
@@ -328,6 +364,45 @@ def test_the_best_the_median_and_the_worst_episode_can_be_watched(runs, done, tm
     assert play_main(["--replay", str(found["scored-best"][1]), "--picture", str(picture)]) == 0
     assert matplotlib.image.imread(picture).size
     assert f"--replay {done['out']}/replays/first-best.npz\n" in done["told"]
+
+
+def test_a_disk_that_takes_nothing_is_told_before_anything_is_played(runs, tmp_path):
+    with file_size_limit(1000):
+        code, told, problem = evaluate(runs["scored"], "--out", tmp_path)
+    assert (code, told) == (2, "")
+    assert problem == (
+        f"error: cannot write the results into {tmp_path} (File too large); name another folder "
+        "with --out\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("refuge", [True, False])
+def test_a_disk_that_fails_in_the_meantime_does_not_cost_the_table(
+    runs, tmp_path, monkeypatch, refuge
+):
+    out, elsewhere = tmp_path / "out", tmp_path / "temporary"
+    elsewhere.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    examine = examination.examine
+
+    def examine_and_break(*args, **options):
+        report = examine(*args, **options)
+        out.rmdir()
+        if not refuge:
+            elsewhere.rmdir()
+        return report
+
+    monkeypatch.setattr(examination, "examine", examine_and_break)
+    code, told, progress = evaluate(runs["scored"], "--levels", N, "--replays", 1, "--out", out)
+    assert "Traceback" not in progress
+    assert "scored, memory wiped" in told
+    assert f"could not write {out}/evaluation.json (No such file or directory)" in told
+    warnings = [line for line in told.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) == 3
+    assert f"results are in {out}" not in told
+    assert (code, len(list(elsewhere.rglob("*.npz")))) == ((0, 1) if refuge else (1, 0))
+    assert ("watch an episode" in told) == refuge
 
 
 def saved_row(course, episodes, player="sampled", score=None):

@@ -178,6 +178,7 @@ def test_a_summary_by_hand():
         "return_standard_error": 2 / 3**0.5,
         "first_find_steps": 8.0,
         "memory_gain": 2.0,
+        "found_again": 2.0,
     }
     assert summary(jax.tree.map(jax.numpy.asarray, stats), 3) == pytest.approx(by_hand)
     # As one level with three agents: a single observation, without deviation.

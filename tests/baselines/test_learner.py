@@ -98,7 +98,7 @@ EITHER_WAY = pytest.mark.parametrize(
 @EITHER_WAY
 def test_a_seed_decides_everything(config, env):
     (one, _, rows), (again, _, same_rows) = (run(config, env, 4) for _ in range(2))
-    np.testing.assert_array_equal(rows, same_rows)  # nan, where no episode ended, equals nan
+    np.testing.assert_array_equal(rows, same_rows)
     for a, b in zip(tiny.host(one), tiny.host(again), strict=True):
         np.testing.assert_array_equal(a, b)
     _, _, other_rows = run(config, env, 1, tiny.start(replace(config, seed=1), env)[1])
@@ -222,7 +222,7 @@ def test_the_value_after_a_rollout_is_that_with_which_the_next_one_begins():
 def test_metrics_of_rollouts_are_of_the_episodes_that_ended():
     # Actions 0 to 5, 6 to 11; 12 to 15 and the reset; none of the second episode ends in row 23.
     _, _, rows = run(ROLLOUTS, ROOM, 4)
-    assert [np.isnan(row[0]) for row in rows] == [True, True, False, True]
+    assert [row[2] == 0 for row in rows] == [True, True, False, True]
     assert [row[3] for row in rows] == [0, 0, N, 0]
 
 

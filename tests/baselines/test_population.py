@@ -176,12 +176,12 @@ def test_a_seed_whose_numbers_end_is_named(monkeypatch, tmp_path, capfd):
         worse = metrics.grad_norm.at[1].set(jax.numpy.nan)
         return learner, metrics._replace(grad_norm=worse)
 
-    def no_trackers(config, folder, name):
+    def no_trackers(config, folder, name, steps):
         tracked.append(name)
-        return []
+        return {}
 
     monkeypatch.setattr(training, "advance", broken)
-    monkeypatch.setattr(training, "make_trackers", no_trackers)
+    monkeypatch.setattr(training, "trackers", no_trackers)
     config = replace(CONFIG, run_dir=str(tmp_path / "run"))
     assert Run.begun("tiny", config, "resume", "compare").run() == 1
     assert "stopped: grad_norm of seed 4 is no longer a finite number" in capfd.readouterr().out

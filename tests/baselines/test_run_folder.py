@@ -49,6 +49,46 @@ def test_an_existing_folder_is_refused_and_left_alone(folder):
     assert (folder.path / "metrics.jsonl").read_text() == "precious"
 
 
+def left(folder, rows=0, seeds=()):
+    """What is there before the first checkpoint."""
+    for path in (folder, *(folder / f"seed-{seed}" for seed in seeds)):
+        path.mkdir()
+        (path / "metrics.jsonl").write_text('{"steps": 128.0}\n' * rows)
+        (path / "config.json").write_text("{}")
+        (path / "tensorboard").mkdir()
+        (path / "tensorboard" / "events").write_text("")
+    (folder / "checkpoint.new.orbax-checkpoint-tmp").mkdir()
+    (folder / ".lock").write_text("")
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+@pytest.mark.parametrize("seeds", [(), (3, 4)], ids=["one seed", "seeds"])
+def test_a_folder_left_before_the_first_checkpoint_counts_as_new(tmp_path, rows, seeds):
+    left(tmp_path / "run", rows, seeds)
+    folder = RunFolder.create(str(tmp_path / "run"), "name")
+    assert sorted(path.name for path in folder.path.iterdir()) == [".lock", "metrics.jsonl"]
+    assert (folder.path / "metrics.jsonl").read_text() == ""
+
+
+@pytest.mark.parametrize("precious", ["checkpoint", "eval.json", "notes.txt", "seed-0"])
+def test_a_folder_with_anything_else_is_left_alone(tmp_path, precious):
+    left(tmp_path / "run")
+    (tmp_path / "run" / precious).mkdir()
+    with pytest.raises(ValueError, match="exists already"):
+        RunFolder.create(str(tmp_path / "run"), "name")
+    assert (tmp_path / "run" / "config.json").exists()
+    left(tmp_path / "more", rows=2)
+    with pytest.raises(ValueError, match="exists already"):
+        RunFolder.create(str(tmp_path / "more"), "name")
+
+
+def test_a_folder_in_which_a_run_begins_is_not_new(tmp_path, folder):
+    folder.lock()
+    with pytest.raises(ValueError, match="another process is running in"):
+        RunFolder.create(str(folder.path), "name")
+    folder.unlock()
+
+
 @pytest.mark.parametrize("parent", ["file", "proc"])
 def test_a_place_that_cannot_be_written_to_is_refused(tmp_path, parent):
     (tmp_path / "file").write_text("")

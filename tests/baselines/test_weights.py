@@ -75,6 +75,20 @@ def test_the_metadata_say_all_about_the_run(data):
     assert (metadata["steps"], metadata["gridmem"]) == ("1280", gridmem.__version__)
 
 
+def test_equal_agents_are_equal_files(params):
+    assert len({weights.to_bytes(tiny.CONFIG, params, STEPS) for _ in range(8)}) == 1
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_numbers_that_are_none_are_refused(params, number, tmp_path):
+    broken = jax.tree.map(lambda x: x, params)
+    broken["value_in"][...] = broken["value_in"][...].at[1, 2].set(number)
+    path = tmp_path / "agent.safetensors"
+    path.write_bytes(weights.to_bytes(tiny.CONFIG, broken, STEPS))
+    with pytest.raises(ValueError, match="its tensor value_in has numbers that are not finite"):
+        weights.read_params(path, like(tiny.CONFIG))
+
+
 def test_tensors_have_the_names_of_the_model(params, data):
     tensors = safetensors.numpy.load(data)
     layer = ["mixer_norm.scale", "mixer.query", "mixer.key", "mixer.value", "mixer.out"]

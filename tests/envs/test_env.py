@@ -5,6 +5,10 @@
 
 import hashlib
 import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +17,16 @@ import numpy as np
 import playing
 import pytest
 from breadth import breadth
+from jax.sharding import AxisType, PartitionSpec
 from twin import guided_walk
 
 import gridmem
 from gridmem import Env, EnvConfig, NoiseMap, Tile
+from gridmem.envs.metrics import measure
+from gridmem.envs.oracle import oracle_actions
+from gridmem.envs.policy import random_policy
+from gridmem.envs.unroll import play
+from gridmem.envs.vector import VectorEnv
 
 IDS = list(gridmem.CONFIGS)
 SMALL, DIG = "GridMem-9x9-v0", "GridMem-Dig-v0"
@@ -269,6 +279,24 @@ def test_actions_of_any_whole_number_type_fit_a_scan():
     )
 
 
+def test_a_lone_agents_action_may_be_a_number_or_a_list():
+    env = gridmem.make(SMALL)
+    state, _ = playing.start(env, playing.level_at(playing.batch(SMALL, 0)[1], 0))
+    forms = [np.ones(1, np.int32), 1, np.int64(1), [1], np.ones(1, np.uint8), jnp.int32(1)]
+    expected, *others = jax.jit(lambda state: [env.step(state, form) for form in forms])(state)
+    for other in others:
+        for a, b in zip(other, expected, strict=True):
+            playing.assert_same(playing.as_dict(a), playing.as_dict(b))
+
+
+@pytest.mark.parametrize("action", [1.0, True, [0, 1], [[1]]])
+def test_what_is_no_action_of_a_lone_agent_is_refused(action):
+    env = gridmem.make(SMALL)
+    state, _ = jax.eval_shape(env.reset, jax.random.key(0))
+    with pytest.raises(ValueError, match="it must be one whole number for each agent"):
+        jax.eval_shape(lambda state: env.step(state, action), state)
+
+
 @pytest.mark.parametrize(("shape", "dtype"), [((1,), np.int32), ((), np.int32), ((2,), bool)])
 def test_an_action_that_is_not_one_number_per_agent_is_refused(shape, dtype, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
@@ -277,6 +305,83 @@ def test_an_action_that_is_not_one_number_per_agent_is_refused(shape, dtype, mon
     sentence = r"it must be one whole number for each agent, int32\[2\]"
     with pytest.raises(ValueError, match=sentence):
         jax.eval_shape(env.step, state, jax.ShapeDtypeStruct(shape, dtype))
+
+
+# ---- whatever the user's settings of JAX
+
+
+def seen(id):
+    """A digest of the beginning of an episode, values and dtypes."""
+    env = gridmem.make(id, num_agents=2)
+
+    @jax.jit
+    def run(key):
+        begun = env.reset(key)
+        return begun, env.step(begun[0], [1, 2])
+
+    leaves = jax.tree.leaves(run(jax.random.key(3)))
+    told = b"".join(leaf.dtype.name.encode() + np.asarray(leaf).tobytes() for leaf in leaves)
+    return hashlib.sha256(told).hexdigest()
+
+
+@pytest.mark.parametrize("id", breadth(IDS, SMALL))
+def test_settings_of_jax_change_no_bit(id):
+    here = Path(__file__).parent
+    settings = {
+        "JAX_ENABLE_X64": "1",
+        "JAX_DEBUG_NANS": "1",
+        "JAX_NUMPY_DTYPE_PROMOTION": "strict",
+        "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)]),
+    }
+    script = f"import test_env; print(test_env.seen({id!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == seen(id), done.stderr
+
+
+# ---- divided among devices
+
+
+DIVIDED = {
+    "return": {},
+    "moving": {"goal_moves": True, "compass": True},
+    "tour": {"task": {"type": "Tour"}, "num_agents": 2},
+    "dig": {"dig_steps": 3, "solid": "rock", "num_agents": 2},
+}
+
+
+@pytest.mark.parametrize("kind", breadth(DIVIDED, "return"))
+def test_everything_can_be_traced_under_shard_map(kind):
+    env = gridmem.make(SMALL, max_steps=4, **DIVIDED[kind])
+    num = env.num_agents
+
+    def run(keys):
+        def scan(step, state, action):
+            return jax.lax.scan(lambda carry, _: (step(carry[0], action), None), state, length=2)
+
+        begun = jax.vmap(env.reset)(keys)
+        scan(jax.vmap(env.step), begun, jnp.zeros((2, num), jnp.int32))
+        levels = jax.vmap(env.generate)(keys)
+        vector = VectorEnv(env, 2)
+        batch = vector.reset(jax.vmap(jax.random.key_data)(keys))
+        flat = jnp.zeros(2 * num, jnp.int32)
+        for step in (vector.step, vector.step_only, lambda *a: vector.step_then_reset(*a)[:2]):
+            scan(step, batch, flat)
+        vector.restart(batch[0], batch[0].done)
+        played = play(env, random_policy(4), levels, jax.random.key(0)).rollout.reward
+        metrics = measure(env, levels, oracle_actions(env, levels))
+        return begun, metrics, jnp.swapaxes(played, 0, 1)
+
+    mesh = jax.make_mesh((1,), ("x",), axis_types=(AxisType.Auto,))
+    spec = PartitionSpec("x")
+    sharded = jax.shard_map(run, mesh=mesh, in_specs=spec, out_specs=spec)
+    keys = jax.random.split(jax.random.key(0), 2)
+    assert jax.eval_shape(sharded, keys) == jax.eval_shape(run, keys)
 
 
 if __name__ == "__main__":

@@ -517,3 +517,30 @@ def test_a_large_batch_is_that_of_its_members():
         results = many.step(np.resize(action, 40)), few.step(np.resize(action, 40)[-N:])
         for ours, theirs in zip(results[0][:4], results[1][:4], strict=True):
             np.testing.assert_array_equal(ours[-N:], theirs)
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "Disabled"])
+def test_after_an_interrupted_step_a_reset_goes_on_in_the_streams(mode, monkeypatch):
+    envs, others = (make(autoreset_mode=mode) for _ in range(2))
+    for each in (envs, others):
+        each.reset(seed=0)
+
+    def interrupted(*arguments):
+        vector_programs.step(*arguments)  # which has taken the state away
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gridmem.envs.vector_simulator.step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            envs.step(np.zeros(N, int))
+    some = {"reset_mask": np.arange(N) == 0}
+    for too_early in (
+        lambda: envs.step(np.zeros(N, int)),
+        lambda: envs.reset(options=some),
+        lambda: envs.unwrapped.levels,
+        lambda: pickle.dumps(envs),
+    ):
+        with pytest.raises(error.ResetNeeded, match="a step was interrupted"):
+            too_early()
+    assert_same(envs.reset(), others.reset())
+    assert_same(envs.step(np.ones(N, int)), others.step(np.ones(N, int)))

@@ -1,4 +1,6 @@
+import sys
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -182,6 +184,20 @@ def test_what_trainers_ask_for():
     drawn = {int(space.sample(key)) for key in jax.random.split(jax.random.key(0), 40)}
     assert drawn == {0, 1, 2, 3}
     assert [bool(space.contains(x)) for x in (-1, 0, 3, 4)] == [False, True, True, False]
+
+
+@pytest.mark.parametrize("observation", ["view", "dict"])
+def test_where_gymnax_is_loaded_spaces_are_of_its_classes(observation, monkeypatch):
+    theirs = {name: type(name, (), {}) for name in ("Discrete", "Box", "Dict")}
+    monkeypatch.setitem(sys.modules, "gymnax.environments.spaces", SimpleNamespace(**theirs))
+    env = gymnax_env(SMALL, map=HALL, observation=observation)
+    space, dict_, discrete = env.observation_space(), env.state_space(), env.action_space()
+    assert isinstance(space, theirs["Box" if observation == "view" else "Dict"])
+    assert isinstance(dict_, theirs["Dict"])
+    assert isinstance(dict_.spaces["world"].spaces["busy"], theirs["Box"])
+    assert isinstance(discrete, theirs["Discrete"])
+    assert discrete.contains(discrete.sample(KEYS[0]))
+    assert space.contains(space.sample(KEYS[0]))
 
 
 @pytest.mark.parametrize(

@@ -250,6 +250,30 @@ def test_a_wrong_action_is_refused(env, action):
     assert env.step(all_moving(env))[4]["agent_0"]["steps"] == 1
 
 
+def test_taking_turns_each_action_is_checked_when_it_is_given():
+    env = gridmem.env(SMALL, num_agents=2, max_steps=1)
+    env.reset(seed=0)
+    for agent in ("agent_0", "agent_1"):
+        for wrong in (9, None, 1.0):
+            with pytest.raises(ValueError, match="is not a move; it must be one of"):
+                env.step(wrong)
+            assert env.agent_selection == agent
+        env.step(0)
+    with pytest.raises(ValueError, match="its episode is over, and it must be None"):
+        env.step(0)
+    for _ in range(2):
+        env.step(None)
+    assert not env.agents
+
+
+def test_wrappers_find_a_generator_that_the_seed_sets(env):
+    def drawn(**seed):
+        env.reset(**seed)
+        return env.np_random.integers(2**60)
+
+    assert drawn(seed=3) == drawn(seed=3) != drawn()
+
+
 def test_step_before_reset_and_after_the_end_are_refused():
     env = gridmem.parallel_env(SMALL, max_cycles=1)
     with pytest.raises(error.ResetNeeded, match="before the first reset; call reset first"):

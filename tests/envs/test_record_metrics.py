@@ -2,6 +2,7 @@
 
 import gymnasium
 import jax
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -65,6 +66,49 @@ def test_without_an_episode_there_is_no_summary():
 def test_other_environments_are_refused():
     with pytest.raises(ValueError, match="measures GridMem environments, and this is a CartPole"):
         RecordMetrics(gymnasium.make("CartPole-v1"))
+
+
+class Twice(gymnasium.Wrapper):
+    def step(self, action):
+        super().step(action)
+        return super().step(action)
+
+
+def test_it_measures_what_arrives_below_other_wrappers():
+    turned = gymnasium.wrappers.TransformAction(
+        gymnasium.make(SMALL, max_steps=3), lambda a: 0, None
+    )
+    below, above = RecordMetrics(turned), RecordMetrics(gymnasium.make(SMALL, max_steps=3))
+    play(below, [1, 2, 3], seed=0)
+    play(above, [0, 0, 0], seed=0)
+    np.testing.assert_equal(below.episodes, above.episodes)
+    skipping = Twice(RecordMetrics(gymnasium.make(SMALL, max_steps=4)))
+    play(skipping, [0, 1], seed=0)
+    assert len(skipping.env.episodes) == 1
+    skipping = RecordMetrics(Twice(gymnasium.make(SMALL)))
+    with pytest.raises(gymnasium.error.ResetNeeded, match="took 2 steps, of which RecordMetrics"):
+        play(skipping, [0], seed=0)
+
+
+def test_episodes_that_begin_by_themselves():
+    below = gymnasium.wrappers.Autoreset(RecordMetrics(gymnasium.make(SMALL, max_steps=3)))
+    above = RecordMetrics(gymnasium.wrappers.Autoreset(gymnasium.make(SMALL, max_steps=3)))
+    for env in (below, above):
+        play(env, [0, 1, 2, 3] * 2, seed=0)
+    assert len(above.episodes) == 2
+    np.testing.assert_equal(above.episodes, below.env.episodes)
+
+
+def test_batches(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(ValueError, match="measures one environment, and this is a GridMemVectorE"):
+        RecordMetrics(gymnasium.make_vec(SMALL, 2))
+    options = {"vectorization_mode": "sync", "wrappers": [RecordMetrics], "max_steps": 2}
+    envs = gymnasium.make_vec(SMALL, 2, **options)
+    envs.reset(seed=0)
+    for _ in range(2):
+        infos = envs.step(np.zeros(2, int))[4]
+    assert infos["metrics"]["visits"].shape == (2,)
 
 
 def test_the_spec_knows_the_wrapper():

@@ -6,6 +6,9 @@ import subprocess
 import sys
 
 import gymnasium
+import jax.numpy as jnp
+import jaxtyping
+import numpy as np
 import pytest
 
 import gridmem
@@ -111,6 +114,27 @@ def test_a_config_survives_json(config):
     assert Env(config_from_dict(data)) == Env(config)
 
 
+SCALARS = [np.int64(20), np.int32(20), np.array(20), jnp.int32(20)]
+
+
+@pytest.mark.parametrize("scalar", SCALARS, ids=lambda scalar: type(scalar).__name__)
+def test_numbers_may_be_those_of_numpy_or_jax(scalar, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    expected = gridmem.make("GridMem-v0", height=20, max_steps=20, compass=True, num_goals=20)
+    options = {"max_steps": scalar, "compass": np.bool_(True), "task": {"num_goals": scalar}}
+    wavelengths, threshold = np.array([8, 4]), np.float64(0.3)
+    map_ = {"height": scalar, "wavelengths": wavelengths, "threshold": threshold}
+    made = gridmem.make("GridMem-v0", map=map_, **options)
+    assert made == expected
+    assert json.dumps(config_to_dict(made.config)) == json.dumps(config_to_dict(expected.config))
+    faces = [gymnasium.make("GridMem-9x9-v0", max_steps=scalar, observation="view").unwrapped]
+    faces += [gymnasium.make_vec("GridMem-9x9-v0", scalar, max_steps=scalar).unwrapped]
+    faces += [gridmem.gymnax_env("GridMem-9x9-v0", max_steps=scalar)]
+    assert [face.core.max_steps for face in faces] == [20, 20, 20]
+    assert faces[1].num_envs == 20
+    assert len(gridmem.parallel_env("GridMem-9x9-v0", num_agents=np.int64(2)).possible_agents) == 2
+
+
 # ---- mistakes
 
 # In the test run wrong types meet the type checker first, so an interpreter of its own, without
@@ -143,6 +167,7 @@ MISTAKES = {
     "make('GridMem-v0', num_agents=0)": "num_agents is 0; it must be a whole number, 1 or more",
     "make('GridMem-v0', num_agents=True)": "num_agents is True; it must be a whole number",
     "make('GridMem-v0', max_steps=0)": "max_steps is 0; it must be a whole number, 1 or more",
+    "make('GridMem-v0', max_steps=np.float64(9))": "max_steps is 9.0; it must be a whole number",
     "make('GridMem-v0', max_steps='9')": "max_steps is '9'; it must be a whole number, 1 or more",
     "make('GridMem-v0', dig_steps=-1)": "dig_steps is -1; it must be a whole number, 0 or more",
     "make('GridMem-v0', task={'num_goals': 0})": "num_goals is 0; it must be a whole number above "
@@ -186,6 +211,7 @@ def answers():
     """The type and the message of what each mistake raises."""
     code = f"""
 import json
+import numpy as np
 from gridmem import EnvConfig, NoiseMap, Return, TextMap, make
 answers = {{}}
 for mistake in {list(MISTAKES)}:

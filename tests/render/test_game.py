@@ -2,8 +2,8 @@ import games
 import numpy as np
 import pytest
 
-from gridmem.render.game import SPEEDS
-from gridmem.render.keys import HELP, KEYS, MOVES, REPEATED
+from gridmem.render.game import NO_SCORE, SPEEDS
+from gridmem.render.keys import AIM, HELP, KEYS, MOVES, NOTES, REPEATED
 from gridmem.render.moments import moment_of
 from gridmem.render.session import Session
 
@@ -41,8 +41,8 @@ def test_every_move_goes_its_way():
 def test_stepping_back_and_forth_shows_what_was():
     game = do(games.game_of(ENV), "right", "right", "right", "back")
     assert (column(game), game.session.last) == (3, 3)
-    assert "Space goes on" in moment_of(game).status
     do(game, "first")
+    assert "Space goes on" in moment_of(game).status
     assert column(game) == 1
     do(game, "forth", "forth")
     assert column(game) == 3
@@ -98,7 +98,7 @@ def test_new_levels_and_the_same_again():
     do(game, "again", "again", "new")
     assert (game.attempt, game.number) == (1, 2)
     assert drawn == [0, 1, 1, 1, 2]
-    assert ("cave", "a cave, level 2") in moment_of(game).lines
+    assert moment_of(game).lines[-2:] == (("caves", "a cave"), ("level", "2"))
 
 
 def test_the_end_is_summed_up_and_told_once():
@@ -124,6 +124,42 @@ def test_the_end_is_summed_up_and_told_once():
     assert moment_of(game).help == ()
     do(game, "back", "forth")
     assert (moment_of(game).help, len(told)) == (box, 1)
+
+
+def test_the_aim_is_on_the_first_screen_and_the_keys_beside_it():
+    moment = moment_of(games.game_of(ENV))
+    assert AIM in moment.status
+    assert moment.notes == NOTES
+
+
+@pytest.mark.parametrize(
+    ("commands", "aid"),
+    [
+        (["whole"], "the whole cave was shown"),
+        (["heat"], "a heat map was shown"),
+        (["right", "back"], "earlier steps were looked at"),
+        (["oracle"], "the oracle plays"),
+    ],
+)
+def test_a_key_that_costs_the_score_says_so_at_once(commands, aid):
+    game = do(games.game_of(ENV), *commands)
+    assert NO_SCORE in moment_of(game).status
+    assert aid in moment_of(game).status
+
+
+def test_where_no_person_plays_no_score_is_mentioned():
+    assert NO_SCORE not in moment_of(games.game_of(ENV, "oracle", whole=True)).status
+    assert NO_SCORE in moment_of(games.game_of(ENV, whole=True)).status
+
+
+def test_an_agent_that_only_stands_by_gives_no_advice_until_it_is_asked():
+    cast = games.with_agent(ENV)._replace(advises=False)
+    game = do(games.game_of(ENV, cast=cast), "right")
+    assert (moment_of(game).bars, game.aids) == ((), set())
+    do(game, "agent")
+    assert moment_of(game).bars
+    assert game.aids == {"an agent's advice was shown"}
+    assert NO_SCORE in moment_of(game).status
 
 
 def test_what_a_person_had_beside_the_view_is_known():
@@ -212,14 +248,14 @@ def test_what_is_shown():
         "ceiling": "3",
         "score": f"{game.marks.score(0):.2f}",
         "plays": "you",
-        "cave": "a cave",
+        "caves": "a cave",
     }
     assert (moment.status, moment.bars, moment.heat) == ("your move; H help", (), None)
     assert moment.seen[:, :8].all()
     assert not moment.seen[:, 8].any()
     do(game, *["right"] * 13)
     assert dict(moment_of(game).lines)["trips"] == "6 6 6"
-    assert dict(moment_of(game).lines)["goal seen"] == "1 ago"
+    assert dict(moment_of(game).lines)["goal seen"] == "1 step ago"
 
 
 def test_where_the_agent_went_on_this_trip():

@@ -12,19 +12,23 @@ import numpy as np
 import pytest
 
 import gridmem
+from gridmem.render.keys import AIM, STARTING
 from gridmem.render.options import parse
-from gridmem.render.play import main
+from gridmem.render.play import _cache_folder, _released, main
 from gridmem.render.png import read_png
 from gridmem.render.replay import load_replay, save_replay
+from gridmem.render.scores import score_file
+from gridmem.render.setup import DEFAULT_ID, set_up
 
 ID = "GridMem-9x9-v0"
 SHORT = f"{ID} --seed 3 --max-steps 12 --size 320x200"
 
 
 def run(capfd, command):
-    """The exit code, stdout and stderr of the program."""
+    """The exit code, stdout after what it says first, and stderr of the program."""
     code = main(shlex.split(command))
-    return code, *capfd.readouterr()
+    out, err = capfd.readouterr()
+    return code, out.removeprefix(f"{STARTING}\n"), err
 
 
 @pytest.fixture
@@ -128,7 +132,8 @@ def test_the_extra_of_trained_agents_is_named(folder, capfd, monkeypatch):
     )
     code, _, err = run(capfd, "--agent runs/x --gif a.gif")
     assert code == 2
-    assert err == "error: a trained agent needs optax; install gridmem[train]\n"
+    assert err.startswith("error: a trained agent needs optax; install gridmem[train]")
+    assert err.count("\n") == 1
 
 
 def test_help_names_the_ids_and_every_option(capfd):
@@ -136,6 +141,7 @@ def test_help_names_the_ids_and_every_option(capfd):
         main(["--help"])
     assert end.value.code == 0
     out = capfd.readouterr().out
+    assert AIM in out
     for name in vars(parse([])):
         assert name == "id" or f"--{name.replace('_', '-')}" in out
     for id in gridmem.CONFIGS:
@@ -279,6 +285,36 @@ def test_a_person_plays_a_test_level(folder, capfd, monkeypatch):
     assert replay.title == f"{ID}, test, level 8"
     np.testing.assert_array_equal(replay.actions, [[2]])
     np.testing.assert_array_equal(replay.level.tiles, gridmem.levels(ID).tiles[8])
+
+
+def test_the_program_says_that_it_compiles_before_it_does(capfd, monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gridmem.render.play._set_up_jax", interrupt)
+    assert main([]) == 130
+    assert capfd.readouterr() == (f"{STARTING}\n", "interrupted\n")
+
+
+def test_whoever_names_nothing_has_the_released_agent_to_ask():
+    trained = _released(parse([]))
+    setup = set_up(parse(["--seed", "1"]), trained, has_keys=True)
+    assert (setup.title, setup.cast.lead, setup.cast.advises) == (DEFAULT_ID, "you", False)
+    assert "agent" in setup.cast.players
+    for command in (ID, "--view-size 7", "--levels mine.npz", "--replay e.npz"):
+        assert _released(parse(command.split())) is None
+
+
+@pytest.mark.parametrize("home", ["none", "unwritable"])
+def test_a_user_without_a_home_folder_can_play(home, folder, capfd, monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home if home == "none" else lambda: Path("/proc/nosuch"))
+    assert _cache_folder() is None
+    assert score_file(None) is None
 
 
 def test_an_interruption_is_no_traceback(folder, capfd, monkeypatch):

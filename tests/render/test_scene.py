@@ -206,6 +206,27 @@ def test_what_is_too_long_is_cut_and_what_is_too_much_left_out():
     assert (panel[372:382, 2:] == PANEL).all()
 
 
+def test_a_long_title_goes_on_in_the_next_line():
+    moment = a_moment(title="GridMem-13x13-v0, seed 3141592653, level 10")
+    for size in ((640, 400), (1280, 800)):
+        picture = frame(moment, *size)
+        scale = size[0] // 640
+        first = written(picture, "GridMem-13x13-v0, seed", ACCENT, scale)
+        rest = written(picture, "level 10", ACCENT, scale)
+        assert rest[0] > first[0]
+        assert written(picture, "visits", MUTED, scale)[0] > rest[0]
+
+
+def test_notes_are_at_the_foot_of_the_panel_where_there_is_room():
+    moment = a_moment(notes=("a sentence that is longer than the panel is wide", "", "H   help"))
+    picture = frame(moment, 640, 400)
+    row, _ = written(picture, "H   help", MUTED)
+    assert 330 < row < 382
+    assert written(picture, "a sentence that is longer", MUTED)
+    for changes in ({"whole": True}, {"heat": heat()}, {"lines": (("more", "1"),) * 24}):
+        assert not written(frame(moment._replace(**changes), 640, 400), "H   help", MUTED)
+
+
 def test_a_narrow_window_has_no_panel():
     picture = frame(a_moment(), 300, 400)
     assert not written(picture, "visits", MUTED)

@@ -8,7 +8,7 @@ from scenes import a_moment, a_trip
 from gridmem import Env, EnvConfig, TextMap
 from gridmem.render.draw import draw
 from gridmem.render.heat import tint
-from gridmem.render.paint import ACCENT, BAR, EDGE
+from gridmem.render.paint import ACCENT, BAR, EDGE, MUTED
 from gridmem.render.sprites import AGENTS, FLOOR
 from gridmem.render.summary import episode_picture
 from gridmem.render.way import BEGIN, END, draw_way, way_colour
@@ -132,6 +132,32 @@ def test_the_last_trips_are_shown_too():
     top = 32 + 56 + 96 + 30
     np.testing.assert_array_equal(plain[88:top], other[88:top])
     assert (plain[top : top + 150] != other[top : top + 150]).any()
+
+
+@pytest.mark.parametrize(("finds", "marked"), [(8, False), (9, True), (20, True)])
+def test_trips_that_are_left_out_are_named_between_the_rows(finds, marked):
+    env, level = corridor(40)
+    picture = episode_picture(env, level, np.full((2 * finds, 1), RIGHT))
+    gap = picture[88 + 30 + 96 :][:28]
+    assert (gap == MUTED).all(axis=-1).any() == marked
+
+
+def colour_blind(colour, kind):
+    """How red-blind or green-blind people see it (Vienot 1999), in linear light."""
+    linear = (np.array(colour) / 255) ** 2.2
+    red, green, blue = linear
+    yellow = 0.11 * red + 0.89 * green if kind == "red" else 0.29 * red + 0.71 * green
+    return np.array(linear if kind == "none" else (yellow, yellow, blue)) ** (1 / 2.2)
+
+
+@pytest.mark.parametrize("kind", ["none", "red", "green"])
+def test_a_way_and_heat_differ_for_all_kinds_of_colour_vision(kind):
+    way = [colour_blind(way_colour(share), kind) for share in np.linspace(0, 1, 33)]
+    floor = np.full((1, 33, 3), FLOOR, np.uint8)
+    hot = tint(floor, floor, np.linspace(0, 1, 33, dtype=np.float32)[None], 1)[0]
+    hot = [colour_blind(colour, kind) for colour in hot]
+    distance = min(np.abs(one - other).max() for one in way for other in hot)
+    assert distance > 0.15
 
 
 def test_an_agent_without_a_find():

@@ -2,11 +2,13 @@ import copy
 import pickle
 import time
 
+import gymnasium
 import numpy as np
 import pytest
 import windows
 from windows import press, pygame
 
+import gridmem  # noqa: F401 - it registers the ids
 from gridmem.render.viewer import Viewer
 
 PICTURE = np.random.default_rng(0).integers(256, size=(50, 100, 3), dtype=np.uint8)
@@ -48,6 +50,21 @@ def test_the_person_can_close_it_for_good(how, viewer):
     viewer.show(PICTURE)
     assert not pygame.display.get_init()
     viewer.show(PICTURE)
+    assert not pygame.display.get_init()
+
+
+def test_several_environments_show_in_turn_until_each_is_closed(monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    envs = [gymnasium.make("GridMem-9x9-v0", render_mode="human") for _ in range(2)]
+    for env in envs:
+        env.reset(seed=1)
+        env.step(1)
+    envs[0].close()
+    envs[1].step(1)
+    pygame.quit()
+    envs[1].step(1)
+    assert pygame.display.get_init()
+    envs[1].close()
     assert not pygame.display.get_init()
 
 

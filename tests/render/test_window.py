@@ -28,20 +28,38 @@ def test_a_picture_is_shown_as_it_is(window):
     np.testing.assert_array_equal(windows.shown(), picture(200, 320))
 
 
-@pytest.mark.parametrize(("height", "width"), [(100, 120), (300, 400)])
-def test_a_picture_of_another_size_is_in_the_middle(height, width, window):
-    window.show(picture(300, 400))
-    window.show(picture(height, width))
-    rows, columns = (200 - height) // 2, (320 - width) // 2
-    whole = picture(height, width)
-    inside = whole[max(-rows, 0) :, max(-columns, 0) :][:200, :320]
-    top, left = max(rows, 0), max(columns, 0)
+def test_a_smaller_picture_is_in_the_middle(window):
+    window.show(picture(200, 320))
+    window.show(picture(100, 120))
     seen = windows.shown()
-    np.testing.assert_array_equal(
-        seen[top : top + inside.shape[0], left : left + inside.shape[1]], inside
-    )
-    seen[top : top + inside.shape[0], left : left + inside.shape[1]] = 0
+    inside = seen[50:150, 100:220]
+    np.testing.assert_array_equal(inside, picture(100, 120))
+    inside[:] = 0
     assert not seen.any()
+
+
+def test_a_larger_picture_is_made_smaller_and_not_cut(window):
+    quarters = np.zeros((600, 800, 3), np.uint8)
+    quarters[:300, :400], quarters[300:, 400:] = 50, 200
+    window.show(quarters)
+    seen = windows.shown().astype(int)
+    assert (abs(seen[5:95, 30:155] - 50) < 5).all()
+    assert (abs(seen[105:195, 165:290] - 200) < 5).all()
+    assert not seen[:, :25].any()
+    assert not seen[:, 295:].any()
+
+
+def test_a_window_has_room_on_the_screen_in_its_own_shape(monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.setattr(pygame.display, "get_desktop_sizes", lambda: [(1000, 500)])
+    for asked, got in (
+        ((300, 200), (300, 200)),
+        ((1000, 900), (500, 450)),
+        ((1800, 90), (900, 45)),
+    ):
+        window = Window("test", *asked)
+        assert window.size == got
+        window.close()
 
 
 def test_the_window_can_be_resized(window):
@@ -50,6 +68,47 @@ def test_the_window_can_be_resized(window):
     assert window.size == (500, 300)
     window.show(picture(300, 500))
     np.testing.assert_array_equal(windows.shown(), picture(300, 500))
+
+
+def test_windows_share_the_screen_until_the_last_is_closed(window):
+    other = Window("other", 100, 100)
+    window.close()
+    other.show(picture(200, 320))
+    np.testing.assert_array_equal(windows.shown(), picture(200, 320))
+    window.show(picture(20, 20))  # it stays closed
+    np.testing.assert_array_equal(windows.shown(), picture(200, 320))
+    assert window.wait(0.0) == []
+    other.close()
+    assert not pygame.display.get_init()
+
+
+def test_the_cross_closes_all_that_share_the_window(window):
+    other = Window("other", 100, 100)
+    pygame.event.post(pygame.event.Event(pygame.QUIT))
+    assert other.wait() == []
+    assert window.closed
+    assert not pygame.display.get_init()
+
+
+@pytest.mark.parametrize("end", [pygame.quit, pygame.display.quit])
+def test_a_window_that_something_else_closed_is_opened_again(end, window):
+    end()
+    window.show(picture(200, 320))
+    np.testing.assert_array_equal(windows.shown(), picture(200, 320))
+    end()
+    assert window.size == (320, 200)
+    end()
+    assert window.wait(0.0) == []
+    press("up")
+    press("up", held=True)
+    assert window.wait(0.0) == [("up", False), ("up", False)]
+
+
+def test_a_window_that_cannot_be_opened_again_is_closed(window, monkeypatch):
+    pygame.quit()
+    monkeypatch.setenv("SDL_VIDEODRIVER", "offscreen,dummy")
+    window.show(picture(200, 320))
+    assert window.closed
 
 
 @pytest.mark.parametrize("name", KEYS)
@@ -120,7 +179,7 @@ def test_a_window_that_nobody_sees_is_refused_unless_it_is_asked_for(monkeypatch
 
 def test_without_pygame_there_is_a_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "pygame", None)
-    with pytest.raises(ValueError, match=r"needs pygame-ce; install gridmem\[play\]; --video"):
+    with pytest.raises(ValueError, match=r"needs pygame-ce; install .*'\.\[play\]'; --video"):
         Window("test", 320, 200)
 
 

@@ -166,7 +166,7 @@ class Attention(nnx.Module):
         """A token's query, the cache that has taken in the token, and the slots that it sees."""
         _check_segments(cache, segment)
         at, segments, position = cache.used, cache.segments, cache.used[None, None]
-        slots = jnp.arange(cache.key.shape[3])
+        slots = jnp.arange(cache.key.shape[3], dtype=jnp.int32)
         visible = slots <= at
         if self.window is not None:
             visible &= slots > at - self.window
@@ -174,15 +174,15 @@ class Attention(nnx.Module):
         if segments is not None and segment is not None:
             position = _positions(segments, segment[:, None])
             segments = Segments(
-                slot=lax.dynamic_update_slice(segments.slot, segment[:, None], (0, at)),
+                slot=lax.dynamic_update_slice_in_dim(segments.slot, segment[:, None], at, 1),
                 last=segment,
                 position=position[:, 0],
             )
             visible = visible & (segments.slot == segment[:, None])[:, None, :]
         query, key, value = self._project(x[:, None], position, weights)
         key, value = jnp.transpose(key, (0, 2, 3, 1)), jnp.transpose(value, (0, 2, 1, 3))
-        key = lax.dynamic_update_slice(cache.key, key, (0, 0, 0, at))
-        value = lax.dynamic_update_slice(cache.value, value, (0, 0, at, 0))
+        key = lax.dynamic_update_slice_in_dim(cache.key, key, at, 3)
+        value = lax.dynamic_update_slice_in_dim(cache.value, value, at, 2)
         # Otherwise XLA on a CPU writes once more for the products, into copies of both.
         key, value = lax.optimization_barrier((key, value))
         return query, AttentionCache(key, value, segments, at + 1), visible
@@ -199,7 +199,7 @@ class Attention(nnx.Module):
         _check_segments(cache, segments)
         num_new, num_slots = x.shape[1], cache.key.shape[3]
         weights = self.prepare()
-        position = (cache.used + jnp.arange(num_new))[None]
+        position = (cache.used + jnp.arange(num_new, dtype=jnp.int32))[None]
         if cache.segments is not None and segments is not None:
             position = _positions(cache.segments, segments)
         query, key, value = self._project(x, position, weights)
@@ -216,8 +216,8 @@ class Attention(nnx.Module):
         self, cache: AttentionCache, segments: Int[Array, "B T"] | None, num_new: int
     ) -> Bool[Array, "b T S_T"]:
         """Which of the cache's S slots and of the T new tokens each of the latter sees."""
-        new = np.arange(num_new)
-        slots = jnp.arange(cache.key.shape[3])
+        new = jnp.arange(num_new, dtype=jnp.int32)
+        slots = jnp.arange(cache.key.shape[3], dtype=jnp.int32)
         among_new = new[None, :] <= new[:, None]
         among_old = jnp.broadcast_to(slots < cache.used, (num_new, len(slots)))
         if self.window is not None:
@@ -288,7 +288,7 @@ def _pad(cache: AttentionCache, before: int, after: int) -> AttentionCache:
 
 def _positions(seen: Segments, segments: Int[Array, "B T"]) -> Int[Array, "B T"]:
     """Positions of T new tokens, each counted from the start of its segment."""
-    new = jnp.arange(segments.shape[1])[None]
+    new = jnp.arange(segments.shape[1], dtype=jnp.int32)[None]
     before = jnp.concatenate([seen.last[:, None], segments[:, :-1]], axis=1)
     start = lax.cummax(jnp.where(segments != before, new, -1), axis=1)
     return jnp.where(start < 0, seen.position[:, None] + 1 + new, new - start)

@@ -1,0 +1,51 @@
+"""What computes refuses in a fork of a process in which JAX runs; else it would hang.
+
+Here it is told that it is in one. Real forks: `tests/clients/test_processes.py`.
+"""
+
+import gymnasium
+import jax
+import numpy as np
+import pytest
+
+import gridmem
+from gridmem.envs import forks
+
+SMALL = "GridMem-9x9-v0"
+ENV, GYMNAX = gridmem.make(SMALL), gridmem.gymnax_env(SMALL)
+KEY = jax.random.key(0)
+_, STATE = jax.eval_shape(GYMNAX.reset, KEY)
+LEVELS = jax.tree.map(lambda leaf: leaf[:2], gridmem.levels(SMALL))
+
+
+def batch(output="numpy"):
+    return gymnasium.make_vec(SMALL, 2, output=output)
+
+
+COMPUTING = {
+    "make": lambda: gridmem.make(SMALL),
+    "ceiling": lambda: gridmem.ceiling(ENV, LEVELS),
+    "oracle_actions": lambda: gridmem.oracle_actions(ENV, LEVELS),
+    "measure": lambda: gridmem.measure(ENV, LEVELS, np.zeros((2, 3, 1), int)),
+    "gymnasium.make": lambda: gymnasium.make(SMALL).reset(seed=0),
+    "make_vec": lambda: batch().reset(seed=0),
+    "make_vec, step": lambda: batch().unwrapped.step(np.zeros(2, int)),
+    "make_vec, jax": lambda: batch("jax").reset(seed=0),
+    "parallel_env": lambda: gridmem.parallel_env(SMALL).reset(seed=0),
+    "env": lambda: gridmem.env(SMALL).reset(seed=0),
+    "gymnax_env": lambda: GYMNAX.reset(KEY),
+    "gymnax_env, step": lambda: GYMNAX.step(KEY, STATE, 0),
+}
+
+
+@pytest.mark.parametrize("name", COMPUTING)
+def test_what_computes_refuses_in_a_fork(name, monkeypatch):
+    monkeypatch.setattr(forks, "_forked_from_jax", True)
+    with pytest.raises(RuntimeError, match="this process was forked from one that had already"):
+        COMPUTING[name]()
+
+
+def test_what_needs_no_jax_works_in_a_fork(monkeypatch):
+    monkeypatch.setattr(forks, "_forked_from_jax", True)
+    assert gridmem.score(SMALL, np.ones(9)).best == "ceiling"
+    assert len(gridmem.levels(SMALL).tiles) == 1000
