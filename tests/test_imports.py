@@ -94,7 +94,7 @@ MAY_IMPORT = {
     "render/panel": "numpy render/cast render/keys render/players render/scores render/session",
     "render/game": f"{ENVS} render/cast render/caves render/keys render/panel render/scores "
     "render/session",
-    "render/moments": "numpy render/game render/heat render/panel render/scene",
+    "render/moments": "numpy render/game render/heat render/keys render/panel render/scene",
     "render/film": "numpy render/game render/moments render/png render/scene render/summary",
     "render/records": f"numpy {ENVS} render/game render/replay render/scores",
     "render/camera": "numpy render/png render/scene render/video",
@@ -102,7 +102,7 @@ MAY_IMPORT = {
     "render/viewer": "numpy render/window",
     "render/live": "numpy render/camera render/font render/game render/keys render/moments "
     "render/paint render/scene render/window",
-    "render/options": "envs/registry command_line",
+    "render/options": "envs/registry command_line render/keys",
     "render/setup": f"numpy {ENVS} envs/scripted render/cast render/caves render/game "
     "render/players render/replay render/session",
     "baselines/__init__": "~baselines/agent ~command_line",
@@ -113,10 +113,11 @@ MAY_IMPORT = {
     "baselines/mixers/__init__": f"{TRAINER} baselines/mixers/*",
     "baselines/mixers/recurrence": TRAINER,
     "baselines/attention_kernels": "jax numpy baselines/dense",
+    "baselines/decode_kernel": "jax numpy baselines/attention_kernels",
     "baselines/attention_choice": "jax numpy baselines/attention_kernels baselines/config "
-    "baselines/devices",
-    "baselines/mixers/*": f"{TRAINER} baselines/attention_kernels baselines/dense baselines/norm "
-    "baselines/mixers/recurrence",
+    "baselines/decode_kernel baselines/devices",
+    "baselines/mixers/*": f"{TRAINER} baselines/attention_kernels baselines/decode_kernel "
+    "baselines/dense baselines/norm baselines/mixers/recurrence",
     # These know no model.
     "baselines/heads": TRAINER,
     "baselines/loss": TRAINER,
@@ -142,13 +143,13 @@ MAY_IMPORT = {
     "baselines/run_folder": "",
     "baselines/interruption": "",
     "baselines/display": "rich",
-    "baselines/curve": "numpy ~matplotlib",
+    "baselines/curve": "numpy envs/metrics ~matplotlib",
     "baselines/command": "command_line envs/registry baselines/config baselines/presets",
     "baselines/trackers": "baselines/config ~tensorboardX ~wandb",
     "baselines/seed_log": "baselines/run_folder baselines/trackers",
     "baselines/training_log": "numpy baselines/display baselines/seed_log",
     "baselines/conclusion": f"{TRAINER} baselines/comparison baselines/curve baselines/evaluation "
-    "baselines/run_folder baselines/run_record baselines/text_table",
+    "baselines/report baselines/run_folder baselines/run_record baselines/text_table",
     "baselines/training": f"{TRAINER} baselines/*",
     # What a run will cost, before it is compiled.
     "baselines/operations": "jax",
@@ -178,10 +179,10 @@ MAY_IMPORT = {
     "baselines/courses baselines/evaluation baselines/report",
     "baselines/text_table": "",
     "baselines/evaluation_table": "baselines/report baselines/text_table",
-    "baselines/evaluation_picture": "baselines/report baselines/curve ~matplotlib",
+    "baselines/evaluation_picture": "envs/metrics baselines/report baselines/curve ~matplotlib",
     "baselines/run_names": "baselines/agent baselines/run_folder",
     "baselines/run_record": "envs/packs baselines/config baselines/courses baselines/run_folder",
-    "baselines/comparison": "baselines/config baselines/curve baselines/run_record "
+    "baselines/comparison": "numpy baselines/config baselines/curve baselines/run_record "
     "baselines/text_table ~matplotlib",
     # Applications: everything lazily, so that a missing library can be named.
     "baselines/train": "~command_line ~baselines/*",
@@ -304,7 +305,7 @@ def run(code, **environment):
     return done.stdout.split()
 
 
-HEAVY = ["jax", "flax", "optax", "orbax", "pygame", "pettingzoo", "matplotlib", "tyro", "rich"]
+HEAVY = ["jax", "flax", "optax", "orbax", "pygame", "pettingzoo", "matplotlib", "rich"]
 
 
 def test_importing_gridmem_loads_nothing_heavy():

@@ -51,6 +51,7 @@ def parse(argv: Sequence[str]) -> "Namespace":
     parser.add_argument("--num-envs", type=whole(1), metavar="N", help="instead of the preset's")
     parser.add_argument("--num-minibatches", type=whole(1), metavar="N", help="likewise")
     parser.add_argument("--attention", metavar="NAME", help="likewise; auto, cudnn or xla")
+    parser.add_argument("--decode", metavar="NAME", help="likewise; auto, triton or xla")
     parser.add_argument("--dtype", metavar="NAME", help="likewise; float32 or bfloat16")
     parser.add_argument("--repeats", type=whole(1), default=3, metavar="N", help="of each part; 3")
     parser.add_argument("--out", metavar="FILE.json", help="for everything that is measured")
@@ -140,7 +141,7 @@ def _settings(options: "Namespace") -> "TrainConfig":
 
     import jax
 
-    from gridmem.baselines.config import AttentionName, DtypeName, from_file
+    from gridmem.baselines.config import AttentionName, DecodeName, DtypeName, from_file
     from gridmem.baselines.presets import preset
 
     name = options.preset or REFERENCE
@@ -153,7 +154,11 @@ def _settings(options: "Namespace") -> "TrainConfig":
     ppo = {"num_envs": 4} if small else {}
     ppo |= {name: value for name, value in given.items() if value is not None}
     model = {"dtype": "float32"} if small else {}
-    for name, known in (("dtype", DtypeName), ("attention", AttentionName)):
+    for name, known in (
+        ("dtype", DtypeName),
+        ("attention", AttentionName),
+        ("decode", DecodeName),
+    ):
         value = getattr(options, name)
         if value is not None and value not in get_args(known):
             choices = " or ".join(get_args(known))

@@ -24,6 +24,7 @@ from gridmem.baselines.devices import (
 )
 from gridmem.baselines.display import dispensable_output
 from gridmem.baselines.interruption import Interruption
+from gridmem.baselines.learner import UpdateMetrics
 from gridmem.baselines.model import num_parameters
 from gridmem.baselines.population import advance, begin, member, members
 from gridmem.baselines.run_folder import RunFolder, UnwrittenFolder, seed_folders
@@ -33,6 +34,10 @@ from gridmem.baselines.training_log import TrainingLog
 from gridmem.baselines.weights import to_bytes
 
 CHECKPOINT, EVALUATION = "checkpoint", "eval.json"
+
+
+class NotDeterministicError(Exception):
+    """XLA has no program for the device without operations whose results vary."""
 
 
 class Run:
@@ -159,13 +164,12 @@ class Run:
             with log, mesh(self._num_devices):
                 try:
                     self._train(log)
-                except (jax.errors.JaxRuntimeError, IndexError) as error:
-                    if "RESOURCE_EXHAUSTED" in str(error):
-                        log.run_out_of_memory(self._resume)
-                    elif self.config.deterministic and jax.default_backend() != "cpu":
-                        log.fail_deterministically(str(error))
-                    else:
+                except NotDeterministicError as error:
+                    log.ending = f"stopped: {error}"
+                except jax.errors.JaxRuntimeError as error:
+                    if "RESOURCE_EXHAUSTED" not in str(error):
                         raise
+                    log.run_out_of_memory(self._resume)
             if not log.ending:
                 try:
                     with Interruption(at_once=True):
@@ -198,9 +202,7 @@ class Run:
         first = self._num_updates + 1
         with Interruption() as interruption:
             for number in range(first, num_updates + 1):
-                self._learner, metrics = advance(
-                    self._program, self._env, self._graphdef, self._learner
-                )
+                metrics = self._advance(number == first)
                 elapsed = time.monotonic() - last_save
                 stop, due = any_process(interruption.came, elapsed >= config.checkpoint_seconds)
                 steps = number * config.steps_per_update
@@ -218,6 +220,26 @@ class Run:
                     log.interrupt(steps, self._resume)
                 if log.ending:
                     break
+
+    def _advance(self, first: bool) -> UpdateMetrics:
+        """One update; `first` if it is yet to be compiled.
+
+        Raises:
+            NotDeterministicError: if XLA cannot make it so.
+        """
+        args = self._program, self._env, self._graphdef, self._learner
+        try:
+            self._learner, metrics = advance(*args)
+        except (jax.errors.JaxRuntimeError, IndexError) as error:  # XLA raises both
+            known = "RESOURCE_EXHAUSTED" in str(error) or not self.config.deterministic
+            if known or not first or jax.default_backend() == "cpu":
+                raise
+            reason = (str(error).splitlines() or ["it does not say why"])[0][:200]
+            raise NotDeterministicError(
+                f"XLA {jax.__version__} cannot make the update deterministic on this "
+                f"{jax.devices()[0].device_kind} ({reason}); leave out --deterministic"
+            ) from error
+        return metrics
 
     def _save(self, steps: int) -> Path | None:
         """Keeps the learner and, as files of their own, the weights; where the learner is."""

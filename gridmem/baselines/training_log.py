@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from gridmem.baselines.display import Display
@@ -104,14 +103,6 @@ class TrainingLog:
         )
         if self.checkpoint:
             self.ending += f"; to go on as it was: {resume}"
-
-    def fail_deterministically(self, error: str) -> None:
-        """Notes that XLA has no program for the device without operations whose results vary."""
-        reason = (error.splitlines() or ["it does not say why"])[0][:200]
-        self.ending = (
-            f"stopped: XLA {jax.__version__} cannot make the update deterministic on this "
-            f"{jax.devices()[0].device_kind} ({reason}); leave out --deterministic"
-        )
 
 
 def _over_seeds(rows: Sequence[dict[str, float]]) -> dict[str, float]:

@@ -89,7 +89,8 @@ def make_single(id: str, library: str, **overrides: Any) -> "Env":
     if env.num_agents != 1:
         raise ValueError(
             f"num_agents is {env.num_agents}, and an environment of {library} has one agent; use "
-            f"gridmem.parallel_env({id!r}, num_agents={env.num_agents}) or, in JAX, gridmem.make"
+            f"num_agents=1, gridmem.parallel_env({id!r}, num_agents={env.num_agents}) or, in JAX, "
+            "gridmem.make"
         )
     return env
 

@@ -237,6 +237,20 @@ def test_an_interruption_saves_what_was_learned(number, tmp_path, capfd, monkeyp
     assert [signal.getsignal(n) for n in SIGNALS] == handlers
 
 
+def test_an_update_that_cannot_be_deterministic_says_so(tmp_path, capfd, monkeypatch):
+    def update(*args):
+        raise IndexError("raw_hash_map::at\nand more")
+
+    monkeypatch.setattr(training, "advance", update)
+    monkeypatch.setattr(training.jax, "default_backend", lambda: "gpu")
+    flags = tiny_flags(tmp_path / "run")
+    code, out, _ = run(capfd, [*flags, "--deterministic"])
+    assert code == 1
+    assert "cannot make the update deterministic on this cpu (raw_hash_map::at); leave" in out
+    with pytest.raises(IndexError):
+        run(capfd, [*tiny_flags(tmp_path / "other")])
+
+
 def test_a_second_interruption_stops_at_once(tmp_path, capfd, monkeypatch):
     def update(*args):
         os.kill(os.getpid(), signal.SIGINT)
