@@ -11,6 +11,7 @@ import jax
 import matplotlib.image
 import numpy as np
 import pytest
+from breadth import breadth
 import saved_runs
 import tiny
 from refusing_disk import file_size_limit
@@ -377,7 +378,7 @@ def test_a_disk_that_takes_nothing_is_told_before_anything_is_played(runs, tmp_p
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("refuge", [True, False])
+@pytest.mark.parametrize("refuge", breadth([True, False], True))
 def test_a_disk_that_fails_in_the_meantime_does_not_cost_the_table(
     runs, tmp_path, monkeypatch, refuge
 ):

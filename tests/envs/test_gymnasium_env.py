@@ -306,7 +306,7 @@ def test_looking_before_reset_is_refused(look):
 
 
 def test_several_agents_are_sent_to_pettingzoo():
-    with pytest.raises(ValueError, match=r"use gridmem.parallel_env\('GridMem-v0', num_agents=3\)"):
+    with pytest.raises(ValueError, match=r"gridmem.parallel_env\('GridMem-v0', num_agents=3\)"):
         gymnasium.make("GridMem-v0", num_agents=3)
 
 

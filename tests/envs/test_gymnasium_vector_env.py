@@ -443,7 +443,7 @@ def test_a_wrong_seed_is_refused(seed, kind, message):
         ({"render_mode": "human"}, "render_mode is 'human'; it must be one of rgb_array, ansi"),
         ({"observation": "veiw"}, "did you mean 'view'"),
         ({"view_sise": 7}, "did you mean 'view_size'"),
-        ({"num_agents": 2}, r"use gridmem.parallel_env\('GridMem-9x9-v0', num_agents=2\)"),
+        ({"num_agents": 2}, r"gridmem.parallel_env\('GridMem-9x9-v0', num_agents=2\)"),
         ({"compass": True}, "a compass does not fit a view"),
     ],
 )
