@@ -11,9 +11,9 @@ import jax
 import matplotlib.image
 import numpy as np
 import pytest
-from breadth import breadth
 import saved_runs
 import tiny
+from breadth import breadth
 from refusing_disk import file_size_limit
 
 import gridmem
