@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any, NoReturn
 
@@ -148,10 +149,10 @@ def run(program: Callable[[], int]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        _drop_stdout()
+        drop_unwritten()
         return 1
     except OSError as error:
-        _drop_stdout()
+        drop_unwritten()
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -159,9 +160,10 @@ def run(program: Callable[[], int]) -> int:
         return 130
 
 
-def _drop_stdout() -> None:
-    """What cannot be written goes nowhere, or Python would fail on it again at its exit."""
+def drop_unwritten() -> None:
+    """What stdout cannot write goes nowhere, or Python would fail on it again at its exit."""
     try:
         sys.stdout.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

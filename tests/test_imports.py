@@ -142,7 +142,7 @@ MAY_IMPORT = {
     # The run around the learner: these know no model either.
     "baselines/run_folder": "",
     "baselines/interruption": "",
-    "baselines/display": "rich",
+    "baselines/display": "rich command_line",
     "baselines/curve": "numpy envs/metrics ~matplotlib",
     "baselines/command": "command_line envs/registry baselines/config baselines/presets",
     "baselines/trackers": "baselines/config ~tensorboardX ~wandb",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,22 +25,27 @@ TOLERANCE = 0.05  # between the kernels, of numbers of about 1 in bfloat16
 
 
 class AttentionChoice(NamedTuple):
-    """Kernels, and why they are not those for CUDA."""
+    """Why a run does not have the kernels for CUDA; it has those of which nothing is said."""
 
-    kernel: str  # of training: "cudnn" or "xla"
-    reason: str = ""  # for a person; empty for cuDNN, and where there is no choice
-    decode: str = "xla"  # of the steps of a rollout: "triton" or "xla"
-    decode_reason: str = ""
+    refusal: str = ""  # of cuDNN's, for training
+    decode_refusal: str = ""  # of Triton's, for the steps of a rollout
+
+    @property
+    def kernel(self) -> Literal["cudnn", "xla"]:
+        """That of training."""
+        return "xla" if self.refusal else "cudnn"
+
+    @property
+    def decode(self) -> Literal["triton", "xla"]:
+        """That of a rollout's steps."""
+        return "xla" if self.decode_refusal else "triton"
 
     def __str__(self) -> str:
-        training = (
-            f"XLA: {self.reason}" if self.reason else {"cudnn": "cuDNN"}.get(self.kernel, "XLA")
-        )
-        if self.decode == "triton":
-            return f"{training}; decoding by Triton"
-        if self.decode_reason == self.reason:
+        training = f"XLA: {self.refusal}" if self.refusal else "cuDNN"
+        if self.refusal and self.decode_refusal == self.refusal:
             return training
-        return f"{training}; decoding by XLA: {self.decode_reason}"
+        decoding = f"XLA: {self.decode_refusal}" if self.decode_refusal else "Triton"
+        return f"{training}; decoding by {decoding}"
 
     def apply(self, config: TrainConfig) -> TrainConfig:
         """The config with these kernels instead of `auto`."""
@@ -48,7 +53,7 @@ class AttentionChoice(NamedTuple):
         return replace(config, model=model)
 
 
-XLA = AttentionChoice("xla")
+XLA = AttentionChoice("the mixer is not attention", "the mixer is not attention")
 
 
 def choose_attention(
@@ -69,7 +74,8 @@ def choose_attention(
     devices = capabilities
     if devices is None:
         devices = cuda_capabilities() if jax.default_backend() == "gpu" else []
-    return _choice(config, _refusal(config, devices), _decode_refusal(config, devices))
+    refusal, decode_refusal = _refusal(config, devices), _decode_refusal(config, devices)
+    return _choice(config, refusal or "", decode_refusal or "")
 
 
 def try_attention(config: TrainConfig, choice: AttentionChoice) -> AttentionChoice:
@@ -81,42 +87,28 @@ def try_attention(config: TrainConfig, choice: AttentionChoice) -> AttentionChoi
     Raises:
         ValueError: if a kernel fails for which the config asks.
     """
-    reasons = [
-        choice.reason or (_problem(config) if choice.kernel == "cudnn" else ""),
-        choice.decode_reason or (_decode_problem(config) if choice.decode == "triton" else ""),
-    ]
-    by_xla = [
-        choice.kernel == "xla" or bool(reasons[0]),
-        choice.decode == "xla" or bool(reasons[1]),
-    ]
-    anywhere = any_process(*by_xla)
-    if choice == XLA or anywhere == [choice.kernel == "xla", choice.decode == "xla"]:
+    if choice == XLA:
         return choice
+    here = (
+        choice.refusal or _problem(config),
+        choice.decode_refusal or _decode_problem(config),
+    )
     elsewhere = "another process cannot use it"
+    refused = any_process(*map(bool, here))
     return _choice(
         config,
-        *(
-            (reason or elsewhere) if fails else None
-            for reason, fails in zip(reasons, anywhere, strict=True)
-        ),
+        *((why or elsewhere) if is_so else "" for why, is_so in zip(here, refused, strict=True)),
     )
 
 
-def _choice(
-    config: TrainConfig, refusal: str | None, decode_refusal: str | None
-) -> AttentionChoice:
-    for option, kernel, reason in (
+def _choice(config: TrainConfig, refusal: str, decode_refusal: str) -> AttentionChoice:
+    for option, kernel, why in (
         ("attention", "cudnn", refusal),
         ("decode", "triton", decode_refusal),
     ):
-        if reason and getattr(config.model, option) == kernel:
-            raise ValueError(f"--{option} is {kernel}, but {reason}; use --{option} auto or xla")
-    return AttentionChoice(
-        "xla" if refusal else "cudnn",
-        refusal or "",
-        "xla" if decode_refusal else "triton",
-        decode_refusal or "",
-    )
+        if why and getattr(config.model, option) == kernel:
+            raise ValueError(f"--{option} is {kernel}, but {why}; use --{option} auto or xla")
+    return AttentionChoice(refusal, decode_refusal)
 
 
 def _refusal(config: TrainConfig, devices: Sequence[Capability]) -> str | None:

@@ -21,7 +21,7 @@ BLOCK = 32
 LEAST_ROWS = 16  # of a Triton product
 _SCORES_UNSEEN = -1e30
 
-# The name of what is to replace it is not there yet for products as small as these.
+# Its successor, Mosaic GPU, has no products of so few rows.
 warnings.filterwarnings("ignore", "The Pallas Triton backend is deprecated", DeprecationWarning)
 
 
@@ -79,9 +79,9 @@ def decode_by_xla(
     query, new_key, new_value = jnp.split(
         heads[:, :, None], [heads.shape[1] - 2 * num_kv_heads, heads.shape[1] - num_kv_heads], 1
     )
-    key = lax.dynamic_update_slice(key, new_key, (0, 0, used, 0))
-    value = lax.dynamic_update_slice(value, new_value, (0, 0, used, 0))
-    slots = jnp.arange(num_slots)
+    key = lax.dynamic_update_slice_in_dim(key, new_key, used, 2)
+    value = lax.dynamic_update_slice_in_dim(value, new_value, used, 2)
+    slots = jnp.arange(num_slots, dtype=jnp.int32)
     visible = (slots <= used) & (slots > used - (window or num_slots))
     by_token = jnp.swapaxes(key, 1, 2), jnp.swapaxes(value, 1, 2)
     attended = attend(jnp.swapaxes(query, 1, 2), *by_token, visible[None, None])
@@ -147,8 +147,9 @@ def _kernel(
 
     group, head_dim = query_ref.shape
     num_rows = max(LEAST_ROWS, pl.next_power_of_2(group))
-    row, column = jnp.arange(num_rows)[:, None], jnp.arange(head_dim)[None]
-    rows = jnp.minimum(row, group - 1), column  # the last one again and again, as often as needed
+    row, column = (jnp.arange(num, dtype=jnp.int32) for num in (num_rows, head_dim))
+    # A product has at least so many rows: the last query stands for those that are missing.
+    rows = jnp.minimum(row, group - 1)[:, None], column[None]
     to_base_2 = np.float32(np.log2(np.e) / head_dim**0.5)
     query = triton.load(query_ref.at[rows])
     used, key, value = used_ref[()], new_key_ref[...], new_value_ref[...]
@@ -163,7 +164,7 @@ def _kernel(
         largest, total, out = sums
         slots = pl.ds(number * BLOCK, BLOCK)
         scores = triton.dot(query, triton.load(key_ref.at[slots, :]).T) * to_base_2
-        slot = number * BLOCK + jnp.arange(BLOCK)
+        slot = number * BLOCK + jnp.arange(BLOCK, dtype=jnp.int32)
         seen = slot < used
         if window is not None:
             seen = seen & (slot > used - window)

@@ -1,6 +1,5 @@
 """What a person sees while a run goes on."""
 
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -9,6 +8,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from gridmem.command_line import drop_unwritten
 
 PLAIN_INTERVAL_SECONDS = 10.0
 
@@ -90,11 +91,7 @@ def dispensable_output() -> Iterator[None]:
         with redirect_stdout(lossy):
             yield
     finally:
-        try:
-            output.flush()
-        except OSError:
-            with suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
+        drop_unwritten()
 
 
 class _Lossy:

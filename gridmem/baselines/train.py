@@ -31,7 +31,10 @@ def _train(argv: Sequence[str]) -> int:
     from gridmem.baselines.command import parse
 
     train = _prepare(parse(argv, f"python -m {MODULE}"), argv)
-    return train() if train else 0
+    try:
+        return train() if train else 0
+    except ValueError as error:  # no longer bad input
+        raise RuntimeError("training failed; please report this") from error
 
 
 def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | None:

@@ -163,7 +163,7 @@ def test_the_first_ratio_is_one(dtype, most):
 
 def test_the_kernels_work_at_the_shapes_of_the_presets():
     for name in ("reference", "small"):
-        choice = AttentionChoice("cudnn", decode="triton")
+        choice = AttentionChoice()
         assert choose_attention(preset(name)) == choice
         assert try_attention(preset(name), choice) == choice
 

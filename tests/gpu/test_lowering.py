@@ -123,7 +123,12 @@ def test_cudnn_is_for_what_it_can_compute(sequence, reason):
             ("cudnn", "xla"),
             "cuDNN; decoding by XLA: --decode says so",
         ),
-        ({"model": {"mixer": "gru", "attention": "cudnn"}}, H100, ("xla", "xla"), "XLA"),
+        (
+            {"model": {"mixer": "gru", "attention": "cudnn"}},
+            H100,
+            ("xla", "xla"),
+            "XLA: the mixer is not attention",
+        ),
         (
             {"ppo": {"rollout_steps": 64}},
             H100,
@@ -181,17 +186,17 @@ def test_the_program_refuses_a_kernel_without_a_card(option, kernel, tmp_path, c
 
 @without_card
 def test_a_run_on_which_the_kernels_fail_has_xla():
-    tried = try_attention(preset("small"), AttentionChoice("cudnn", decode="triton"))
+    tried = try_attention(preset("small"), AttentionChoice())
     assert (tried.kernel, tried.decode) == ("xla", "xla")
-    assert re.fullmatch(r"cuDNN's attention fails on this device \(.+\)", tried.reason)
-    assert re.fullmatch(r"decoding by Triton fails on this device \(.+\)", tried.decode_reason)
+    assert re.fullmatch(r"cuDNN's attention fails on this device \(.+\)", tried.refusal)
+    assert re.fullmatch(r"decoding by Triton fails on this device \(.+\)", tried.decode_refusal)
 
 
 @without_card
 def test_cudnn_that_fails_where_it_is_asked_for_is_refused():
     config = changed("small", model={"attention": "cudnn"})
     with pytest.raises(ValueError, match="but cuDNN's attention fails on this device"):
-        try_attention(config, AttentionChoice("cudnn"))
+        try_attention(config, AttentionChoice(decode_refusal="--decode says so"))
 
 
 def equations(jaxpr):
