@@ -62,9 +62,9 @@ class Display:
         of_all = speed * self._num_seeds
         speed_text = f"{of_all:,.0f} steps/s" if speed else "compiled"
         if "episode_return" in metrics:  # otherwise no episode ended in this update
-            self._scores = (
-                f"return {metrics['episode_return']:.2f}  memory gain {metrics['memory_gain']:.2f}"
-            )
+            self._scores = f"return {metrics['episode_return']:.2f}"
+            if "memory_gain" in metrics:
+                self._scores += f"  memory gain {metrics['memory_gain']:.2f}"
         self._progress.update(self._task, completed=steps, speed=speed_text, scores=self._scores)
         due = now - self._printed > PLAIN_INTERVAL_SECONDS or steps >= self._total_steps
         if speed and due and not self.console.is_terminal:

@@ -58,6 +58,7 @@ class UpdateMetrics(NamedTuple):
     memory_gain: Float32[Array, ""]
     first_find_steps: Float32[Array, ""]
     num_episodes: Float32[Array, ""]
+    found_again: Float32[Array, ""]  # episodes with two finds or more, of which the gain is
     explained_variance: Float32[Array, ""]
     target_outside: Float32[Array, ""]  # share of targets beyond what the value head can say
     grad_norm: Float32[Array, ""]  # before clipping

@@ -41,6 +41,7 @@ class Episodes(NamedTuple):
     memory_gain: Float32[Array, ""]
     first_find_steps: Float32[Array, ""]
     num_episodes: Float32[Array, ""]
+    found_again: Float32[Array, ""]  # episodes with two finds or more, of which the gain is
 
 
 def context(config: TrainConfig, env: Env) -> int:
@@ -119,7 +120,9 @@ def _means(stats: EpisodeStats, ended: Bool[Array, "*B"]) -> Episodes:
     # An episode that is still going on counts as one without a find.
     counted = stats._replace(visits=jnp.where(ended, stats.visits, 0))
     episode_return, first_find_steps = mean(stats.episode_return), mean(stats.first_find_steps)
-    return Episodes(episode_return, memory_gain(counted), first_find_steps, num_episodes)
+    found_again = jnp.sum(counted.visits > 1, dtype=jnp.float32)
+    gain = memory_gain(counted)
+    return Episodes(episode_return, gain, first_find_steps, num_episodes, found_again)
 
 
 def _empty(num_streams: int) -> Tally:

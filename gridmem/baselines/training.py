@@ -306,13 +306,21 @@ class Run:
             f"{parameters:,} parameters, {model.dtype}\n"
             f"{attention}"
             f"training     {config.num_updates * config.steps_per_update:,} agent steps: "
-            f"{config.num_updates} updates of {config.steps_per_update:,}"
-            f"{f', {done:,} steps done already' if done else ''}\n"
+            f"{config.num_updates:,} update{'s' if config.num_updates > 1 else ''} of "
+            f"{config.steps_per_update:,}"
+            f"{f', {done:,} steps done already' if done else ''}{self._asked_for()}\n"
             f"device       {self._num_devices} x {device.device_kind} ({device.platform})"
             f"{self._of_which()}\n"
             f"kept in      {self.folder.path}",
             flush=True,
         )
+
+    def _asked_for(self) -> str:
+        """Says so where fewer steps were asked for than one update has."""
+        asked = self.config.total_steps
+        if asked >= self.config.steps_per_update:
+            return ""
+        return f" ({asked:,} were asked for, but a run consists of whole updates)"
 
     def _of_which(self) -> str:
         there, processes = jax.device_count(), jax.process_count()

@@ -9,6 +9,7 @@ import numpy as np
 
 from gridmem.baselines.display import Display
 from gridmem.baselines.seed_log import OF_EPISODES, SeedLog
+from gridmem.envs.metrics import MIN_FOUND_AGAIN
 
 
 class TrainingLog:
@@ -106,8 +107,10 @@ class TrainingLog:
 
 
 def _over_seeds(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The means over the seeds of what the episodes came to, where any ended."""
+    """The means over the seeds of what the episodes came to, where that says anything."""
     told = {name: [row[name] for row in rows if name in row] for name in OF_EPISODES}
+    if any(row["found_again"] < MIN_FOUND_AGAIN for row in rows):
+        told["memory_gain"] = []
     return {name: sum(values) / len(values) for name, values in told.items() if values}
 
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Key
 
+from gridmem.envs.forks import refuse_forks
 from gridmem.envs.maps import Map, NoiseMap, place
 from gridmem.envs.rules import act
 from gridmem.envs.tasks import Return, Task, is_there, next_spawn
@@ -116,6 +117,7 @@ class Env:
 
     def generate(self, key: Key[Array, ""]) -> Level:
         """Draws a level: the same bits whether single or batched, on any device."""
+        refuse_forks()
         map_key, place_key = jax.random.split(key)
         map_ = self.config.map
         tiles = map_.generate(map_key)
@@ -125,6 +127,7 @@ class Env:
 
     def start(self, level: Level) -> tuple[State, TimeStep]:
         """Begins an episode on a given level."""
+        refuse_forks()
         num_agents = self.num_agents
         # Of the level's type, so that under `jax.shard_map` a scan can carry it.
         none = jnp.zeros_like(level.spawns, shape=num_agents)
@@ -163,6 +166,7 @@ class Env:
         Raises:
             ValueError: when traced, if `action` is not one whole number per agent.
         """
+        refuse_forks()
         action = jnp.asarray(action)
         if self.num_agents == 1 and action.ndim == 0:
             action = action[None]

@@ -30,6 +30,7 @@ METRICS = [
     "memory_gain",
     "first_find_steps",
     "num_episodes",
+    "found_again",
     "explained_variance",
     "target_outside",
     "grad_norm",

@@ -22,8 +22,15 @@ def batch(output="numpy"):
     return gymnasium.make_vec(SMALL, 2, output=output)
 
 
+VECTOR = gridmem.VectorEnv(ENV, 2)
+CORE_STATE, _ = jax.eval_shape(ENV.reset, KEY)
+SEEDS = np.zeros((2, 2), np.uint32)
 COMPUTING = {
     "make": lambda: gridmem.make(SMALL),
+    "Env.generate": lambda: ENV.generate(KEY),
+    "Env.start": lambda: ENV.start(jax.tree.map(lambda leaf: leaf[0], LEVELS)),
+    "Env.step": lambda: ENV.step(CORE_STATE, 0),
+    "VectorEnv.reset": lambda: VECTOR.reset(SEEDS),
     "ceiling": lambda: gridmem.ceiling(ENV, LEVELS),
     "oracle_actions": lambda: gridmem.oracle_actions(ENV, LEVELS),
     "measure": lambda: gridmem.measure(ENV, LEVELS, np.zeros((2, 3, 1), int)),
