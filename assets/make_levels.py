@@ -1,4 +1,4 @@
-"""Makes the test packs in assets/levels/ and prints their hashes for gridmem/envs/packs.py.
+"""Makes the test packs in assets/levels/ and prints their hashes for `analysis/level_packs.py`.
 
 Run from the repository's root: uv run python assets/make_levels.py [ID ...]
 
@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 
 import gridmem
-from gridmem.envs.metrics import measure
-from gridmem.envs.oracle import ceiling, oracle_actions
-from gridmem.envs.packs import Pack, write_pack
-from gridmem.envs.policy import random_policy
-from gridmem.envs.unroll import play
+from gridmem.envs.analysis.level_packs import Pack, write_pack
+from gridmem.envs.analysis.metrics import measure
+from gridmem.envs.analysis.oracle import ceiling, oracle_actions
+from gridmem.envs.batch.policy import random_policy
+from gridmem.envs.batch.rollout import play
 
 NUM_LEVELS, RANDOM_EPISODES = 1000, 64
 

@@ -12,23 +12,23 @@ from gridmem.envs.registry import CONFIGS, make, register_with_gymnasium
 
 if TYPE_CHECKING:
     from gridmem import baselines
+    from gridmem.envs.adapters.gymnax_env import gymnax_env
+    from gridmem.envs.adapters.pettingzoo_env import env, parallel_env
+    from gridmem.envs.adapters.record_metrics import RecordMetrics
+    from gridmem.envs.analysis.level_packs import levels, load_levels, save_levels
+    from gridmem.envs.analysis.metrics import EpisodeMetrics, measure, memory_gain, summary
+    from gridmem.envs.analysis.oracle import ceiling, oracle_action, oracle_actions
+    from gridmem.envs.analysis.score import Score, score
+    from gridmem.envs.analysis.scripted import compass_policy, reactive_policy
+    from gridmem.envs.analysis.shortest_paths import distances
+    from gridmem.envs.batch.autoreset import VectorEnv
+    from gridmem.envs.batch.policy import Policy, random_policy
+    from gridmem.envs.batch.rollout import play
     from gridmem.envs.env import Env, EnvConfig
-    from gridmem.envs.gymnax_env import gymnax_env
     from gridmem.envs.levels import make_level
     from gridmem.envs.maps import NoiseMap, TextMap
-    from gridmem.envs.metrics import EpisodeMetrics, measure, memory_gain, summary
-    from gridmem.envs.oracle import ceiling, oracle_action, oracle_actions
-    from gridmem.envs.packs import levels, load_levels, save_levels
-    from gridmem.envs.paths import distances
-    from gridmem.envs.pettingzoo_env import env, parallel_env
-    from gridmem.envs.policy import Policy, random_policy
-    from gridmem.envs.record_metrics import RecordMetrics
-    from gridmem.envs.score import Score, score
-    from gridmem.envs.scripted import compass_policy, reactive_policy
     from gridmem.envs.tasks import Return, Tour
     from gridmem.envs.types import Action, Level, Observation, State, Tile, TimeStep
-    from gridmem.envs.unroll import play
-    from gridmem.envs.vector import VectorEnv
 
 __version__ = "0.1.0"
 __all__ = [
@@ -76,30 +76,30 @@ __all__ = [
 _HOMES = {
     "Env": "env",
     "EnvConfig": "env",
-    "gymnax_env": "gymnax_env",
+    "gymnax_env": "adapters.gymnax_env",
     "make_level": "levels",
     "NoiseMap": "maps",
     "TextMap": "maps",
-    "EpisodeMetrics": "metrics",
-    "measure": "metrics",
-    "memory_gain": "metrics",
-    "summary": "metrics",
-    "ceiling": "oracle",
-    "oracle_action": "oracle",
-    "oracle_actions": "oracle",
-    "levels": "packs",
-    "load_levels": "packs",
-    "save_levels": "packs",
-    "distances": "paths",
-    "env": "pettingzoo_env",
-    "parallel_env": "pettingzoo_env",
-    "Policy": "policy",
-    "random_policy": "policy",
-    "RecordMetrics": "record_metrics",
-    "Score": "score",
-    "score": "score",
-    "compass_policy": "scripted",
-    "reactive_policy": "scripted",
+    "EpisodeMetrics": "analysis.metrics",
+    "measure": "analysis.metrics",
+    "memory_gain": "analysis.metrics",
+    "summary": "analysis.metrics",
+    "ceiling": "analysis.oracle",
+    "oracle_action": "analysis.oracle",
+    "oracle_actions": "analysis.oracle",
+    "levels": "analysis.level_packs",
+    "load_levels": "analysis.level_packs",
+    "save_levels": "analysis.level_packs",
+    "distances": "analysis.shortest_paths",
+    "env": "adapters.pettingzoo_env",
+    "parallel_env": "adapters.pettingzoo_env",
+    "Policy": "batch.policy",
+    "random_policy": "batch.policy",
+    "RecordMetrics": "adapters.record_metrics",
+    "Score": "analysis.score",
+    "score": "analysis.score",
+    "compass_policy": "analysis.scripted",
+    "reactive_policy": "analysis.scripted",
     "Return": "tasks",
     "Tour": "tasks",
     "Action": "types",
@@ -108,8 +108,8 @@ _HOMES = {
     "State": "types",
     "Tile": "types",
     "TimeStep": "types",
-    "play": "unroll",
-    "VectorEnv": "vector",
+    "play": "batch.rollout",
+    "VectorEnv": "batch.autoreset",
 }
 
 

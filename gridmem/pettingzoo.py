@@ -12,8 +12,8 @@ if hasattr(pettingzoo, "register"):
     for _id in CONFIGS:
         _kwargs = {"env_id": _id}
         if _id not in pettingzoo.parallel_registry:
-            _entry_point = "gridmem.envs.pettingzoo_env:parallel_env"
+            _entry_point = "gridmem:parallel_env"
             pettingzoo.register("parallel", _id, _entry_point, kwargs=_kwargs)
         if _id not in pettingzoo.aec_registry:
-            _entry_point = "gridmem.envs.pettingzoo_env:env"
+            _entry_point = "gridmem:env"
             pettingzoo.register("aec", _id, _entry_point, kwargs=_kwargs)

@@ -15,7 +15,7 @@ def __getattr__(name: str) -> Any:
     try:
         from gridmem.baselines import agent
     except ModuleNotFoundError as error:
-        from gridmem.command_line import install
+        from gridmem.cli_utils import install
 
         raise ModuleNotFoundError(f"an agent needs {error.name}; {install('train')}") from None
     return getattr(agent, name)

@@ -13,13 +13,13 @@ from jax.core import Tracer
 from jaxtyping import Array, Int32, Key, UInt32
 
 from gridmem.baselines.config import TrainConfig
-from gridmem.baselines.model import ActorCritic, Caches
-from gridmem.baselines.model_policy import Memory, streaming_policy
-from gridmem.baselines.ongoing import context
+from gridmem.baselines.model.actor_critic import ActorCritic, Caches
+from gridmem.baselines.model.policy import Memory, streaming_policy
+from gridmem.baselines.ppo.rollout import context
+from gridmem.envs.adapters.observations import batch_axes, parse
+from gridmem.envs.adapters.simulator import cpu_device
 from gridmem.envs.env import Env
 from gridmem.envs.forks import refuse_forks
-from gridmem.envs.formats import batch_axes, parse
-from gridmem.envs.simulator import cpu_device
 from gridmem.envs.types import TimeStep
 
 

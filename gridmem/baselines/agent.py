@@ -9,15 +9,15 @@ from flax import nnx
 
 from gridmem.baselines.actor import Actor
 from gridmem.baselines.config import TrainConfig
-from gridmem.baselines.learner import build_model
-from gridmem.baselines.mixers import ExplainingMixer
-from gridmem.baselines.model import ActorCritic
-from gridmem.baselines.model_policy import model_policy
-from gridmem.baselines.run_folder import seed_folders
-from gridmem.baselines.weights import read_config, read_params
+from gridmem.baselines.model.actor_critic import ActorCritic
+from gridmem.baselines.model.mixers import ExplainingMixer
+from gridmem.baselines.model.policy import model_policy
+from gridmem.baselines.ppo.learner import build_model
+from gridmem.baselines.runs.run_dir import seed_folders
+from gridmem.baselines.runs.weights import read_config, read_params
 from gridmem.envs.assets import asset
+from gridmem.envs.batch.policy import Policy
 from gridmem.envs.env import Env
-from gridmem.envs.policy import Policy
 from gridmem.envs.registry import nearest
 
 WEIGHTS = "agent.safetensors"

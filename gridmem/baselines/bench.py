@@ -24,8 +24,8 @@ REFERENCE = "reference"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the program; returns its exit code: see `gridmem.command_line.run`."""
-    from gridmem.command_line import run
+    """Runs the program; returns its exit code: see `gridmem.cli_utils.run`."""
+    from gridmem.cli_utils import run
 
     return run(lambda: _bench(sys.argv[1:] if argv is None else argv))
 
@@ -37,7 +37,7 @@ def parse(argv: Sequence[str]) -> "Namespace":
         ValueError: for an unknown option or a value that cannot be.
         SystemExit: after --help.
     """
-    from gridmem.command_line import Parser, whole
+    from gridmem.cli_utils import Parser, whole
 
     parser = Parser("python -m gridmem.baselines.bench", DESCRIPTION)
     parser.add_argument("--mixers", metavar="A,B", help="the preset's own; all for every one")
@@ -65,16 +65,16 @@ def parse(argv: Sequence[str]) -> "Namespace":
 def _bench(argv: Sequence[str]) -> int:
     from dataclasses import replace
 
-    from gridmem.command_line import require
+    from gridmem.cli_utils import require
 
     options = parse(argv)
     require("a benchmark", "flax", "optax")
-    from gridmem.baselines.attention_choice import XLA, choose_attention, try_attention
-    from gridmem.baselines.bench_table import head, line
-    from gridmem.baselines.benchmark import measure, measure_environment
     from gridmem.baselines.config import to_dict
-    from gridmem.baselines.machine import this_machine
-    from gridmem.baselines.plan import plan, problem
+    from gridmem.baselines.costs.benchmark import measure, measure_environment
+    from gridmem.baselines.costs.benchmark_table import head, line
+    from gridmem.baselines.costs.machine import this_machine
+    from gridmem.baselines.costs.plan import plan, problem
+    from gridmem.baselines.training.attention_choice import XLA, choose_attention, try_attention
 
     of_agent = [part for part in options.parts if part != ENVIRONMENT]
     config, models = _configs(options)
@@ -117,7 +117,7 @@ def _configs(options: "Namespace") -> tuple["TrainConfig", list["TrainConfig"]]:
     """
     from dataclasses import replace
 
-    from gridmem.baselines.mixers import MIXERS
+    from gridmem.baselines.model.mixers import MIXERS
 
     config = _settings(options)
     mixers = [config.model.mixer]
@@ -206,7 +206,7 @@ def _chosen(option: str, text: str, known: Any) -> list[str]:
 
 
 def _layers(text: str) -> int:
-    from gridmem.command_line import integer
+    from gridmem.cli_utils import integer
 
     with suppress(ValueError):
         if (number := integer(text)) > 0:

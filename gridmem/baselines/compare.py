@@ -11,8 +11,8 @@ drawn from the policy; `python -m gridmem.baselines.evaluate` has the test level
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the program; returns its exit code: see `gridmem.command_line.run`."""
-    from gridmem.command_line import run
+    """Runs the program; returns its exit code: see `gridmem.cli_utils.run`."""
+    from gridmem.cli_utils import run
 
     return run(lambda: _compare(sys.argv[1:] if argv is None else argv))
 
@@ -20,16 +20,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _compare(argv: Sequence[str]) -> int:
     from pathlib import Path
 
-    from gridmem.command_line import Parser, require
+    from gridmem.cli_utils import Parser, require
 
     parser = Parser("python -m gridmem.baselines.compare", DESCRIPTION)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run folder")
     parser.add_argument("--out", default="compare.png", metavar="FILE.png", help="compare.png")
     options = parser.read(argv, "name all runs before the first option")
     require("a comparison", "flax", "optax", "matplotlib", "safetensors")
-    from gridmem.baselines.comparison import draw_comparison, final_values
-    from gridmem.baselines.run_names import named
-    from gridmem.baselines.run_record import read_record
+    from gridmem.baselines.runs.comparison import draw_comparison, final_values
+    from gridmem.baselines.runs.history import read_record
+    from gridmem.baselines.runs.names import named
 
     records = [read_record(name, Path(run)) for name, run in named(options.runs).items()]
     picture = draw_comparison(records)

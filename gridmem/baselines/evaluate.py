@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from gridmem.baselines.report import Row
-    from gridmem.baselines.run_folder import RunFolder
+    from gridmem.baselines.evaluation.report import Row
+    from gridmem.baselines.runs.run_dir import RunFolder
 
 DESCRIPTION = """\
 Plays the stored test levels and tells how well agents do and what their memory does for them.
@@ -27,8 +27,8 @@ ROOM_BYTES = 1 << 18  # that the results are sure to take, whatever was played
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the program; returns its exit code: see `gridmem.command_line.run`."""
-    from gridmem.command_line import run
+    """Runs the program; returns its exit code: see `gridmem.cli_utils.run`."""
+    from gridmem.cli_utils import run
 
     return run(lambda: _evaluate(sys.argv[1:] if argv is None else argv))
 
@@ -40,7 +40,7 @@ def parse(argv: Sequence[str]) -> "Namespace":
         ValueError: for an unknown option or a value that cannot be.
         SystemExit: after --help.
     """
-    from gridmem.command_line import Parser, whole
+    from gridmem.cli_utils import Parser, whole
 
     parser = Parser("python -m gridmem.baselines.evaluate", DESCRIPTION)
     parser.add_argument(
@@ -79,16 +79,16 @@ def parse(argv: Sequence[str]) -> "Namespace":
 
 
 def _evaluate(argv: Sequence[str]) -> int:
-    from gridmem.command_line import require
+    from gridmem.cli_utils import require
 
     options = parse(argv)
     require("an evaluation", "flax", "optax", "matplotlib", "safetensors")
     from gridmem.baselines import load
-    from gridmem.baselines.evaluation_picture import draw_evaluation
-    from gridmem.baselines.evaluation_table import table
-    from gridmem.baselines.examination import examine
-    from gridmem.baselines.run_folder import RunFolder
-    from gridmem.baselines.run_names import named
+    from gridmem.baselines.evaluation.evaluator import examine
+    from gridmem.baselines.evaluation.plot import draw_evaluation
+    from gridmem.baselines.evaluation.table import table
+    from gridmem.baselines.runs.names import named
+    from gridmem.baselines.runs.run_dir import RunFolder
 
     agents = {name: load(run) for name, run in named(options.runs).items()}
     path = _out(options)
@@ -150,7 +150,7 @@ def _save_replay(row: "Row", index: int, path: Path) -> None:
     import jax
     import numpy as np
 
-    from gridmem.render.replay import save_replay
+    from gridmem.envs.analysis.replay import save_replay
 
     level = jax.tree.map(lambda leaf: np.asarray(leaf[index]), row.course.levels)
     visits = np.asarray(row.episodes.visits[index])

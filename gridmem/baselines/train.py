@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gridmem.baselines.command import Command
+    from gridmem.baselines.training.cli import Command
 
 MODULE = "gridmem.baselines.train"
 NEEDED = ("flax", "matplotlib", "optax", "orbax", "rich", "safetensors", "tensorboardX")
@@ -19,16 +19,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     0 when all is done, 1 if the numbers failed, 2 for bad input, 130 if interrupted.
     """
-    from gridmem.command_line import run
+    from gridmem.cli_utils import run
 
     return run(lambda: _train(sys.argv[1:] if argv is None else argv))
 
 
 def _train(argv: Sequence[str]) -> int:
-    from gridmem.command_line import require
+    from gridmem.cli_utils import require
 
     require("training", *NEEDED)
-    from gridmem.baselines.command import parse
+    from gridmem.baselines.training.cli import parse
 
     train = _prepare(parse(argv, f"python -m {MODULE}"), argv)
     try:
@@ -43,10 +43,10 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
     Raises:
         ValueError: for what cannot be done, before anything is begun.
     """
-    from gridmem.baselines.attention_choice import choose_attention, try_attention
     from gridmem.baselines.config import to_dict
-    from gridmem.baselines.devices import is_first, join
-    from gridmem.baselines.plan import plan, problem, table
+    from gridmem.baselines.costs.plan import plan, problem, table
+    from gridmem.baselines.ppo.sharding import is_first, join
+    from gridmem.baselines.training.attention_choice import choose_attention, try_attention
 
     config = command.config
     if config.deterministic:  # before JAX reads it
@@ -66,8 +66,8 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
         return None
     if sentence := problem(planned):
         raise ValueError(sentence)
-    from gridmem.baselines.trackers import check_trackers
-    from gridmem.baselines.training import Run
+    from gridmem.baselines.training.loop import Run
+    from gridmem.baselines.training.trackers import check_trackers
 
     check_trackers(config)
     tried = try_attention(config, attention)

@@ -1,1 +1,1 @@
-"""The environments: pure JAX core and its faces for other libraries."""
+"""The environments: the game itself here, and around it batches, analysis and adapters."""

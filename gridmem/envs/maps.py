@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Key, UInt8, UInt32
 
-from gridmem.envs.cells import count, largest_region, pack, sample, unpack, without
+from gridmem.envs.bitset import count, largest_region, pack, sample, unpack, without
 from gridmem.envs.noise import NOISE_UNIT, fractal_noise
 from gridmem.envs.types import Level, Tile
 

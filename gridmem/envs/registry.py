@@ -68,8 +68,8 @@ def make_for_face(id: str, **overrides: Any) -> "Env":
     Raises:
         ValueError: as `make` does.
     """
+    from gridmem.envs.config import config_from_dict
     from gridmem.envs.env import Env
-    from gridmem.envs.spec import config_from_dict
 
     if id not in CONFIGS:
         raise ValueError(
@@ -109,7 +109,7 @@ def register_with_gymnasium() -> None:
         if id not in gymnasium.registry:
             gymnasium.register(
                 id=id,
-                entry_point="gridmem.envs.gymnasium_env:GridMemEnv",
-                vector_entry_point="gridmem.envs.gymnasium_vector_env:GridMemVectorEnv",
+                entry_point="gridmem.gymnasium:GridMemEnv",
+                vector_entry_point="gridmem.gymnasium:GridMemVectorEnv",
                 kwargs={"env_id": id},  # `id` would clash with an argument of `make_vec`
             )

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the program; returns its exit code: see `gridmem.command_line.run`."""
-    from gridmem.command_line import run
+    """Runs the program; returns its exit code: see `gridmem.cli_utils.run`."""
+    from gridmem.cli_utils import run
 
     return run(lambda: _play(sys.argv[1:] if argv is None else argv))
 
 
 def _play(argv: Sequence[str]) -> int:
-    from gridmem.render.keys import STARTING
-    from gridmem.render.options import parse
+    from gridmem.render.player.keys import STARTING
+    from gridmem.render.player.options import parse
 
     options = parse(argv)
     print(STARTING, flush=True)
@@ -33,9 +33,9 @@ def _play(argv: Sequence[str]) -> int:
 
 
 def _make_films(options: "Namespace") -> int:
-    from gridmem.render.film import film, play_out, write_picture
-    from gridmem.render.records import Records
-    from gridmem.render.setup import begin, set_up
+    from gridmem.render.player.output import film, play_out, write_picture
+    from gridmem.render.player.records import Records
+    from gridmem.render.player.setup import begin, set_up
     from gridmem.render.video import write_frames, write_video
 
     if options.player == "keys":
@@ -59,11 +59,11 @@ def _make_films(options: "Namespace") -> int:
 
 
 def _open_window(options: "Namespace") -> int:
-    from gridmem.render.camera import Camera
-    from gridmem.render.live import live, while_busy
-    from gridmem.render.records import Records
-    from gridmem.render.scores import score_file
-    from gridmem.render.setup import begin, set_up
+    from gridmem.render.player.main_loop import live, while_busy
+    from gridmem.render.player.recorder import Camera
+    from gridmem.render.player.records import Records
+    from gridmem.render.player.scores import score_file
+    from gridmem.render.player.setup import begin, set_up
     from gridmem.render.window import Window
 
     if options.steps is not None:
@@ -95,7 +95,7 @@ def _trained(options: "Namespace") -> Any:
         return None
     missing = [name for name in NEEDED_BY_AGENTS if find_spec(name) is None]
     if missing:
-        from gridmem.command_line import install
+        from gridmem.cli_utils import install
 
         raise ValueError(f"a trained agent needs {missing[0]}; {install('train')}")
     from gridmem.baselines import load
@@ -109,7 +109,7 @@ def _released(options: "Namespace") -> Any:
     if any(given is not None for given in elsewhere) or not all(map(find_spec, NEEDED_BY_AGENTS)):
         return None
     from gridmem.baselines import load
-    from gridmem.render.setup import DEFAULT_ID
+    from gridmem.render.player.setup import DEFAULT_ID
 
     return load(DEFAULT_ID)
 

@@ -129,7 +129,7 @@ def _ffmpeg() -> str:
     try:
         import imageio_ffmpeg
     except ModuleNotFoundError:
-        from gridmem.command_line import install
+        from gridmem.cli_utils import install
 
         raise ValueError(f"video needs imageio-ffmpeg; {install('play')}") from None
     return imageio_ffmpeg.get_ffmpeg_exe()

@@ -160,7 +160,7 @@ def _pygame() -> Any:
     try:
         import pygame
     except ModuleNotFoundError:
-        from gridmem.command_line import install
+        from gridmem.cli_utils import install
 
         raise ValueError(f"a window needs pygame-ce; {install('play')}; {INSTEAD}") from None
     return pygame

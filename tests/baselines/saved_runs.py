@@ -7,7 +7,7 @@ import tiny
 
 from gridmem.baselines.agent import WEIGHTS
 from gridmem.baselines.config import to_dict
-from gridmem.baselines.weights import to_bytes
+from gridmem.baselines.runs.weights import to_bytes
 
 SMALL = tiny.config(model={"num_layers": 1})
 # By the rules of its id, so that it has a score.

@@ -14,9 +14,9 @@ from flax import nnx
 import gridmem
 from gridmem.baselines.actor import _kept
 from gridmem.baselines.agent import Agent
-from gridmem.baselines.model_policy import model_policy, streaming_policy
-from gridmem.envs.unroll import play
-from gridmem.envs.vector import VectorEnv
+from gridmem.baselines.model.policy import model_policy, streaming_policy
+from gridmem.envs.batch.autoreset import VectorEnv
+from gridmem.envs.batch.rollout import play
 
 STEPS = tiny.CONFIG.env.max_steps
 NUM_ENVS = 4
@@ -157,8 +157,8 @@ def test_streams_begin_anew_each_at_its_own_time(agent):
 @pytest.mark.slow
 def test_a_batch_as_the_streams_of_pure_jax(agent):
     """The same `VectorEnv` under `streaming_policy`, rows of resets included."""
-    from gridmem.envs.seeding import seed_key
-    from gridmem.envs.unroll import Streams, advance
+    from gridmem.envs.batch.rollout import Streams, advance
+    from gridmem.envs.batch.seeding import seed_key
 
     num_steps = 3 * STEPS
     vector = VectorEnv(agent.env, NUM_ENVS)

@@ -18,10 +18,10 @@ from gridmem.baselines import agent as agent_file
 from gridmem.baselines import load, released
 from gridmem.baselines.agent import WEIGHTS
 from gridmem.baselines.config import to_dict
-from gridmem.baselines.model_policy import ModelExtras, model_policy
-from gridmem.baselines.weights import to_bytes
+from gridmem.baselines.model.policy import ModelExtras, model_policy
+from gridmem.baselines.runs.weights import to_bytes
 from gridmem.envs.assets import asset
-from gridmem.envs.unroll import flatten
+from gridmem.envs.batch.rollout import flatten
 
 
 def learner():

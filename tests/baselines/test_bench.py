@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import pytest
 import tiny
 
-from gridmem.baselines import bench, benchmark, matmul_speed, plan
+from gridmem.baselines import bench
 from gridmem.baselines.bench import main, parse
-from gridmem.baselines.bench_table import head, line
-from gridmem.baselines.benchmark import Measurement
 from gridmem.baselines.config import to_dict
+from gridmem.baselines.costs import benchmark, matmul_speed, plan
+from gridmem.baselines.costs.benchmark import Measurement
+from gridmem.baselines.costs.benchmark_table import head, line
 
 CONFIG = tiny.config(model={"num_layers": 1})
 MEASURED = Measurement(

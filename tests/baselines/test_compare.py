@@ -11,14 +11,15 @@ import saved_runs
 import tiny
 from matplotlib.figure import Figure
 
-from gridmem.baselines import comparison, curve
 from gridmem.baselines.compare import main
-from gridmem.baselines.comparison import labels
 from gridmem.baselines.config import TrainConfig, to_dict
-from gridmem.baselines.curve import draw_band, draw_curve, limit, series, smooth
-from gridmem.baselines.run_names import named
-from gridmem.baselines.run_record import RunRecord, read_record
-from gridmem.envs.packs import pack
+from gridmem.baselines.runs import comparison
+from gridmem.baselines.runs import plots as curve
+from gridmem.baselines.runs.comparison import labels
+from gridmem.baselines.runs.history import RunRecord, read_record
+from gridmem.baselines.runs.names import named
+from gridmem.baselines.runs.plots import draw_band, draw_curve, limit, series, smooth
+from gridmem.envs.analysis.level_packs import pack
 
 RANDOM, BEST = (float(known.mean()) for known in pack("GridMem-9x9-v0")[1:3])
 

@@ -18,8 +18,8 @@ from gridmem.baselines.config import (
     from_dict,
     to_dict,
 )
-from gridmem.baselines.learner import build_model
-from gridmem.baselines.model import num_parameters
+from gridmem.baselines.model.actor_critic import num_parameters
+from gridmem.baselines.ppo.learner import build_model
 from gridmem.baselines.presets import PRESETS, preset
 
 CHANGED = tiny.config(

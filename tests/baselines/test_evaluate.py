@@ -17,17 +17,21 @@ from breadth import breadth
 from refusing_disk import file_size_limit
 
 import gridmem
-from gridmem.baselines import conclusion, evaluation, evaluation_picture, examination, load
-from gridmem.baselines.courses import changed_rules, fresh_course, own_course
+from gridmem.baselines import load
 from gridmem.baselines.evaluate import main, parse
-from gridmem.baselines.evaluation import HELD_OUT_KEY_DATA, draw_levels
-from gridmem.baselines.evaluation_table import table
-from gridmem.baselines.report import Gap, Report, Row
-from gridmem.baselines.run_names import named
-from gridmem.baselines.text_table import aligned
-from gridmem.envs.score import Score
+from gridmem.baselines.evaluation import evaluator as examination
+from gridmem.baselines.evaluation import plot as evaluation_picture
+from gridmem.baselines.evaluation import rollouts as evaluation
+from gridmem.baselines.evaluation.report import Gap, Report, Row
+from gridmem.baselines.evaluation.rollouts import HELD_OUT_KEY_DATA, draw_levels
+from gridmem.baselines.evaluation.scenarios import changed_rules, fresh_course, own_course
+from gridmem.baselines.evaluation.table import table
+from gridmem.baselines.runs.names import named
+from gridmem.baselines.tables import aligned
+from gridmem.baselines.training import final_evaluation as conclusion
+from gridmem.envs.analysis.replay import load_replay
+from gridmem.envs.analysis.score import Score
 from gridmem.render.play import main as play_main
-from gridmem.render.replay import load_replay
 
 ID, N = "GridMem-9x9-v0", 24
 

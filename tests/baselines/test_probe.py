@@ -9,10 +9,10 @@ import pytest
 import tiny
 from flax import nnx
 
-from gridmem.baselines.learner import update
-from gridmem.baselines.model_policy import model_policy
+from gridmem.baselines.model.policy import model_policy
+from gridmem.baselines.ppo.learner import update
+from gridmem.envs.batch.rollout import play
 from gridmem.envs.types import Action, Tile
-from gridmem.envs.unroll import play
 
 WALK = [Action.RIGHT] * probe.CORRIDOR
 STEPS = probe.STEPS

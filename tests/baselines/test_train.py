@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 import tiny
 
-from gridmem.baselines import train, training
-from gridmem.baselines.checkpoint import load
-from gridmem.baselines.command import parse
+from gridmem.baselines import train
 from gridmem.baselines.config import TrainConfig, from_dict
-from gridmem.baselines.interruption import Interruption
+from gridmem.baselines.runs.checkpoint import load
 from gridmem.baselines.train import comparison, main
+from gridmem.baselines.training import loop as training
+from gridmem.baselines.training.cli import parse
+from gridmem.baselines.training.signals import Interruption
 
 NUM_UPDATES = 10
 METRICS = [
@@ -379,7 +380,7 @@ def test_targets_beyond_the_histogram_are_warned_of_once(tmp_path, capfd, monkey
 
 CHILD = """
 import resource, sys, time
-from gridmem.baselines import training
+from gridmem.baselines.training import loop as training
 from gridmem.baselines.train import main
 {preparation}
 sys.exit(main(sys.argv[1:]))

@@ -22,9 +22,9 @@ import numpy as np
 from jax import lax
 
 import gridmem
-from gridmem.envs import vector
-from gridmem.envs.gymnax_env import GymnaxEnv
-from gridmem.envs.vector import VectorEnv
+from gridmem.envs.adapters.gymnax_env import GymnaxEnv
+from gridmem.envs.batch import autoreset as vector
+from gridmem.envs.batch.autoreset import VectorEnv
 
 NUM_ENVS, NUM_STEPS, REPEATS = 4096, 64, 15
 

@@ -23,11 +23,11 @@ from machine import machine
 
 from gridmem import Env
 from gridmem.baselines.config import TrainConfig
-from gridmem.baselines.learner import build_model
-from gridmem.baselines.mixers import make_mixer
-from gridmem.baselines.model_policy import model_policy
+from gridmem.baselines.model.mixers import make_mixer
+from gridmem.baselines.model.policy import model_policy
+from gridmem.baselines.ppo.learner import build_model
 from gridmem.baselines.presets import preset
-from gridmem.envs.unroll import play
+from gridmem.envs.batch.rollout import play
 
 CHUNKS = (16, 32, 64, 128, 256, 512)
 

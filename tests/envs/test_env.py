@@ -22,11 +22,11 @@ from twin import guided_walk
 
 import gridmem
 from gridmem import Env, EnvConfig, NoiseMap, Tile
-from gridmem.envs.metrics import measure
-from gridmem.envs.oracle import oracle_actions
-from gridmem.envs.policy import random_policy
-from gridmem.envs.unroll import play
-from gridmem.envs.vector import VectorEnv
+from gridmem.envs.analysis.metrics import measure
+from gridmem.envs.analysis.oracle import oracle_actions
+from gridmem.envs.batch.autoreset import VectorEnv
+from gridmem.envs.batch.policy import random_policy
+from gridmem.envs.batch.rollout import play
 
 IDS = list(gridmem.CONFIGS)
 SMALL, DIG = "GridMem-9x9-v0", "GridMem-Dig-v0"

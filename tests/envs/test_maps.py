@@ -13,7 +13,7 @@ from twin import flood, regions
 
 import gridmem
 from gridmem import NoiseMap, TextMap, Tile
-from gridmem.envs.cells import count, largest_region, pack, unpack
+from gridmem.envs.bitset import count, largest_region, pack, unpack
 from gridmem.envs.maps import place
 from gridmem.envs.noise import NOISE_UNIT, fractal_noise
 

@@ -13,7 +13,7 @@ import pytest
 
 import gridmem
 from gridmem import Env, EnvConfig, NoiseMap, Return, TextMap, Tour
-from gridmem.envs.spec import config_from_dict, config_to_dict
+from gridmem.envs.config import config_from_dict, config_to_dict
 
 SMALL = ("#####", "#0.G#", "#####")
 

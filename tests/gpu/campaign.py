@@ -92,8 +92,8 @@ def check(stage: Stage) -> int:
     code = stage.run("tests.txt", "-m", "pytest", *flags, stop=signal.SIGINT)
     import jax
 
-    from gridmem.baselines.attention_kernels import cuda_capabilities
-    from gridmem.baselines.machine import this_machine
+    from gridmem.baselines.costs.machine import this_machine
+    from gridmem.baselines.model.mixers.attention_kernels import cuda_capabilities
 
     statistics = jax.devices()[0].memory_stats() or {}
     lines = [
@@ -112,9 +112,9 @@ def profile(stage: Stage) -> int:
 
     import jax
 
-    from gridmem.baselines.attention_choice import choose_attention, try_attention
-    from gridmem.baselines.learner import init, update
-    from gridmem.baselines.machine import this_machine
+    from gridmem.baselines.costs.machine import this_machine
+    from gridmem.baselines.ppo.learner import init, update
+    from gridmem.baselines.training.attention_choice import choose_attention, try_attention
 
     config = _config(stage)
     choice = try_attention(config, choose_attention(config))
@@ -194,13 +194,13 @@ def attention(stage: Stage) -> int:
     from flax import nnx
     from jax import lax
 
-    from gridmem.baselines.attention_kernels import (
+    from gridmem.baselines.costs.machine import this_machine
+    from gridmem.baselines.model.mixers import make_mixer
+    from gridmem.baselines.model.mixers.attention_kernels import (
         attend_in_blocks,
         causal_attention,
         cuda_capabilities,
     )
-    from gridmem.baselines.machine import this_machine
-    from gridmem.baselines.mixers import make_mixer
 
     config = _config(stage)
     model, env = config.model, config.make_env()
@@ -295,7 +295,7 @@ def train(stage: Stage) -> int:
 
 def _is_complete(run: Path) -> bool:
     from gridmem.baselines.config import from_file
-    from gridmem.baselines.run_folder import METRICS, read_metrics
+    from gridmem.baselines.runs.run_dir import METRICS, read_metrics
 
     rows = read_metrics(run / METRICS)
     return bool(rows) and rows[-1]["steps"] >= from_file(run / "config.json").total_steps

@@ -7,10 +7,10 @@ from dataclasses import replace
 import campaign
 import pytest
 
-from gridmem.baselines.attention_kernels import cuda_capabilities
 from gridmem.baselines.config import from_file, to_dict
+from gridmem.baselines.model.mixers.attention_kernels import cuda_capabilities
 from gridmem.baselines.presets import preset
-from gridmem.baselines.run_folder import read_metrics
+from gridmem.baselines.runs.run_dir import read_metrics
 
 
 @pytest.fixture(scope="module")

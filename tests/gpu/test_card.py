@@ -14,19 +14,23 @@ import pytest
 from flax import nnx
 
 import gridmem
-from gridmem.baselines.attention_choice import AttentionChoice, choose_attention, try_attention
-from gridmem.baselines.attention_kernels import (
+from gridmem.baselines.config import to_dict
+from gridmem.baselines.costs.plan import plan
+from gridmem.baselines.model.mixers import MIXERS, make_mixer
+from gridmem.baselines.model.mixers.attention_kernels import (
     attend_in_blocks,
     causal_attention,
     cuda_capabilities,
 )
-from gridmem.baselines.config import to_dict
-from gridmem.baselines.decode_kernel import decode, decode_by_xla
-from gridmem.baselines.learner import init, update
-from gridmem.baselines.mixers import MIXERS, make_mixer
-from gridmem.baselines.plan import plan
+from gridmem.baselines.model.mixers.decode_kernel import decode, decode_by_xla
+from gridmem.baselines.ppo.learner import init, update
 from gridmem.baselines.presets import preset
 from gridmem.baselines.train import main
+from gridmem.baselines.training.attention_choice import (
+    AttentionChoice,
+    choose_attention,
+    try_attention,
+)
 from gridmem.envs.registry import CONFIGS
 
 pytestmark = pytest.mark.skipif(not cuda_capabilities(), reason="needs a CUDA device")
@@ -195,7 +199,7 @@ def test_the_plan_is_what_xla_needs(name):
 
 INTERRUPTED = """
 import os, signal, sys
-from gridmem.baselines import training
+from gridmem.baselines.training import loop as training
 from gridmem.baselines.train import main
 original, calls = training.advance, []
 def advance(*args):

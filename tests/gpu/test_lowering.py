@@ -14,16 +14,20 @@ from jax._src.cudnn import fused_attention_stablehlo
 from jax._src.pallas.triton import gpu_info
 from jax.extend.core import Jaxpr
 
-from gridmem.baselines.attention_choice import AttentionChoice, choose_attention, try_attention
-from gridmem.baselines.attention_kernels import cuda_capabilities, cudnn_refusal
-from gridmem.baselines.decode_kernel import by_triton, decode_by_xla
-from gridmem.baselines.learner import collect, loss, update
-from gridmem.baselines.mixers import MIXERS
-from gridmem.baselines.model_policy import model_policy
-from gridmem.baselines.outline import outline
+from gridmem.baselines.costs.abstract_run import outline
+from gridmem.baselines.model.mixers import MIXERS
+from gridmem.baselines.model.mixers.attention_kernels import cuda_capabilities, cudnn_refusal
+from gridmem.baselines.model.mixers.decode_kernel import by_triton, decode_by_xla
+from gridmem.baselines.model.policy import model_policy
+from gridmem.baselines.ppo.learner import collect, loss, update
 from gridmem.baselines.presets import preset
 from gridmem.baselines.train import main
-from gridmem.envs.unroll import play
+from gridmem.baselines.training.attention_choice import (
+    AttentionChoice,
+    choose_attention,
+    try_attention,
+)
+from gridmem.envs.batch.rollout import play
 
 H100 = [(9, 0)]
 FORWARD, BACKWARD = "__cudnn$fmhaSoftmax(", "__cudnn$fmhaSoftmaxBackward("

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from gridmem import Env, EnvConfig, TextMap
-from gridmem.envs.policy import Acted, Policy, random_policy
-from gridmem.render.cast import Cast
-from gridmem.render.caves import one_cave
-from gridmem.render.game import Game
-from gridmem.render.players import OraclePlayer, PolicyPlayer
+from gridmem.envs.batch.policy import Acted, Policy, random_policy
+from gridmem.render.player.cast import Cast
+from gridmem.render.player.controllers import OraclePlayer, PolicyPlayer
+from gridmem.render.player.game import Game
+from gridmem.render.player.level_source import one_cave
 
 CORRIDOR = "#########", "#0.....G#", "#########"
 ROOM = "#######", "#0....#", "#.##..#", "#....G#", "#1..###", "#######"

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from golden_files import tiles_of, write
 
-from gridmem.render.scene import Moment, frame
-from gridmem.render.trips import Trip
-from gridmem.render.way import draw_way
+from gridmem.envs.analysis.trips import Trip
+from gridmem.render.frame import Moment, frame
+from gridmem.render.trip_path import draw_way
 
 GOLDEN = Path(__file__).parent / "golden_scenes"
 CAVE = """

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 import gridmem
-from gridmem.render.keys import AIM, STARTING
-from gridmem.render.options import parse
+from gridmem.envs.analysis.replay import load_replay, save_replay
 from gridmem.render.play import _cache_folder, _released, main
+from gridmem.render.player.keys import AIM, STARTING
+from gridmem.render.player.options import parse
+from gridmem.render.player.scores import score_file
+from gridmem.render.player.setup import DEFAULT_ID, set_up
 from gridmem.render.png import read_png
-from gridmem.render.replay import load_replay, save_replay
-from gridmem.render.scores import score_file
-from gridmem.render.setup import DEFAULT_ID, set_up
 
 ID = "GridMem-9x9-v0"
 SHORT = f"{ID} --seed 3 --max-steps 12 --size 320x200"
@@ -264,9 +264,9 @@ def test_crowds_of_every_kind(folder, capfd):
 
 def test_a_person_plays_a_test_level(folder, capfd, monkeypatch):
     pytest.importorskip("pygame")
-    from test_live import Person
+    from windows import Person
 
-    from gridmem.render import live
+    from gridmem.render.player import main_loop as live
 
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     played = live.live
@@ -321,5 +321,5 @@ def test_an_interruption_is_no_traceback(folder, capfd, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gridmem.render.setup.set_up", interrupt)
+    monkeypatch.setattr("gridmem.render.player.setup.set_up", interrupt)
     assert run(capfd, f"{SHORT} --gif a.gif") == (130, "", "interrupted\n")

@@ -8,7 +8,7 @@ import pytest
 import windows
 from windows import dummy_window, press, pygame
 
-from gridmem.render.keys import KEYS
+from gridmem.render.player.keys import KEYS
 from gridmem.render.window import Window
 
 

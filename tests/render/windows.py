@@ -30,6 +30,35 @@ def press(name, held=False):
         pygame.event.post(event)
 
 
+class Person:
+    """Sits at a window: every time it waits, does the next thing.
+
+    A thing is the name of a key, a function to be called, or None to wait as the game wants; when
+    there is nothing left to do, it quits.
+
+    Attributes:
+        things: what it has not done yet.
+        limits: how long the window was to wait each time.
+    """
+
+    def __init__(self, window, *things):
+        self.things, self.limits = list(things), []
+        self._wait = window.wait
+        window.wait = self.wait
+
+    def wait(self, limit_ms=None):
+        self.limits.append(limit_ms)
+        thing = self.things.pop(0) if self.things else "escape"
+        if thing is None:
+            assert limit_ms is not None, "the game waits for a person who waits for the game"
+            return self._wait(limit_ms)
+        if callable(thing):
+            thing()
+        else:
+            press(thing)
+        return self._wait(0.0)
+
+
 def shown():
     """The pixels of the window, as [height, width, 3]."""
     return pygame.surfarray.array3d(pygame.display.get_surface()).swapaxes(0, 1)

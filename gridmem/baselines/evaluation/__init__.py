@@ -1,0 +1,1 @@
+"""Agents played on levels that they were not trained on."""

@@ -1,0 +1,258 @@
+"""The actor-critic: an encoder, blocks of mixer and feed-forward, two heads."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+from jaxtyping import Array, Float, Float32, Int
+
+from gridmem.baselines.config import ModelConfig
+from gridmem.baselines.model.dense import dense
+from gridmem.baselines.model.mixers import ExplainingMixer, Weights, make_mixer
+from gridmem.baselines.model.norm import Norm
+from gridmem.baselines.model.value_heads import make_value_head
+from gridmem.envs.types import Observation, Tile
+
+Caches = list[Any]
+EMBED_STD = 0.02  # small, so that the first policy is nearly uniform
+
+
+class Explained(NamedTuple):
+    """What `step` gives for B streams, and what L mixers drew it from: weights of S slots."""
+
+    logits: Float32[Array, "B actions"]
+    value: Float32[Array, " B"]
+    caches: Caches
+    weights: Float32[Array, "B L S"] | None  # see `ExplainingMixer`; None if it has none to show
+
+
+@jax.custom_vjp
+def _gated(gate: Array, up: Array) -> Array:
+    """gelu(gate) * up; the gradient keeps these two and computes the rest again."""
+    return jax.nn.gelu(gate) * up
+
+
+def _gated_forwards(gate: Array, up: Array) -> tuple[Array, tuple[Array, Array]]:
+    return _gated(gate, up), (gate, up)
+
+
+def _gated_backwards(kept: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
+    # Without the barrier XLA keeps gelu(gate) of all tokens for the gradient, too.
+    gate, up = lax.optimization_barrier(kept)
+    return jax.vjp(lambda gate, up: jax.nn.gelu(gate) * up, gate, up)[1](gradient)
+
+
+_gated.defvjp(_gated_forwards, _gated_backwards)
+
+
+class FeedForward(nnx.Module):
+    """Gated feed-forward (Shazeer 2020, "GLU variants"): up and gate in one matrix product.
+
+    For sequences on a GPU in two, whose gradients need not be joined in memory.
+    """
+
+    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        self.dtype = jnp.dtype(config.dtype)
+        init = nnx.initializers.lecun_normal()
+        shape = (config.width, config.ff_width)
+        self.gate = nnx.Param(init(rngs.params(), shape, jnp.float32))
+        self.up = nnx.Param(init(rngs.params(), shape, jnp.float32))
+        self.down = nnx.Param(init(rngs.params(), shape[::-1], jnp.float32))
+
+    def prepare(self) -> tuple[Array, Array]:
+        """See `Mixer.prepare`."""
+        fused = jnp.concatenate([self.gate[...], self.up[...]], axis=1)
+        return fused.astype(self.dtype), self.down[...].astype(self.dtype)
+
+    def __call__(
+        self, x: Float[Array, "*batch D"], weights: tuple[Array, Array]
+    ) -> Float[Array, "*batch D"]:
+        """The layer's output, to be added to its input."""
+        fused, down = weights
+
+        def in_one(x: Array, fused: Array) -> Array:
+            gate, up = jnp.split(dense(x, fused), 2, axis=-1)
+            return jax.nn.gelu(gate) * up
+
+        def in_two(x: Array, fused: Array) -> Array:
+            gate, up = jnp.split(fused, 2, axis=-1)
+            return _gated(dense(x, gate), dense(x, up))
+
+        if x.ndim == 2:
+            return dense(in_one(x, fused), down)
+        hidden = lax.platform_dependent(x, fused, cuda=in_two, default=in_one)
+        return dense(hidden, down)
+
+
+class Block(nnx.Module):
+    """Pre-norm residual block."""
+
+    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        self.mixer_norm = Norm(config.width)
+        self.mixer = make_mixer(config, rngs)
+        self.ff_norm = Norm(config.width)
+        self.ff = FeedForward(config, rngs)
+
+    def prepare(self) -> Weights:
+        """See `Mixer.prepare`."""
+        return self.mixer.prepare(), self.ff.prepare()
+
+    def step(
+        self, x: Array, cache: Any, segment: Array | None, weights: Weights
+    ) -> tuple[Array, Any]:
+        """One token per stream."""
+        of_mixer, of_ff = weights
+        mixed, cache = self.mixer.step(self.mixer_norm(x), cache, segment, of_mixer)
+        x = x + mixed
+        return x + self.ff(self.ff_norm(x), of_ff), cache
+
+    def explain(
+        self, x: Array, cache: Any, segment: Array | None, weights: Weights
+    ) -> tuple[Array, Any, Array | None]:
+        """What `step` gives, and the mixer's weights if it has some to show."""
+        if not isinstance(self.mixer, ExplainingMixer):
+            return *self.step(x, cache, segment, weights), None
+        of_mixer, of_ff = weights
+        mixed, cache, shown = self.mixer.explain(self.mixer_norm(x), cache, segment, of_mixer)
+        x = x + mixed
+        return x + self.ff(self.ff_norm(x), of_ff), cache, shown
+
+    def sequence(self, x: Array, cache: Any, segments: Array | None) -> Array:
+        """A sequence of tokens per stream."""
+        x = x + self.mixer.sequence(self.mixer_norm(x), cache, segments)
+        return x + self.ff(self.ff_norm(x), self.ff.prepare())
+
+
+class ActorCritic(nnx.Module):
+    """Observations to action logits and a value; one timestep is one token.
+
+    The action embedding serves three times: for the last action in the input, as the policy's
+    output matrix, and its last row for "no action yet", which has no logit.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        view_size: int,
+        num_actions: int,
+        rngs: nnx.Rngs,
+        compass_size: int = 0,
+    ) -> None:
+        self.dtype = jnp.dtype(config.dtype)
+        self.num_actions = num_actions
+        width = config.width
+        init, embed = nnx.initializers.lecun_normal(), nnx.initializers.normal(EMBED_STD)
+        inputs = view_size * view_size * len(Tile)
+        # Every cell shows exactly one tile, so view_size ** 2 of the inputs are 1.
+        spread = nnx.initializers.normal(1 / view_size)
+        self.view = nnx.Param(spread(rngs.params(), (inputs, width), jnp.float32))
+        self.action = nnx.Param(embed(rngs.params(), (num_actions + 1, width), jnp.float32))
+        self.reward = nnx.Param(embed(rngs.params(), (1, width), jnp.float32))
+        self.blocks = nnx.List([Block(config, rngs) for _ in range(config.num_layers)])
+        self.final_norm = Norm(width)
+        self.value_in = nnx.Param(init(rngs.params(), (width, config.value_width), jnp.float32))
+        self.value_bias = nnx.Param(jnp.zeros((config.value_width,), jnp.float32))
+        self.value_head = make_value_head(config)
+        outputs = self.value_head.num_outputs
+        self.value_out = nnx.Param(embed(rngs.params(), (config.value_width, outputs), jnp.float32))
+        towards = (compass_size, width)
+        self.compass = (
+            nnx.Param(init(rngs.params(), towards, jnp.float32)) if compass_size else None
+        )
+
+    def init_cache(self, batch: int, length: int, segmented: bool = False) -> Caches:
+        """One cache per block; see `Mixer.init_cache`."""
+        return [block.mixer.init_cache(batch, length, segmented) for block in self.blocks]
+
+    def grow(self, caches: Caches, length: int) -> Caches:
+        """See `Mixer.grow`."""
+        blocks = zip(self.blocks, caches, strict=True)
+        return [block.mixer.grow(cache, length) for block, cache in blocks]
+
+    def keep(self, caches: Caches, length: int) -> Caches:
+        """See `Mixer.keep`."""
+        blocks = zip(self.blocks, caches, strict=True)
+        return [block.mixer.keep(cache, length) for block, cache in blocks]
+
+    def prepare(self) -> list[Weights]:
+        """See `Mixer.prepare`; one for each block."""
+        return [block.prepare() for block in self.blocks]
+
+    def step(
+        self,
+        obs: Observation,
+        caches: Caches,
+        segment: Int[Array, " B"] | None = None,
+        weights: list[Weights] | None = None,
+    ) -> tuple[Float32[Array, "B actions"], Float32[Array, " B"], Caches]:
+        """Logits and value of one timestep per stream, and the caches that have seen it.
+
+        Args:
+            obs: what is seen now, leaves [B, ...].
+            caches: what has been seen.
+            segment: see `Mixer`.
+            weights: what `prepare` gave, so that a loop of steps does not do it each time.
+        """
+        x = self._embed(obs)
+        seen = []
+        weights = self.prepare() if weights is None else weights
+        for block, cache, prepared in zip(self.blocks, caches, weights, strict=True):
+            x, cache = block.step(x, cache, segment, prepared)
+            seen.append(cache)
+        logits, outputs = self._heads(x)
+        return logits, self.value_head.value(outputs), seen
+
+    def explain(
+        self, obs: Observation, caches: Caches, segment: Int[Array, " B"] | None = None
+    ) -> Explained:
+        """What `step` gives, and which of the tokens so far each layer drew on."""
+        x = self._embed(obs)
+        seen, shown = [], []
+        for block, cache in zip(self.blocks, caches, strict=True):
+            x, cache, weights = block.explain(x, cache, segment, block.prepare())
+            seen.append(cache)
+            shown.append(weights)
+        logits, outputs = self._heads(x)
+        layers = [weights for weights in shown if weights is not None]
+        weights = jnp.stack(layers, axis=1) if layers else None
+        return Explained(logits, self.value_head.value(outputs), seen, weights)
+
+    def sequence(
+        self, obs: Observation, caches: Caches, segments: Int[Array, "B T"] | None = None
+    ) -> tuple[Float32[Array, "B T actions"], Float32[Array, "B T K"]]:
+        """Logits, and outputs for `value_head`, of T timesteps per stream, leaves [B, T, ...].
+
+        The timesteps come after those that the caches have seen.
+        """
+        x = self._embed(obs)
+        for block, cache in zip(self.blocks, caches, strict=True):
+            x = block.sequence(x, cache, segments)
+        return self._heads(x)
+
+    def _embed(self, obs: Observation) -> Float[Array, "*batch D"]:
+        batch = obs.view.shape[:-2]
+        tiles = jax.nn.one_hot(obs.view, len(Tile), dtype=self.dtype).reshape(*batch, -1)
+        # A product and no lookup, whose gradient a GPU adds up in a few rows that all tokens share.
+        action = jax.nn.one_hot(obs.last_action, self.num_actions + 1, dtype=self.dtype)
+        reward = obs.last_reward[..., None].astype(self.dtype)
+        x = dense(tiles, self.view[...].astype(self.dtype))
+        x += dense(action, self.action[...].astype(self.dtype))
+        x += dense(reward, self.reward[...].astype(self.dtype))
+        if self.compass is not None:
+            x += dense(obs.compass.astype(self.dtype), self.compass[...].astype(self.dtype))
+        return x
+
+    def _heads(self, x: Float[Array, "*batch D"]) -> tuple[Array, Array]:
+        x = self.final_norm(x)
+        actions = self.action[...][: self.num_actions]
+        logits = dense(x.astype(jnp.float32), actions.T)
+        bias = self.value_bias[...].reshape((1,) * (x.ndim - 1) + (-1,)).astype(self.dtype)
+        hidden = jax.nn.gelu(dense(x, self.value_in[...].astype(self.dtype)) + bias)
+        return logits, dense(hidden, self.value_out[...].astype(self.dtype), jnp.float32)
+
+
+def num_parameters(params: Any) -> int:
+    """How many numbers a tree of parameters has."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))

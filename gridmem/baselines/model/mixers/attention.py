@@ -1,0 +1,316 @@
+"""Causal attention with rotary positions, grouped queries and a key-value cache.
+
+Rotary embedding: Su et al. 2021, "RoFormer". Grouped queries: Ainslie et al. 2023, "GQA".
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import lax
+from jaxtyping import Array, Bool, Float, Float32, Int
+
+from gridmem.baselines.config import ModelConfig
+from gridmem.baselines.model.dense import dense
+from gridmem.baselines.model.mixers.attention_kernels import (
+    LEAST_CAPABILITY,
+    attend,
+    attend_in_blocks,
+    attention_weights,
+    causal_attention,
+    cuda_capabilities,
+    cudnn_refusal,
+)
+from gridmem.baselines.model.mixers.decode_kernel import BLOCK, decode
+from gridmem.baselines.model.norm import Norm
+
+
+class Segments(NamedTuple):
+    """Which segment a token is of; -1 where there is no token."""
+
+    slot: Int[Array, "B S"]
+    last: Int[Array, " B"]  # that of the last token
+    position: Int[Array, " B"]  # of the last token, counted from the start of its segment
+
+
+class AttentionCache(NamedTuple):
+    """Keys (already rotated) and values of the tokens seen; S slots, `used` of them filled.
+
+    They lie in memory as the products of a step read them.
+    """
+
+    key: Float[Array, "B K d S"]
+    value: Float[Array, "B K S d"]
+    segments: Segments | None
+    used: Int[Array, ""]
+
+
+class DecodeCache(NamedTuple):
+    """Likewise as `decode` reads them; S is a multiple of its blocks."""
+
+    key: Float[Array, "B K S d"]
+    value: Float[Array, "B K S d"]
+    used: Int[Array, ""]
+
+
+class AttentionWeights(NamedTuple):
+    """Matrices in the dtype of the products: queries, keys and values side by side; the output."""
+
+    fused: Float[Array, "D i"]
+    out: Float[Array, "i2 D"]
+
+
+class Attention(nnx.Module):
+    """Each token attends to itself and to the tokens before it in its segment and its window."""
+
+    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        self.num_heads, self.num_kv_heads = config.num_heads, config.num_kv_heads
+        self.head_dim, self.rope_base = config.head_dim, config.rope_base
+        self.window, self.attention = config.window, config.attention
+        self.by_decode = config.decode == "triton"
+        self.dtype = jnp.dtype(config.dtype)
+        width, inner = config.width, config.num_heads * config.head_dim
+        init = nnx.initializers.lecun_normal()
+        kv_inner = config.num_kv_heads * config.head_dim
+        self.query = nnx.Param(init(rngs.params(), (width, inner), jnp.float32))
+        self.key = nnx.Param(init(rngs.params(), (width, kv_inner), jnp.float32))
+        self.value = nnx.Param(init(rngs.params(), (width, kv_inner), jnp.float32))
+        self.out = nnx.Param(init(rngs.params(), (inner, width), jnp.float32))
+        self.query_norm = Norm(config.head_dim) if config.qk_norm else None
+        self.key_norm = Norm(config.head_dim) if config.qk_norm else None
+
+    def init_cache(
+        self, batch: int, length: int, segmented: bool = False
+    ) -> AttentionCache | DecodeCache:
+        """See `Mixer`."""
+        heads = (batch, self.num_kv_heads)
+        if self.by_decode and not segmented:
+            nothing = jnp.zeros((*heads, _in_blocks(length), self.head_dim), self.dtype)
+            return DecodeCache(nothing, nothing, jnp.int32(0))
+        key = jnp.zeros((*heads, self.head_dim, length), self.dtype)
+        value = jnp.zeros((*heads, length, self.head_dim), self.dtype)
+        nothing = jnp.full((batch,), -1, jnp.int32)
+        segments = Segments(jnp.full((batch, length), -1, jnp.int32), nothing, nothing)
+        return AttentionCache(key, value, segments if segmented else None, jnp.int32(0))
+
+    def grow[C: (AttentionCache, DecodeCache)](self, cache: C, length: int) -> C:
+        """See `Mixer`."""
+        if isinstance(cache, DecodeCache):
+            more = [(0, 0), (0, 0), (0, _in_blocks(length) - cache.key.shape[2]), (0, 0)]
+            return cache._replace(key=jnp.pad(cache.key, more), value=jnp.pad(cache.value, more))
+        return _pad(cache, 0, length - cache.key.shape[3])
+
+    def keep(self, cache: AttentionCache | DecodeCache, length: int) -> AttentionCache:
+        """See `Mixer`; all `length` slots count as filled, those of no token with segment -1."""
+        padded = None if isinstance(cache, DecodeCache) else _pad(cache, length, 0)
+        if padded is None or padded.segments is None:
+            raise ValueError("only a cache made with segmented=True can be cut to its last tokens")
+
+        def cut(x: Array, axis: int) -> Array:
+            return lax.dynamic_slice_in_dim(x, cache.used, length, axis)
+
+        segments = padded.segments._replace(slot=cut(padded.segments.slot, 1))
+        key, value = cut(padded.key, 3), cut(padded.value, 2)
+        return AttentionCache(key, value, segments, jnp.int32(length))
+
+    def prepare(self) -> AttentionWeights:
+        """See `Mixer`."""
+        fused = jnp.concatenate([self.query[...], self.key[...], self.value[...]], axis=1)
+        return AttentionWeights(fused.astype(self.dtype), self.out[...].astype(self.dtype))
+
+    def step(
+        self,
+        x: Float[Array, "B D"],
+        cache: AttentionCache | DecodeCache,
+        segment: Int[Array, " B"] | None,
+        weights: AttentionWeights,
+    ) -> tuple[Float[Array, "B D"], AttentionCache | DecodeCache]:
+        """See `Mixer`."""
+        if isinstance(cache, DecodeCache):
+            heads = self._project(x[:, None], cache.used[None, None], weights)
+            heads = jnp.concatenate(heads, axis=2)[:, 0]
+            attended, key, value = decode(heads, cache.key, cache.value, cache.used, self.window)
+            return _joined(attended[:, None], weights)[:, 0], DecodeCache(
+                key, value, cache.used + 1
+            )
+        query, cache, visible = self._take(x, cache, segment, weights)
+        attended = attend(query, *_by_token(cache), visible)
+        return _joined(attended, weights)[:, 0], cache
+
+    def explain(
+        self,
+        x: Float[Array, "B D"],
+        cache: AttentionCache | DecodeCache,
+        segment: Int[Array, " B"] | None,
+        weights: AttentionWeights,
+    ) -> tuple[Float[Array, "B D"], AttentionCache | DecodeCache, Float32[Array, "B S"]]:
+        """See `ExplainingMixer`; the weights shown are the mean over the heads."""
+        if isinstance(cache, DecodeCache):
+            out, seen, shown = self.explain(x, _in_columns(cache), segment, weights)
+            key, value = jnp.swapaxes(seen.key, 2, 3), seen.value
+            return out, DecodeCache(key, value, seen.used), shown
+        query, cache, visible = self._take(x, cache, segment, weights)
+        key, value = _by_token(cache)
+        attended = attend(query, key, value, visible)
+        shown = attention_weights(query, key, visible)
+        return _joined(attended, weights)[:, 0], cache, jnp.mean(shown, axis=(1, 2, 3))
+
+    def _take(
+        self,
+        x: Float[Array, "B D"],
+        cache: AttentionCache,
+        segment: Int[Array, " B"] | None,
+        weights: AttentionWeights,
+    ) -> tuple[Float[Array, "B 1 H d"], AttentionCache, Bool[Array, "b 1 S"]]:
+        """A token's query, the cache that has taken in the token, and the slots that it sees."""
+        _check_segments(cache, segment)
+        at, segments, position = cache.used, cache.segments, cache.used[None, None]
+        slots = jnp.arange(cache.key.shape[3], dtype=jnp.int32)
+        visible = slots <= at
+        if self.window is not None:
+            visible &= slots > at - self.window
+        visible = visible[None, None, :]
+        if segments is not None and segment is not None:
+            position = _positions(segments, segment[:, None])
+            segments = Segments(
+                slot=lax.dynamic_update_slice_in_dim(segments.slot, segment[:, None], at, 1),
+                last=segment,
+                position=position[:, 0],
+            )
+            visible = visible & (segments.slot == segment[:, None])[:, None, :]
+        query, key, value = self._project(x[:, None], position, weights)
+        key, value = jnp.transpose(key, (0, 2, 3, 1)), jnp.transpose(value, (0, 2, 1, 3))
+        key = lax.dynamic_update_slice_in_dim(cache.key, key, at, 3)
+        value = lax.dynamic_update_slice_in_dim(cache.value, value, at, 2)
+        # Otherwise XLA on a CPU writes once more for the products, into copies of both.
+        key, value = lax.optimization_barrier((key, value))
+        return query, AttentionCache(key, value, segments, at + 1), visible
+
+    def sequence(
+        self,
+        x: Float[Array, "B T D"],
+        cache: AttentionCache | DecodeCache,
+        segments: Int[Array, "B T"] | None = None,
+    ) -> Float[Array, "B T D"]:
+        """See `Mixer`."""
+        if isinstance(cache, DecodeCache):
+            cache = _in_columns(cache)
+        _check_segments(cache, segments)
+        num_new, num_slots = x.shape[1], cache.key.shape[3]
+        weights = self.prepare()
+        position = (cache.used + jnp.arange(num_new, dtype=jnp.int32))[None]
+        if cache.segments is not None and segments is not None:
+            position = _positions(cache.segments, segments)
+        query, key, value = self._project(x, position, weights)
+        visible = self._visible(cache, segments, num_new)
+        if num_slots == 0 and segments is None and self._can_use_cudnn(num_new):
+            attended = causal_attention(query, key, value, visible, self.window)
+            return _joined(attended, weights)
+        old_key, old_value = _by_token(cache)
+        key = jnp.concatenate([old_key, key], axis=1)
+        value = jnp.concatenate([old_value, value], axis=1)
+        return _joined(attend_in_blocks(query, key, value, visible), weights)
+
+    def _visible(
+        self, cache: AttentionCache, segments: Int[Array, "B T"] | None, num_new: int
+    ) -> Bool[Array, "b T S_T"]:
+        """Which of the cache's S slots and of the T new tokens each of the latter sees."""
+        new = jnp.arange(num_new, dtype=jnp.int32)
+        slots = jnp.arange(cache.key.shape[3], dtype=jnp.int32)
+        among_new = new[None, :] <= new[:, None]
+        among_old = jnp.broadcast_to(slots < cache.used, (num_new, len(slots)))
+        if self.window is not None:
+            among_new &= new[None, :] > new[:, None] - self.window
+            among_old &= slots[None, :] > cache.used + new[:, None] - self.window
+        visible = jnp.concatenate([among_old, among_new], axis=1)[None]
+        if cache.segments is None or segments is None:
+            return visible
+        of_key = jnp.concatenate([cache.segments.slot, segments], axis=1)
+        return visible & (of_key[:, None, :] == segments[:, :, None])
+
+    def _project(
+        self,
+        x: Float[Array, "B T D"],
+        position: Int[Array, "b T"],
+        weights: AttentionWeights,
+    ) -> tuple[Array, Array, Array]:
+        """Rotated queries, rotated keys and values, by one matrix product."""
+        heads = dense(x, weights.fused).reshape(*x.shape[:2], -1, self.head_dim)
+        query, key, value = jnp.split(
+            heads, [self.num_heads, self.num_heads + self.num_kv_heads], axis=2
+        )
+        if self.query_norm is not None and self.key_norm is not None:
+            query, key = self.query_norm(query), self.key_norm(key)
+        rotate = rotary(position, self.head_dim, self.rope_base)
+        return rotate(query), rotate(key), value
+
+    def _can_use_cudnn(self, num_steps: int) -> bool:
+        if self.attention == "xla":
+            return False
+        # "cudnn" is chosen for devices that need not be here.
+        devices = cuda_capabilities() if self.attention == "auto" else [LEAST_CAPABILITY]
+        return not cudnn_refusal(num_steps, self.head_dim, self.dtype, devices)
+
+
+def _joined(attended: Float[Array, "B T H d"], weights: AttentionWeights) -> Float[Array, "B T D"]:
+    return dense(attended.reshape(*attended.shape[:2], -1), weights.out)
+
+
+def _in_blocks(length: int) -> int:
+    """Slots for so many tokens, in whole blocks of `decode`."""
+    return -(-length // BLOCK) * BLOCK
+
+
+def _in_columns(cache: DecodeCache) -> AttentionCache:
+    """The same in the other layout."""
+    return AttentionCache(jnp.swapaxes(cache.key, 2, 3), cache.value, None, cache.used)
+
+
+def _by_token(cache: AttentionCache) -> tuple[Float[Array, "B S K d"], Float[Array, "B S K d"]]:
+    """Keys and values as `attend` wants them."""
+    return jnp.transpose(cache.key, (0, 3, 1, 2)), jnp.transpose(cache.value, (0, 2, 1, 3))
+
+
+def _pad(cache: AttentionCache, before: int, after: int) -> AttentionCache:
+    """The cache with more empty slots at its ends."""
+
+    def pad(x: Array, axis: int, empty: int) -> Array:
+        ends = [(0, 0)] * x.ndim
+        ends[axis] = (before, after)
+        return jnp.pad(x, ends, constant_values=empty)
+
+    segments = cache.segments
+    if segments is not None:
+        segments = segments._replace(slot=pad(segments.slot, 1, -1))
+    return cache._replace(key=pad(cache.key, 3, 0), value=pad(cache.value, 2, 0), segments=segments)
+
+
+def _positions(seen: Segments, segments: Int[Array, "B T"]) -> Int[Array, "B T"]:
+    """Positions of T new tokens, each counted from the start of its segment."""
+    new = jnp.arange(segments.shape[1], dtype=jnp.int32)[None]
+    before = jnp.concatenate([seen.last[:, None], segments[:, :-1]], axis=1)
+    start = lax.cummax(jnp.where(segments != before, new, -1), axis=1)
+    return jnp.where(start < 0, seen.position[:, None] + 1 + new, new - start)
+
+
+def _check_segments(cache: AttentionCache, segments: Array | None) -> None:
+    if (cache.segments is None) != (segments is None):
+        raise ValueError("segments go with a cache made with segmented=True, and only with one")
+
+
+def rotary(position: Int[Array, "b T"], head_dim: int, base: float):
+    """A function that rotates [B, T, heads, head_dim] by the positions, halves as pairs; b: 1 or B.
+
+    Distances between positions are all that matters, so a segment may count from anywhere.
+    """
+    frequency = base ** -(np.arange(0, head_dim, 2, dtype=np.float32) / head_dim)
+    angle = position.astype(jnp.float32)[..., None, None] * frequency[None, None, None, :]
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+
+    def rotate(x: Float[Array, "B T H d"]) -> Float[Array, "B T H d"]:
+        first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
+        rotated = [first * cos - second * sin, second * cos + first * sin]
+        return jnp.concatenate(rotated, axis=-1).astype(x.dtype)
+
+    return rotate

@@ -1,0 +1,183 @@
+"""Attention of one new token over a cache, as one kernel that also writes the token into it.
+
+The cache is read once, up to the tokens that are there; XLA's products read it twice, to its end,
+and write their scores to memory in between.
+"""
+
+import warnings
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from gridmem.baselines.model.mixers.attention_kernels import attend
+
+BLOCK = 32
+"""Slots that the kernel takes at a time; a cache has a multiple of them."""
+LEAST_ROWS = 16  # of a Triton product
+_SCORES_UNSEEN = -1e30
+
+# Its successor, Mosaic GPU, has no products of so few rows.
+warnings.filterwarnings("ignore", "The Pallas Triton backend is deprecated", DeprecationWarning)
+
+
+def triton_refusal(head_dim: int, dtype: Any) -> str | None:
+    """Why the kernel cannot be had on a CUDA device that cuDNN's attention runs on; None if it can.
+
+    Args:
+        head_dim: features per head.
+        dtype: of the cache.
+    """
+    if dtype != jnp.bfloat16:
+        return f"the model has dtype {jnp.dtype(dtype).name}, not bfloat16"
+    if head_dim not in (16, 32, 64, 128):
+        return f"head_dim is {head_dim}, not 16, 32, 64 or 128"
+    try:
+        from jax.experimental.pallas import triton  # noqa: F401
+    except Exception:  # it is deprecated, and may be gone in any way
+        return f"JAX {jax.__version__} has no Triton kernels"
+    return None
+
+
+def decode(
+    heads: Float[Array, "B H_2K d"],
+    key: Float[Array, "B K S d"],
+    value: Float[Array, "B K S d"],
+    used: Int[Array, ""],
+    window: int | None,
+) -> tuple[Float[Array, "B H d"], Float[Array, "B K S d"], Float[Array, "B K S d"]]:
+    """What a token's queries attend to, and the caches with its keys and values in them.
+
+    By Triton where the program is lowered for CUDA.
+
+    Args:
+        heads: the token's H rotated queries, K rotated keys and K values.
+        key: of the tokens before; S is a multiple of `BLOCK`.
+        value: likewise.
+        used: slots that are filled; the token goes into the next one.
+        window: tokens that it sees, itself included; None for all.
+    """
+    return lax.platform_dependent(
+        heads,
+        key,
+        value,
+        used,
+        cuda=partial(by_triton, window=window),
+        default=partial(decode_by_xla, window=window),
+    )
+
+
+def decode_by_xla(
+    heads: Array, key: Array, value: Array, used: Array, window: int | None
+) -> tuple[Array, Array, Array]:
+    """`decode` on any device."""
+    num_kv_heads, num_slots = key.shape[1:3]
+    query, new_key, new_value = jnp.split(
+        heads[:, :, None], [heads.shape[1] - 2 * num_kv_heads, heads.shape[1] - num_kv_heads], 1
+    )
+    key = lax.dynamic_update_slice_in_dim(key, new_key, used, 2)
+    value = lax.dynamic_update_slice_in_dim(value, new_value, used, 2)
+    slots = jnp.arange(num_slots, dtype=jnp.int32)
+    visible = (slots <= used) & (slots > used - (window or num_slots))
+    by_token = jnp.swapaxes(key, 1, 2), jnp.swapaxes(value, 1, 2)
+    attended = attend(jnp.swapaxes(query, 1, 2), *by_token, visible[None, None])
+    return attended[:, 0], key, value
+
+
+def by_triton(
+    heads: Array,
+    key: Array,
+    value: Array,
+    used: Array,
+    window: int | None,
+    interpret: bool = False,
+) -> tuple[Array, Array, Array]:
+    """`decode` by Triton; with `interpret` on any device, slowly."""
+    from jax.experimental import pallas as pl
+    from jax.experimental.pallas import triton
+
+    batch, num_kv_heads, num_slots, head_dim = key.shape
+    num_heads = heads.shape[1] - 2 * num_kv_heads
+    group = num_heads // num_kv_heads
+
+    def one(first: int) -> Any:
+        return pl.BlockSpec((None, None, head_dim), lambda b, k: (b, first + k, 0))
+
+    queries = pl.BlockSpec((None, group, head_dim), lambda b, k: (b, k, 0))
+    cache = pl.BlockSpec((None, None, num_slots, head_dim), lambda b, k: (b, k, 0, 0))
+    new = one(num_heads), one(num_heads + num_kv_heads)
+    call = pl.pallas_call(
+        partial(_kernel, window=window),
+        grid=(batch, num_kv_heads),
+        in_specs=[pl.BlockSpec((), lambda b, k: ()), queries, *new, cache, cache],
+        out_specs=[queries, cache, cache],
+        out_shape=[
+            jax.ShapeDtypeStruct((batch, num_heads, head_dim), heads.dtype),
+            jax.ShapeDtypeStruct(key.shape, key.dtype),
+            jax.ShapeDtypeStruct(value.shape, value.dtype),
+        ],
+        input_output_aliases={4: 1, 5: 2},
+        compiler_params=triton.CompilerParams(num_warps=1, num_stages=4),
+        interpret=interpret,
+        name="decode",
+    )
+    return tuple(call(used, heads, heads, heads, key, value))
+
+
+def _kernel(
+    used_ref: Any,
+    query_ref: Any,  # [G, d], the queries that share a key head
+    new_key_ref: Any,  # [d]
+    new_value_ref: Any,  # [d]
+    key_ref: Any,  # [S, d]
+    value_ref: Any,  # [S, d]
+    out_ref: Any,  # [G, d]
+    key_out_ref: Any,  # the same memory as key_ref
+    value_out_ref: Any,
+    *,
+    window: int | None,
+) -> None:
+    """Softmax over blocks of slots with a running maximum (Milakov & Gimelshein 2018)."""
+    from jax.experimental import pallas as pl
+    from jax.experimental.pallas import triton
+
+    group, head_dim = query_ref.shape
+    num_rows = max(LEAST_ROWS, pl.next_power_of_2(group))
+    row, column = (jnp.arange(num, dtype=jnp.int32) for num in (num_rows, head_dim))
+    # A product has at least so many rows: the last query stands for those that are missing.
+    rows = jnp.minimum(row, group - 1)[:, None], column[None]
+    to_base_2 = np.float32(np.log2(np.e) / head_dim**0.5)
+    query = triton.load(query_ref.at[rows])
+    used, key, value = used_ref[()], new_key_ref[...], new_value_ref[...]
+    key_out_ref[used, :] = key
+    value_out_ref[used, :] = value
+    products = query.astype(jnp.float32) * key.astype(jnp.float32)[None]
+    own_score = jnp.sum(products, axis=1) * to_base_2
+
+    # What was just written is not read again, since no other program waits for it: the token's own
+    # weight is where the sums begin.
+    def add_block(number: Array, sums: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        largest, total, out = sums
+        slots = pl.ds(number * BLOCK, BLOCK)
+        scores = triton.dot(query, triton.load(key_ref.at[slots, :]).T) * to_base_2
+        slot = number * BLOCK + jnp.arange(BLOCK, dtype=jnp.int32)
+        seen = slot < used
+        if window is not None:
+            seen = seen & (slot > used - window)
+        scores = jnp.where(seen[None], scores, np.float32(_SCORES_UNSEEN))
+        larger = jnp.maximum(largest, jnp.max(scores, axis=1))
+        shrink, weights = jnp.exp2(largest - larger), jnp.exp2(scores - larger[:, None])
+        values = triton.load(value_ref.at[slots, :])
+        added = triton.dot(weights.astype(values.dtype), values)
+        return larger, total * shrink + jnp.sum(weights, axis=1), out * shrink[:, None] + added
+
+    begin = 0 if window is None else jnp.maximum(used + 1 - window, 0) // BLOCK
+    own = jnp.broadcast_to(value.astype(jnp.float32)[None], (num_rows, head_dim))
+    sums = own_score, jnp.ones_like(own_score), own
+    _, total, out = lax.fori_loop(begin, pl.cdiv(used, BLOCK), add_block, sums)
+    attended = (out / total[:, None]).astype(out_ref.dtype)
+    triton.store(out_ref.at[rows], attended)

@@ -1,0 +1,113 @@
+"""A model as a policy."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float32, Int32, Key
+
+from gridmem.baselines.model.actor_critic import ActorCritic, Caches
+from gridmem.baselines.model.mixers import Weights
+from gridmem.baselines.ppo.loss import chosen
+from gridmem.envs.batch.policy import Acted, Policy
+from gridmem.envs.types import TimeStep
+
+
+class ModelExtras(NamedTuple):
+    """What the loss needs to know about a choice."""
+
+    log_prob: Float32[Array, " B"]
+    value: Float32[Array, " B"]
+    segment: Int32[Array, " B"] | None = None  # of the token; None where all are of one episode
+
+
+class ExplainedExtras(NamedTuple):
+    """What is to be shown of a choice, too."""
+
+    log_prob: Float32[Array, " B"]
+    value: Float32[Array, " B"]
+    logits: Float32[Array, "B actions"]
+    weights: Float32[Array, "B S"] | None
+    """How much each timestep so far counted, the mean over heads and layers: S is the room in the
+    memory, slot s timestep s; rows sum to 1. None if the mixer has no weights to show."""
+
+
+class Memory(NamedTuple):
+    """What a model remembers of streams in which episode follows upon episode."""
+
+    caches: Caches
+    segment: Int32[Array, " B"]  # that of the last token, 1 or more; 0 before the first
+
+
+def model_policy(model: ActorCritic, greedy: bool = False, explain: bool = False) -> Policy:
+    """Acts by the model's probabilities, or by the most probable action, for one episode.
+
+    Make it outside of the loop that drives it: the weights are prepared once, here.
+
+    Args:
+        model: the network; its caches are the policy's memory.
+        greedy: take the most probable action instead of drawing one.
+        explain: give `ExplainedExtras` instead of `ModelExtras`. The memory must then have its
+            final room from the beginning: call `grow` before the first step, or `play` with a
+            `chunk_steps` of `env.max_steps`.
+    """
+    prepared = model.prepare()
+
+    def act(caches: Caches, timestep: TimeStep, key: Key[Array, ""]) -> Acted:
+        if not explain:
+            logits, value, caches = model.step(timestep.obs, caches, None, prepared)
+            action, log_prob = _choose(logits, greedy, key)
+            return Acted(caches, action, ModelExtras(log_prob, value))
+        logits, value, caches, weights = model.explain(timestep.obs, caches)
+        action, log_prob = _choose(logits, greedy, key)
+        over_layers = None if weights is None else jnp.mean(weights, axis=1)
+        return Acted(caches, action, ExplainedExtras(log_prob, value, logits, over_layers))
+
+    return Policy(init=lambda batch: model.init_cache(batch, 0), act=act, grow=model.grow)
+
+
+def streaming_policy(
+    model: ActorCritic,
+    greedy: bool = False,
+    forget_at_finds: bool = False,
+    weights: list[Weights] | None = None,
+) -> Policy:
+    """Likewise for any number of episodes in a row: at the first timestep of one, all is forgotten.
+
+    Its memory is a `Memory`.
+
+    Args:
+        model: the network.
+        greedy: take the most probable action instead of drawing one.
+        forget_at_finds: forget whenever the last reward was above 0, too; a control.
+        weights: what `model.prepare` gave, where that was done before.
+    """
+    prepared = model.prepare() if weights is None else weights
+
+    def init(batch: int) -> Memory:
+        return Memory(model.init_cache(batch, 0, segmented=True), jnp.zeros(batch, jnp.int32))
+
+    def grow(memory: Memory, length: int) -> Memory:
+        return memory._replace(caches=model.grow(memory.caches, length))
+
+    def act(memory: Memory, timestep: TimeStep, key: Key[Array, ""]) -> Acted:
+        begins = timestep.time == 0
+        if forget_at_finds:
+            begins = begins | (timestep.obs.last_reward > 0)
+        segment = memory.segment + begins.astype(jnp.int32)
+        logits, value, caches = model.step(timestep.obs, memory.caches, segment, prepared)
+        action, log_prob = _choose(logits, greedy, key)
+        return Acted(Memory(caches, segment), action, ModelExtras(log_prob, value, segment))
+
+    return Policy(init, act, grow)
+
+
+def _choose(
+    logits: Float32[Array, "B actions"], greedy: bool, key: Key[Array, ""]
+) -> tuple[Int32[Array, " B"], Float32[Array, " B"]]:
+    """An action, and the logarithm of its probability."""
+    if greedy:
+        action = jnp.argmax(logits, axis=-1).astype(jnp.int32)
+    else:
+        action = jax.random.categorical(key, logits).astype(jnp.int32)
+    return action, chosen(jax.nn.log_softmax(logits), action)

@@ -1,0 +1,151 @@
+"""Runs beside each other: curves of the same settings together, and their last values."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from gridmem.baselines.config import TrainConfig
+from gridmem.baselines.runs.plots import (
+    draw_band,
+    draw_line,
+    limit,
+    plain,
+    png,
+    series,
+    smooth,
+    smoothed_steps,
+)
+from gridmem.baselines.runs.history import RunRecord
+from gridmem.baselines.tables import aligned
+
+METRICS = {
+    "episode_return": "mean return per episode",
+    "score": "score",
+    "memory_gain": "memory gain",
+}
+AXES = {"steps": ("million agent steps", 1e6), "seconds": ("minutes of training", 60.0)}
+_MANY = 5  # settings, that a label cannot hold
+
+
+def draw_comparison(records: Sequence[RunRecord]) -> bytes:
+    """A PNG: a row of panels for each metric, a column for steps and one for wall-clock.
+
+    Score and wall-clock are left out if no run has them. Runs that differ in their seed alone
+    are drawn together, as their mean and the band that they fill.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    metrics = [name for name in METRICS if name != "score" or _told(records, name)]
+    axes = [name for name in AXES if name != "seconds" or _told(records, name)]
+    size = (1.5 + 5 * len(axes), 0.5 + 2.8 * len(metrics))
+    figure = Figure(figsize=size, dpi=120, layout="constrained")
+    panels = figure.subplots(len(metrics), len(axes), squeeze=False, sharey="row", sharex="col")
+    called, width = labels(records), smoothed_steps([record.rows for record in records])
+    colors = {recipe: f"C{number % 10}" for number, recipe in enumerate(called)}
+    for metric, line in zip(metrics, panels, strict=True):
+        for axis, panel in zip(axes, line, strict=True):
+            for recipe, color in colors.items():
+                runs = [record for record in records if record.recipe == recipe]
+                _draw_runs(panel, runs, metric, axis, width, color)
+            if metric == "memory_gain":
+                panel.axhline(1.0, color="#444444", linewidth=0.8)
+            panel.set_xlim(left=0)
+            panel.grid(alpha=0.3)
+        line[0].set_ylabel(METRICS[metric])
+        levels = [1.0] if metric == "memory_gain" else []
+        limit(line[0], [series(record.rows, metric)[0] for record in records], levels)
+    for axis, panel in zip(axes, panels[-1], strict=True):
+        panel.set_xlabel(AXES[axis][0])
+    # With handles of its own a legend also shows labels that begin with "_".
+    handles = [Line2D([], [], color=color) for color in colors.values()]
+    texts = [plain(label) for label in called.values()]
+    figure.legend(handles, texts, loc="outside upper center", ncols=2)
+    return png(figure)
+
+
+def final_values(records: Sequence[RunRecord]) -> str:
+    """A table of the ends of the smoothed curves, and a line on what is missing."""
+    settings, width = labels(records), smoothed_steps([record.rows for record in records])
+    head = ["", "settings", "steps", "minutes", "return", "score", "memory gain"]
+    lines = aligned(
+        [
+            head,
+            *([each.name, settings[each.recipe], *_last(each, width)] for each in records),
+        ],
+        left=2,
+    )
+    untimed = [record.name for record in records if not _told([record], "seconds")]
+    if untimed:
+        lines.append(f"no wall-clock, as of an older version: {', '.join(untimed)}")
+    return "\n".join(lines)
+
+
+def labels(records: Sequence[RunRecord]) -> dict[TrainConfig, str]:
+    """What to call the runs of each recipe: the settings in which recipes differ, in short."""
+    recipes = {record.recipe: _settings_of(record.recipe) for record in records}
+    alike = next(iter(recipes.values()))
+    differing = [
+        name for name in alike if any(other[name] != alike[name] for other in recipes.values())
+    ]
+    called = {}
+    for recipe, settings in recipes.items():
+        runs = [record for record in records if record.recipe == recipe]
+        shown = [f"{name} {settings[name]}" for name in differing or ("env_id", "mixer")]
+        label = ", ".join(shown) if len(shown) < _MANY else runs[0].name
+        if (number := len(runs)) > 1:
+            seeds = len({run.config.seed for run in runs})
+            of_seeds = f"{seeds} {'seed' if seeds == 1 else 'seeds'}"
+            label += f" ({of_seeds if seeds == number else f'{number} runs of {of_seeds}'})"
+        called[recipe] = label
+    return called
+
+
+def _draw_runs(
+    panel: Any, runs: Sequence[RunRecord], metric: str, axis: str, width: float, color: str
+) -> None:
+    """Draws the runs of one recipe."""
+    curves = [_curve(run, metric, axis, width) for run in runs]
+    if len(curves) == 1:
+        draw_line(panel, *curves[0], color)
+    else:
+        draw_band(panel, [(x, smoothed) for x, _, smoothed in curves], color)
+
+
+def _curve(
+    record: RunRecord, metric: str, axis: str, width: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where a metric is drawn, its values, and these smoothed over `width` steps: [K] each."""
+    where, steps, values = series(record.rows, axis, "steps", metric)
+    return where / AXES[axis][1], values, smooth(steps, values, width)
+
+
+def _told(records: Sequence[RunRecord], name: str) -> bool:
+    return any(name in row for record in records for row in record.rows)
+
+
+def _last(record: RunRecord, width: float) -> list[str]:
+    row = record.rows[-1]
+    minutes = f"{row['seconds'] / 60:.1f}" if "seconds" in row else ""
+    cells = [f"{row['steps']:,.0f}", minutes]
+    for metric in METRICS:
+        values = _curve(record, metric, "steps", width)[2]
+        cells.append(f"{values[-1]:.2f}" if len(values) else "")
+    return cells
+
+
+def _settings_of(recipe: TrainConfig) -> Mapping[str, Any]:
+    """Setting -> value, an id's own values being those that were not given."""
+    env = recipe.make_env()
+    sizes = {name: getattr(env, name) for name in ("view_size", "max_steps", "num_agents")}
+    return {**_settings(recipe), **sizes}
+
+
+def _settings(config: Any) -> Mapping[str, Any]:
+    flat = {}
+    for field in fields(config):
+        value = getattr(config, field.name)
+        flat.update(_settings(value) if is_dataclass(value) else {field.name: value})
+    return flat

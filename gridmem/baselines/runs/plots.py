@@ -1,0 +1,149 @@
+"""The picture of a run: return and memory gain against steps."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from gridmem.envs.analysis.metrics import MIN_FOUND_AGAIN
+
+Rows = Sequence[Mapping[str, float]]
+
+
+def draw_curve(title: str, rows: Rows, evaluation: Mapping[str, Mapping[str, float]]) -> bytes:
+    """A PNG.
+
+    Args:
+        title: what was run.
+        rows: the metrics of every update, in order.
+        evaluation: name -> result on held-out levels, drawn as level lines; three at most. A
+            memory gain from too few episodes is left out.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), dpi=120, layout="constrained")
+    panels = figure.subplots(1, 2)
+    for panel, metric, held_out, label in (
+        (panels[0], "episode_return", "mean_return", "mean return per episode"),
+        (panels[1], "memory_gain", "memory_gain", "memory gain"),
+    ):
+        steps, values = series(rows, "steps", metric)
+        smoothed = smooth(steps, values, smoothed_steps([rows]))
+        draw_line(panel, steps / 1e6, values, smoothed, "#1f78b4", "training levels")
+        levels = []
+        for (name, result), style in zip(evaluation.items(), ("-", "--", ":"), strict=False):
+            if metric == "memory_gain" and result["found_again"] < MIN_FOUND_AGAIN:
+                continue
+            levels.append(result[held_out])
+            panel.axhline(levels[-1], color="#444444", linestyle=style, linewidth=1, label=name)
+        panel.set_xlabel("million agent steps")
+        panel.set_ylabel(label)
+        limit(panel, [values], levels)
+        panel.grid(alpha=0.3)
+    panels[0].legend(frameon=False, fontsize=8)
+    figure.suptitle(plain(title))
+    return png(figure)
+
+
+def series(rows: Rows, *names: str) -> list[Float64[np.ndarray, " K"]]:
+    """The values of metrics, in the rows that have all of them.
+
+    Args:
+        rows: the metrics of every update; those in which no episode ended lack some.
+        names: of the metrics.
+    """
+    told = [[row[name] for name in names] for row in rows if all(name in row for name in names)]
+    return list(np.array(told, np.float64).reshape(-1, len(names)).T)
+
+
+def smoothed_steps(runs: Sequence[Rows]) -> float:
+    """Over how many steps to smooth: a fiftieth of the longest run, for all alike."""
+    return max((row["steps"] for rows in runs for row in rows), default=0.0) / 50
+
+
+def smooth(
+    steps: Float64[np.ndarray, " K"], values: Float64[np.ndarray, " K"], width: float
+) -> Float64[np.ndarray, " K"]:
+    """Running means over the last `width` steps; at the start, over what there is.
+
+    Args:
+        steps: at which the values are, ascending.
+        values: what is smoothed.
+        width: in steps; each mean has one value at least.
+    """
+    place = np.arange(len(steps))
+    begin = np.minimum(np.searchsorted(steps, steps - width, side="right"), place)
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    return (total[place + 1] - total[begin]) / (place + 1 - begin)
+
+
+def draw_line(
+    panel: Any, x: np.ndarray, y: np.ndarray, smoothed: np.ndarray, color: str, label: str = ""
+) -> None:
+    """A curve as it is, pale, and smoothed above it.
+
+    Args:
+        panel: matplotlib's axes.
+        x: [K].
+        y: [K].
+        smoothed: [K], of y.
+        color: of both.
+        label: for the legend; none if empty.
+    """
+    panel.plot(x, y, color=color, alpha=0.4, linewidth=0.7)
+    panel.plot(x, smoothed, color=color, label=label or None)
+
+
+def draw_band(panel: Any, curves: Sequence[tuple[np.ndarray, np.ndarray]], color: str) -> None:
+    """The mean of curves and, pale, from the lowest to the highest, as far as there are all.
+
+    What some have beyond is drawn as thin lines.
+
+    Args:
+        panel: matplotlib's axes.
+        curves: x and y of each, [K].
+        color: of all.
+    """
+    curves = [(x, y) for x, y in curves if len(x)]
+    if not curves:
+        return
+    begin, end = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
+    places = np.unique(np.concatenate([x for x, _ in curves]))
+    places = places[(begin <= places) & (places <= end)]
+    values = np.stack([np.interp(places, x, y) for x, y in curves])
+    panel.fill_between(places, values.min(axis=0), values.max(axis=0), color=color, alpha=0.2)
+    panel.plot(places, values.mean(axis=0), color=color)
+    for x, y in curves:
+        beyond = x >= end if len(places) else x == x
+        panel.plot(x[beyond], y[beyond], color=color, alpha=0.6, linewidth=0.7)
+
+
+def limit(panel: Any, curves: Sequence[np.ndarray], levels: Sequence[float] = ()) -> None:
+    """Sets the vertical axis: 0 and all that is given, but for the first tenth of each curve.
+
+    Args:
+        panel: matplotlib's axes.
+        curves: y of each, [K].
+        levels: of horizontal lines.
+    """
+    values = np.concatenate([*(y[len(y) // 10 :] for y in curves), levels, [0.0]])
+    low, high = values.min(), values.max()
+    margin = 0.1 * (high - low) or 1.0
+    panel.set_ylim(low - margin if low < 0 else 0.0, high + margin)
+
+
+def plain(text: str) -> str:
+    """A text as matplotlib has to be given it, to show it as it is, without formulas."""
+    return text.replace("$", r"\$")
+
+
+def png(figure: Any) -> bytes:
+    """The bytes of a matplotlib figure as a PNG file."""
+    picture = BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # of a name; it becomes a box
+        figure.savefig(picture, format="png")
+    return picture.getvalue()

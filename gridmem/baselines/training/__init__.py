@@ -1,0 +1,1 @@
+"""A training run: its command line, loop, log and final evaluation."""

@@ -1,0 +1,200 @@
+"""Which attention kernels a run has: those for CUDA where they can be used, else XLA's."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gridmem.baselines.config import TrainConfig
+from gridmem.baselines.model.mixers.attention_kernels import (
+    Capability,
+    attend_in_blocks,
+    causal_attention,
+    cuda_capabilities,
+    cudnn_refusal,
+    device_refusal,
+)
+from gridmem.baselines.model.mixers.decode_kernel import (
+    BLOCK,
+    decode,
+    decode_by_xla,
+    triton_refusal,
+)
+from gridmem.baselines.ppo.sharding import any_process, usable_devices
+
+TOLERANCE = 0.05  # between the kernels, of numbers of about 1 in bfloat16
+
+
+class AttentionChoice(NamedTuple):
+    """Why a run does not have the kernels for CUDA; it has those of which nothing is said."""
+
+    refusal: str = ""  # of cuDNN's, for training
+    decode_refusal: str = ""  # of Triton's, for the steps of a rollout
+
+    @property
+    def kernel(self) -> Literal["cudnn", "xla"]:
+        """That of training."""
+        return "xla" if self.refusal else "cudnn"
+
+    @property
+    def decode(self) -> Literal["triton", "xla"]:
+        """That of a rollout's steps."""
+        return "xla" if self.decode_refusal else "triton"
+
+    def __str__(self) -> str:
+        training = f"XLA: {self.refusal}" if self.refusal else "cuDNN"
+        if self.refusal and self.decode_refusal == self.refusal:
+            return training
+        decoding = f"XLA: {self.decode_refusal}" if self.decode_refusal else "Triton"
+        return f"{training}; decoding by {decoding}"
+
+    def apply(self, config: TrainConfig) -> TrainConfig:
+        """The config with these kernels instead of `auto`."""
+        model = replace(config.model, attention=self.kernel, decode=self.decode)
+        return replace(config, model=model)
+
+
+XLA = AttentionChoice("the mixer is not attention", "the mixer is not attention")
+
+
+def choose_attention(
+    config: TrainConfig, capabilities: Sequence[Capability] | None = None
+) -> AttentionChoice:
+    """The kernels for a run, by its shapes and the devices; nothing is executed.
+
+    Args:
+        config: of the run.
+        capabilities: of the CUDA devices that it is compiled for; those of this process if not
+            given.
+
+    Raises:
+        ValueError: if the config asks for a kernel that cannot be used.
+    """
+    if config.model.mixer != "attention":
+        return XLA
+    devices = capabilities
+    if devices is None:
+        devices = cuda_capabilities() if jax.default_backend() == "gpu" else []
+    refusal, decode_refusal = _refusal(config, devices), _decode_refusal(config, devices)
+    return _choice(config, refusal or "", decode_refusal or "")
+
+
+def try_attention(config: TrainConfig, choice: AttentionChoice) -> AttentionChoice:
+    """The choice, with XLA for a kernel that fails at the run's shapes, here or in another process.
+
+    All processes must ask. A small computation is done by both kernels. Later would be too late:
+    a failing update takes the learner with it.
+
+    Raises:
+        ValueError: if a kernel fails for which the config asks.
+    """
+    if choice == XLA:
+        return choice
+    here = (
+        choice.refusal or _problem(config),
+        choice.decode_refusal or _decode_problem(config),
+    )
+    elsewhere = "another process cannot use it"
+    refused = any_process(*map(bool, here))
+    return _choice(
+        config,
+        *((why or elsewhere) if is_so else "" for why, is_so in zip(here, refused, strict=True)),
+    )
+
+
+def _choice(config: TrainConfig, refusal: str, decode_refusal: str) -> AttentionChoice:
+    for option, kernel, why in (
+        ("attention", "cudnn", refusal),
+        ("decode", "triton", decode_refusal),
+    ):
+        if why and getattr(config.model, option) == kernel:
+            raise ValueError(f"--{option} is {kernel}, but {why}; use --{option} auto or xla")
+    return AttentionChoice(refusal, decode_refusal)
+
+
+def _refusal(config: TrainConfig, devices: Sequence[Capability]) -> str | None:
+    model = config.model
+    if model.attention == "xla":
+        return "--attention says so"
+    if refusal := _refusal_of_all(config, devices):
+        return refusal
+    num_steps, dtype = config.make_env().max_steps, jnp.dtype(model.dtype)
+    return cudnn_refusal(num_steps, model.head_dim, dtype, devices)
+
+
+def _decode_refusal(config: TrainConfig, devices: Sequence[Capability]) -> str | None:
+    model = config.model
+    if model.decode == "xla":
+        return "--decode says so"
+    if refusal := _refusal_of_all(config, devices):
+        return refusal
+    if jax.process_count() > 1 or usable_devices(config) > 1:
+        return "the streams are divided among devices, and XLA cannot divide the kernel"
+    return triton_refusal(model.head_dim, jnp.dtype(model.dtype))
+
+
+def _refusal_of_all(config: TrainConfig, devices: Sequence[Capability]) -> str | None:
+    if refusal := device_refusal(devices):
+        return refusal
+    if config.ppo.rollout_steps is not None:
+        return "--rollout-steps needs masks that only XLA has"
+    return None
+
+
+def _problem(config: TrainConfig) -> str:
+    """What goes wrong with cuDNN in a small gradient at the run's shapes; empty if nothing."""
+    model, num_steps = config.model, config.make_env().max_steps
+    of_each = model.num_heads, model.num_kv_heads, model.num_kv_heads
+    inputs = _random(*((2, num_steps, heads, model.head_dim) for heads in of_each))
+    lag = np.arange(num_steps)[:, None] - np.arange(num_steps)[None]
+    visible = jnp.asarray((lag >= 0) & (lag < (model.window or num_steps)))[None]
+
+    def gradient(attend: Any) -> Any:
+        def total(query: Any, key: Any, value: Any) -> Any:
+            attended = attend(query, key, value, visible).astype(jnp.float32)
+            return jnp.mean(jnp.square(attended)), attended
+
+        return jax.grad(total, argnums=(0, 1, 2), has_aux=True)
+
+    by_cudnn = gradient(partial(causal_attention, window=model.window))
+    return _difference("cuDNN's attention", by_cudnn, gradient(attend_in_blocks), inputs)
+
+
+def _decode_problem(config: TrainConfig) -> str:
+    """Likewise of Triton's decoding, for a token in the midst of an episode."""
+    model, num_steps = config.model, config.make_env().max_steps
+    heads = (2, model.num_heads + 2 * model.num_kv_heads, model.head_dim)
+    cache = (2, model.num_kv_heads, -(-num_steps // BLOCK) * BLOCK, model.head_dim)
+    used = jnp.int32(num_steps // 2)
+    by_triton, by_xla = (partial(each, window=model.window) for each in (decode, decode_by_xla))
+    inputs = *_random(heads, cache, cache), used
+    return _difference("decoding by Triton", by_triton, by_xla, inputs)
+
+
+def _random(*shapes: tuple[int, ...]) -> list[jax.Array]:
+    numbers = np.random.default_rng(0)
+    return [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
+
+
+def _difference(name: str, one: Any, other: Any, inputs: Sequence[Any]) -> str:
+    """What is wrong with one of two functions on this process's first CUDA device, or nothing."""
+    try:
+        with jax.default_device(jax.local_devices(backend="cuda")[0]):
+            results = (jax.tree.leaves(jax.jit(each)(*inputs)) for each in (one, other))
+            errors = [_relative_error(*pair) for pair in zip(*results, strict=True)]
+    except Exception as error:  # whatever cuDNN, Triton, XLA or the driver raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        return f"{name} fails on this device ({reason})"
+    worst = float(np.max(errors))  # not `max`, which can lose a NaN
+    if not np.isfinite(worst):
+        return f"{name} gives non-finite numbers on this device"
+    return f"{name} is off by {worst:.1%} on this device" if worst > TOLERANCE else ""
+
+
+def _relative_error(x: jax.Array, y: jax.Array) -> float:
+    one, other = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    return float(np.linalg.norm(one - other) / np.linalg.norm(other))

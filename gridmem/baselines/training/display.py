@@ -1,0 +1,113 @@
+"""What a person sees while a run goes on."""
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from gridmem.cli_utils import drop_unwritten
+
+PLAIN_INTERVAL_SECONDS = 10.0
+
+
+class Display:
+    """A live line of progress; on what is no terminal, a plain line now and then."""
+
+    def __init__(self, total_steps: int, num_seeds: int = 1) -> None:
+        """A display of nothing yet.
+
+        Args:
+            total_steps: agent steps that each seed will be trained for.
+            num_seeds: how many are trained side by side; the speed shown is that of all.
+        """
+        self.console = Console(highlight=False, soft_wrap=True)
+        self._total_steps, self._num_seeds = total_steps, num_seeds
+        self._started, self._start_steps = time.monotonic(), 0  # set anew after compilation
+        self._printed = self._started
+        self._scores = ""
+        self._progress = Progress(
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[scores]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self._task = self._progress.add_task(
+            "train", total=total_steps, speed="compiling", scores=""
+        )
+
+    def __enter__(self) -> "Display":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+    def note(self, sentence: str) -> None:
+        """Prints a line that stays."""
+        self.console.print(sentence)
+
+    def show(self, steps: int, metrics: Mapping[str, float]) -> None:
+        """Shows how far the run is."""
+        now = time.monotonic()
+        if not self._start_steps:  # the first update is compilation
+            self._started, self._start_steps = now, steps
+        speed = (steps - self._start_steps) / max(now - self._started, 1e-9)
+        of_all = speed * self._num_seeds
+        speed_text = f"{of_all:,.0f} steps/s" if speed else "compiled"
+        if "episode_return" in metrics:  # otherwise no episode ended in this update
+            self._scores = f"return {metrics['episode_return']:.2f}"
+            if "memory_gain" in metrics:
+                self._scores += f"  memory gain {metrics['memory_gain']:.2f}"
+        self._progress.update(self._task, completed=steps, speed=speed_text, scores=self._scores)
+        due = now - self._printed > PLAIN_INTERVAL_SECONDS or steps >= self._total_steps
+        if speed and due and not self.console.is_terminal:
+            self._printed = now
+            left = (self._total_steps - steps) / max(speed, 1e-9)
+            self.console.print(
+                f"{steps / self._total_steps:4.0%}  {steps:,} steps  {speed_text}  "
+                f"{left:.0f} s left  {self._scores}"
+            )
+
+
+@contextmanager
+def dispensable_output() -> Iterator[None]:
+    """Within it, what stdout refuses is lost: a full disk, a closed terminal or pipe ends nothing.
+
+    In the end what it still refuses goes nowhere, or Python would fail on it at its exit.
+    """
+    output = sys.stdout
+    if output is None:
+        yield
+        return
+    lossy: Any = _Lossy(output)
+    try:
+        with redirect_stdout(lossy):
+            yield
+    finally:
+        drop_unwritten()
+
+
+class _Lossy:
+    """A text stream that loses what it cannot write."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -1,0 +1,198 @@
+"""GridMem for PettingZoo."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from pettingzoo import AECEnv, ParallelEnv
+from pettingzoo.utils import OrderEnforcingWrapper
+from pettingzoo.utils.conversions import parallel_to_aec_wrapper
+
+from gridmem.envs.adapters.simulator import RENDER_FPS, RENDER_MODES, Simulator, checked_action
+from gridmem.envs.registry import make_for_face
+from gridmem.envs.types import Level, Tile
+
+
+def parallel_env(env_id: str, **options: Any) -> "GridMemParallelEnv":
+    """Agents that share a cave and act at once; see `GridMemParallelEnv`.
+
+    Raises:
+        ValueError: for an unknown id or option, or a value that cannot be.
+    """
+    return GridMemParallelEnv(env_id, **options)
+
+
+def env(env_id: str, **options: Any) -> AECEnv:
+    """The same as `parallel_env`, its agents taking turns, as PettingZoo's AEC interface.
+
+    Raises:
+        ValueError: for an unknown id or option, or a value that cannot be.
+    """
+    return OrderEnforcingWrapper(_Turns(parallel_env(env_id, **options)))
+
+
+class _Turns(parallel_to_aec_wrapper):
+    """What `pettingzoo.utils.parallel_to_aec` makes, with each action checked when it is given."""
+
+    def step(self, action: Any) -> None:
+        """Takes the action of the agent whose turn it is.
+
+        Raises:
+            ValueError: if it is none of the four, or not None where the episode is over.
+        """
+        agent = self.agent_selection
+        if not (self.terminations[agent] or self.truncations[agent]):
+            action = checked_action(action)
+        elif action is not None:
+            raise ValueError(
+                f"the action of {agent} is {action!r}; its episode is over, and it must be None"
+            )
+        super().step(action)
+
+
+class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
+    """Agents that share a cave and act at once, as a PettingZoo parallel environment.
+
+    Agents are named agent_0, agent_1, ...; all of them act from the first step to the last. Each
+    one's observation is its view, u8[V,V] tile ids (see `Tile`), itself at the centre, or with
+    `observation` "dict" or "flat" also its last action and reward (see `observations.py`);
+    its action an `Action` id; its reward 1.0 on entering a goal, else 0.0.
+
+    Each agent's info has, from `reset` as from `step`: `last_action` (int, 4 before the first
+    action), `last_reward` (float), `visits` (int, goals it found in this episode), `steps` (int,
+    actions taken in this episode).
+
+    Args:
+        env_id: one of the ids in the README.
+        render_mode: "human" (a window; needs gridmem[play]), "rgb_array", "rgb_array_list", "ansi"
+            or None.
+        observation: "view", "dict" or "flat".
+        **overrides: options of `gridmem.make`, foremost `num_agents`; `max_cycles` is
+            PettingZoo's name for `max_steps`.
+
+    Raises:
+        ValueError: for an unknown id or option, or a value that cannot be.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012 (PettingZoo declares it so)
+        "name": "gridmem_v0",
+        "render_modes": RENDER_MODES,
+        "render_fps": RENDER_FPS,
+        "is_parallelizable": True,
+    }
+
+    def __init__(
+        self,
+        env_id: str,
+        render_mode: str | None = None,
+        observation: str = "view",
+        **overrides: Any,
+    ) -> None:
+        self._simulator = Simulator(make_for_face(env_id, **overrides), render_mode, observation)
+        self.render_mode = render_mode
+        core = self._simulator.env
+        self.possible_agents = [f"agent_{i}" for i in range(core.num_agents)]
+        self.agents: list[str] = []
+        self._np_random: np.random.Generator | None = None
+        self.observation_spaces = {
+            agent: self._simulator.observation_space for agent in self.possible_agents
+        }
+        self.action_spaces = {agent: self._simulator.action_space for agent in self.possible_agents}
+        shape = core.config.map.height + 2, core.config.map.width + 2
+        self.state_space = spaces.Box(0, len(Tile) - 1, shape, np.uint8)
+
+    def observation_space(self, agent: str) -> spaces.Space[Any]:
+        """The space of an agent's observation, the same object each time."""
+        return self.observation_spaces[agent]
+
+    def action_space(self, agent: str) -> spaces.Space[np.int64 | None]:
+        """The space of an agent's actions, the same object each time."""
+        return self.action_spaces[agent]
+
+    @property
+    def np_random(self) -> np.random.Generator:
+        """For wrappers that draw, such as SuperSuit's; levels do not depend on it."""
+        if self._np_random is None:
+            self._np_random = np.random.default_rng()
+        return self._np_random
+
+    @property
+    def level(self) -> Level:
+        """The level of this episode; `reset(options={"level": level})` plays it again."""
+        return self._simulator.level
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        """Begins an episode on a level that has not been played before.
+
+        Args:
+            seed: begins a new stream of levels; without it the stream goes on.
+            options: {"level": Level} plays that level and leaves the stream where it is; other
+                options are ignored, as PettingZoo wants it.
+
+        Raises:
+            gymnasium.error.Error: for a seed that is not a Python int, 0 or more.
+            ValueError: for a level of another kind of environment.
+        """
+        if seed is None and not self._simulator.seeded:
+            seed = secrets.randbits(128)
+        if seed is not None:
+            self._simulator.seed(seed)
+            self._np_random = np.random.default_rng(seed)
+        answer = self._simulator.reset((options or {}).get("level"))
+        self.agents = self.possible_agents[:]
+        return self._observations(answer), self._infos(answer)
+
+    def step(
+        self, actions: Mapping[str, Any]
+    ) -> tuple[
+        dict[str, Any],
+        dict[str, float],
+        dict[str, bool],
+        dict[str, bool],
+        dict[str, dict[str, Any]],
+    ]:
+        """Takes one action of every agent; see the class for what comes back.
+
+        Raises:
+            ValueError: if an agent has no action or an action no agent, or one is none of the four.
+            gymnasium.error.ResetNeeded: before the first reset and after an episode's end.
+        """
+        if self.agents and actions.keys() != set(self.agents):
+            raise ValueError(
+                f"actions are for {', '.join(map(str, actions)) or 'no agent'}; "
+                f"there must be one for each of {', '.join(self.agents)}"
+            )
+        answer = self._simulator.step([checked_action(actions[a]) for a in self.agents])
+        if not self._simulator.running:
+            self.agents = []
+        rewards, terminations, truncations = (
+            dict(zip(self.possible_agents, answer[name].tolist(), strict=True))
+            for name in ("reward", "terminated", "truncated")
+        )
+        return self._observations(answer), rewards, terminations, truncations, self._infos(answer)
+
+    def state(self) -> np.ndarray:
+        """The whole map as it is now, u8[H,W] tile ids, with the agents drawn in."""
+        return self._simulator.map
+
+    def render(self) -> Any:
+        """The whole map: u8[h,w,3] for "rgb_array", text for "ansi", else None.
+
+        For "rgb_array_list" the pictures of the reset and of each step since, or since it was last
+        asked for.
+        """
+        return self._simulator.render()
+
+    def close(self) -> None:
+        """Closes the window of the render mode "human"."""
+        self._simulator.close()
+
+    def _observations(self, answer: np.void) -> dict[str, Any]:
+        return dict(zip(self.possible_agents, self._simulator.observations(answer), strict=True))
+
+    def _infos(self, answer: np.void) -> dict[str, dict[str, Any]]:
+        return dict(zip(self.possible_agents, self._simulator.infos(answer), strict=True))

@@ -1,0 +1,98 @@
+"""A Gymnasium wrapper that says about every episode what it tells about memory."""
+
+from typing import Any
+
+import gymnasium
+import jax
+import numpy as np
+from gymnasium import error
+from gymnasium.utils import RecordConstructorArgs
+
+from gridmem.envs.adapters.gymnasium_env import GridMemEnv
+from gridmem.envs.adapters.simulator import cpu_device
+from gridmem.envs.analysis.metrics import EpisodeMetrics, measure, summary
+
+
+class RecordMetrics(gymnasium.Wrapper, RecordConstructorArgs):
+    """Measures each episode when it ends, by playing its actions once more.
+
+    The last `info` of an episode has them as `metrics`: the fields of `EpisodeMetrics` as Python
+    numbers. Works on `gymnasium.make(id)` of any id and options, below or above other wrappers,
+    but for those below it that take several steps for one, as a frame skip does. In a batch:
+    `gymnasium.make_vec(id, n, vectorization_mode="sync", wrappers=[gridmem.RecordMetrics])`.
+
+    Attributes:
+        episodes: the metrics of all episodes that were played to their end, in order.
+
+    Args:
+        env: a GridMem environment.
+
+    Raises:
+        ValueError: if it is not one.
+    """
+
+    def __init__(self, env: gymnasium.Env) -> None:
+        inner: Any = getattr(env, "unwrapped", env)
+        if isinstance(inner, gymnasium.vector.VectorEnv):
+            raise ValueError(
+                f"RecordMetrics measures one environment, and this is a {type(inner).__name__}; "
+                "use make_vec(id, n, vectorization_mode='sync', wrappers=[gridmem.RecordMetrics])"
+            )
+        if not isinstance(inner, GridMemEnv):
+            raise ValueError(
+                f"RecordMetrics measures GridMem environments, and this is a {type(inner).__name__}"
+            )
+        RecordConstructorArgs.__init__(self)
+        super().__init__(env)
+        self._inner = inner
+        self._actions: list[int] = []
+        self.episodes: list[dict[str, float]] = []
+
+    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        """Begins an episode; one that was not finished is forgotten."""
+        self._actions = []
+        return super().reset(**kwargs)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Takes one action; `info["metrics"]` is there when the episode ends.
+
+        Raises:
+            gymnasium.error.ResetNeeded: if the environment took steps that this did not see: by a
+                wrapper below that takes several for one, or because a step was interrupted.
+        """
+        obs, reward, terminated, truncated, info = super().step(action)
+        if info["steps"]:
+            self._actions.append(info["last_action"])  # what arrived, whatever wrappers made of it
+        else:  # the wrapper Autoreset began an episode
+            self._actions = []
+        if info["steps"] != len(self._actions):
+            raise error.ResetNeeded(
+                f"the environment took {info['steps']} steps, of which RecordMetrics saw "
+                f"{len(self._actions)}; put it below wrappers that take several steps for one, "
+                "and reset after an interrupted step"
+            )
+        if terminated or truncated:
+            info["metrics"] = self._measured()
+            self.episodes.append(info["metrics"])
+        return obs, float(reward), terminated, truncated, info
+
+    def summary(self) -> dict[str, float | None]:
+        """The means over all episodes, and the memory gain; see `gridmem.summary`.
+
+        Raises:
+            ValueError: if no episode has been played to its end.
+        """
+        if not self.episodes:
+            raise ValueError("no episode has been played to its end yet")
+        columns: dict[str, Any] = {
+            name: np.array([[episode[name]] for episode in self.episodes])
+            for name in EpisodeMetrics._fields
+        }
+        return summary(EpisodeMetrics(**columns))
+
+    def _measured(self) -> dict[str, float]:
+        level = jax.tree.map(lambda leaf: leaf[None], self._inner.level)
+        actions = np.array(self._actions, np.int32).reshape(1, -1, 1)
+        with jax.default_device(cpu_device()):
+            metrics = measure(self._inner.core, level, actions)
+        return {name: leaf.item() for name, leaf in jax.device_get(metrics)._asdict().items()}

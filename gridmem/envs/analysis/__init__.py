@@ -1,0 +1,1 @@
+"""What episodes tell: shortest paths, metrics, scores, stored levels."""

@@ -1,0 +1,1 @@
+"""Many environments at a time: policies, rollouts, automatic resets."""

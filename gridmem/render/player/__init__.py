@@ -1,0 +1,1 @@
+"""The application that plays, watches and records episodes."""

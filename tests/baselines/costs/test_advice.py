@@ -1,0 +1,68 @@
+import pytest
+import tiny
+
+from gridmem.baselines.costs.advice import HELPING, remedy
+from gridmem.baselines.costs.memory import Footprint
+from gridmem.baselines.ppo import sharding as devices
+
+MANY = tiny.config(ppo={"num_envs": 256, "num_minibatches": 256})
+CROWD = tiny.config(ppo={"num_envs": 8, "num_minibatches": 16}, env={"num_agents": 4})
+GOING_ON = tiny.config(ppo={"rollout_steps": 6})
+
+
+def at_most(part, name, most):
+    return lambda config: (getattr(getattr(config, part), name) or 10**9) <= most
+
+
+def at_least(part, name, least):
+    return lambda config: getattr(getattr(config, part), name) >= least
+
+
+@pytest.mark.parametrize(
+    ("config", "largest", "fits", "advice"),
+    [
+        (tiny.CONFIG, "activations", at_least("ppo", "num_minibatches", 3), (4,)),
+        (tiny.CONFIG, "activations", at_least("ppo", "num_minibatches", 8), (8,)),
+        (tiny.CONFIG, "caches", at_most("ppo", "num_envs", 7), "lower --num-envs to 4"),
+        (tiny.CONFIG, "caches", at_most("ppo", "num_envs", 2), "lower --num-envs to 2"),
+        # A minibatch is one stream at least.
+        (
+            MANY,
+            "rollout",
+            at_most("ppo", "num_envs", 64),
+            "lower --num-envs to 64 and lower --num-minibatches to 64",
+        ),
+        (CROWD, "levels", at_most("ppo", "num_envs", 4), "lower --num-envs to 4"),
+        (tiny.CONFIG, "ongoing", at_most("env", "max_steps", 5), "lower --max-steps to 4"),
+        (tiny.CONFIG, "caches", at_most("ppo", "rollout_steps", 8), "lower --rollout-steps to 8"),
+        (GOING_ON, "activations", at_most("ppo", "rollout_steps", 2), "lower --rollout-steps to 1"),
+        # An episode is no shorter than a rollout.
+        (GOING_ON, "caches", at_most("env", "max_steps", 8), "lower --max-steps to 8"),
+        (GOING_ON, "caches", at_most("env", "max_steps", 4), None),
+        (tiny.CONFIG, "parameters", at_most("model", "width", 8), "lower --width to 8"),
+        (tiny.CONFIG, "optimizer", at_most("model", "ff_width", 8), "lower --ff-width to 8"),
+        (tiny.CONFIG, "gradients", at_most("model", "num_layers", 1), "lower --num-layers to 1"),
+        # What does not concern the largest part may help, too.
+        (tiny.CONFIG, "environments", at_most("model", "width", 8), "lower --width to 8"),
+        (tiny.CONFIG, "environments", lambda config: False, None),
+        # What changes least comes first.
+        (tiny.CONFIG, "activations", lambda config: config != tiny.CONFIG, (4,)),
+    ],
+)
+def test_the_first_setting_that_helps_is_moved_no_further_than_it_must(
+    config, largest, fits, advice
+):
+    if isinstance(advice, tuple):
+        advice = f"raise --num-minibatches to {advice[0]}"
+    assert remedy(config, largest, fits) == advice
+
+
+@pytest.mark.parametrize(("least", "advice"), [(2, "raise --num-minibatches to 2"), (4, None)])
+def test_no_device_is_left_idle(least, advice, monkeypatch):
+    monkeypatch.setattr(devices.jax, "device_count", lambda: 8)
+    config = tiny.config(ppo={"num_envs": 16, "num_minibatches": 1})
+    assert remedy(config, "activations", at_least("ppo", "num_minibatches", least)) == advice
+
+
+def test_there_is_help_for_every_part_of_the_memory():
+    assert set(HELPING) == set(Footprint._fields)

@@ -1,0 +1,186 @@
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+import recorded_levels
+import tiny
+
+import gridmem.baselines.ppo.learner as learner_module
+from gridmem.baselines.evaluation import rollouts as evaluation
+from gridmem.baselines.evaluation.rollouts import (
+    FRESH_KEY_DATA,
+    HELD_OUT_KEY_DATA,
+    Player,
+    draw_levels,
+    evaluate_model,
+    evaluate_random,
+    play_levels,
+    summary,
+)
+from gridmem.baselines.ppo.learner import init, update
+from gridmem.envs.analysis.metrics import EpisodeStats
+from gridmem.envs.analysis.trace import trace
+from gridmem.envs.types import Tile
+
+SEEDS, NUM_EXACT, NUM_LEVELS = range(51), 300, 2000
+
+
+def test_no_seed_trains_on_the_held_out_levels_or_the_fresh_ones(monkeypatch):
+    config, env = recorded_levels.CONFIG, recorded_levels.ENV
+    graphdef, learner = tiny.start(config)
+    with recorded_levels.collect() as held_out:
+        evaluate_random(env, 64)
+        levels, key = draw_levels(env, 64, FRESH_KEY_DATA)
+        play_levels(env, Player(), (), levels, key)
+    assert len(set(held_out)) == 64 + 64
+    # Only the keys of the other seeds are wanted, not 6 models.
+    model = learner_module.build_model(config, env, jax.random.key(0))
+    monkeypatch.setattr(learner_module, "build_model", lambda *args: model)
+    with recorded_levels.collect() as trained:
+        for seed in SEEDS[::10]:
+            key = init(replace(config, seed=seed), env)[1].key
+            started = tiny.copy(learner._replace(key=key))
+            for _ in range(2):
+                started, _ = update(config, env, graphdef, started)
+    assert len(set(trained)) == 6 * 2 * 4
+    assert not set(trained) & set(held_out)
+
+
+def test_every_update_has_fresh_levels_and_agents_may_share_a_cave():
+    assert recorded_levels.ENV.num_agents == 2
+    graphdef, learner = tiny.start(recorded_levels.CONFIG)
+    with recorded_levels.collect() as levels:
+        for _ in range(3):
+            learner, metrics = update(
+                recorded_levels.CONFIG, recorded_levels.ENV, graphdef, learner
+            )
+            assert np.isfinite([float(leaf) for leaf in jax.tree.leaves(metrics)]).all()
+    assert len(levels) == len(set(levels)) == 3 * 4
+    assert float(metrics.first_ratio_error) <= 1e-5
+
+
+def test_no_seed_is_the_key_of_evaluation_levels():
+    for seed in (*SEEDS, 2**31 - 1, 2**31, 2**32 - 1):
+        assert jax.random.key_data(jax.random.key(seed)).tolist() == [0, seed]
+    assert 0 not in (HELD_OUT_KEY_DATA[0], FRESH_KEY_DATA[0])
+    assert HELD_OUT_KEY_DATA != FRESH_KEY_DATA
+
+
+def test_the_held_out_levels_are_always_the_same():
+    env = recorded_levels.ENV
+    with recorded_levels.collect() as levels:
+        evaluate_random(env, 64)
+        evaluate_random(env, 16)
+    assert len(levels) == 64 + 16
+    assert len(set(levels[:64])) == 64
+    assert set(levels[64:]) <= set(levels[:64])
+
+
+@pytest.mark.parametrize("greedy", [False, True])
+def test_an_evaluation_repeats_itself(greedy):
+    env = tiny.CONFIG.make_env()
+    graphdef, learner = tiny.start(tiny.CONFIG)
+    first, second = (evaluate_model(env, graphdef, learner.params, 32, greedy) for _ in range(2))
+    assert first == second
+    other = evaluate_model(env, graphdef, learner.params, 32, not greedy)
+    assert first != other
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    """An environment of two agents, a tiny agent for it, ten levels and a key."""
+    config = tiny.config(env={"num_agents": 2})
+    env, (graphdef, learner) = config.make_env(), tiny.start(config)
+    levels, key = draw_levels(env, 10, FRESH_KEY_DATA)
+    return env, graphdef, learner.params, levels, key
+
+
+def test_what_is_told_of_episodes_is_what_happened(crowd):
+    env, graphdef, params, levels, key = crowd
+    played = play_levels(env, Player(graphdef), params, levels, key)
+    assert played.action.shape == (10, 16, 2)
+    assert len(np.unique(played.action)) == 4
+    assert np.array_equal(played.reward, trace(env, levels, played.action).reward)
+
+
+def test_groups_of_levels_are_joined_in_order_and_draw_for_themselves(crowd, monkeypatch):
+    env, graphdef, params, levels, key = crowd
+    twice = jax.tree.map(lambda leaf: np.concatenate([leaf[:4], leaf[:4], leaf[8:]]), levels)
+    monkeypatch.setattr(evaluation, "STREAMS_AT_A_TIME", 8)  # 4 levels of 2 agents
+    greedy = play_levels(env, Player(graphdef, greedy=True), params, twice, key)
+    sampled = play_levels(env, Player(graphdef), params, twice, key)
+    monkeypatch.setattr(evaluation, "STREAMS_AT_A_TIME", 512)
+    at_once = play_levels(env, Player(graphdef, greedy=True), params, twice, key)
+    assert np.array_equal(greedy.action, at_once.action)
+    assert greedy.action.shape == (10, 16, 2)
+    assert not np.array_equal(sampled.action[:4], sampled.action[4:8])
+
+
+def test_a_wiped_memory_changes_nothing_until_the_first_find(crowd):
+    env, graphdef, params, _, key = crowd
+    levels, _ = draw_levels(env, 64, FRESH_KEY_DATA)
+    whole, wiped = (
+        play_levels(env, Player(graphdef, forgetful=forgetful), params, levels, key)
+        for forgetful in (False, True)
+    )
+    later = np.cumsum(whole.reward, axis=1) > 0
+    # The step after the find is the first that can differ.
+    later = np.pad(later[:, :-1], ((0, 0), (1, 0), (0, 0)))
+    assert np.array_equal(np.where(later, 0, whole.action), np.where(later, 0, wiped.action))
+    assert not np.array_equal(whole.action, wiped.action)
+
+
+def expected_return(level, num_steps):
+    """Of uniformly random actions: the whole distribution over (finds so far, cell), in numpy."""
+    tiles, spawns = np.asarray(level.tiles), np.asarray(level.spawns)
+    chance = np.zeros((num_steps + 1, *tiles.shape))
+    chance[0][tuple(spawns[0])] = 1.0
+    wall, goal = tiles == Tile.WALL, tiles == Tile.GOAL
+    total = 0.0
+    for _ in range(num_steps):
+        following = np.zeros_like(chance)
+        for shift in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+            moved = np.roll(chance, shift, axis=(1, 2)) / 4
+            stays = np.roll(moved * wall, (-shift[0], -shift[1]), axis=(1, 2))
+            found = (moved * goal).sum(axis=(1, 2))
+            following += np.where(wall | goal, 0, moved) + stays
+            for finds in np.flatnonzero(found):
+                following[finds + 1][tuple(spawns[(finds + 1) % len(spawns)])] += found[finds]
+                total += found[finds]
+        chance = following
+    return total
+
+
+def test_random_scores_what_random_must():
+    env = tiny.CONFIG.make_env()
+    levels = jax.jit(jax.vmap(env.generate))(jax.random.split(jax.random.key(7), NUM_EXACT))
+    levels = jax.tree.map(np.asarray, levels)
+    exact = np.array(
+        [expected_return(jax.tree.map(lambda x, i=i: x[i], levels), 16) for i in range(NUM_EXACT)]
+    )
+    result = evaluate_random(env, NUM_LEVELS)
+    error = np.hypot(result["return_standard_error"], exact.std() / np.sqrt(NUM_EXACT))
+    assert error < 0.12 * exact.mean()
+    assert abs(result["mean_return"] - exact.mean()) < 4 * error
+
+
+def test_a_summary_by_hand():
+    stats = EpisodeStats(
+        episode_return=np.float32([0, 2, 4]),
+        visits=np.int32([0, 2, 4]),
+        first_find_steps=np.int32([16, 5, 3]),
+        later_trip_steps=np.float32([0, 2, 2]),
+    )
+    # Deviation of 0, 2, 4 is 2; over the root of 3. Gain: (5 + 3) / (2 + 2).
+    by_hand = {
+        "mean_return": 2.0,
+        "return_standard_error": 2 / 3**0.5,
+        "first_find_steps": 8.0,
+        "memory_gain": 2.0,
+        "found_again": 2.0,
+    }
+    assert summary(jax.tree.map(jax.numpy.asarray, stats), 3) == pytest.approx(by_hand)
+    # As one level with three agents: a single observation, without deviation.
+    together = summary(jax.tree.map(jax.numpy.asarray, stats), 1)
+    assert together == pytest.approx({**by_hand, "return_standard_error": 0.0})

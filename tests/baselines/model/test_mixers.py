@@ -1,0 +1,441 @@
+import math
+from dataclasses import replace
+from functools import cache, partial
+from itertools import product
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import slow_attention
+import slow_recurrences
+import tiny
+from breadth import breadth
+from flax import nnx
+
+from gridmem.baselines.config import ModelConfig
+from gridmem.baselines.model.actor_critic import num_parameters
+from gridmem.baselines.model.mixers import MIXERS, make_mixer
+from gridmem.baselines.model.mixers.attention import attend, rotary
+from gridmem.baselines.presets import PRESETS
+
+B, T, WINDOW = 3, 24, 5
+MODEL = replace(tiny.MODEL, num_heads=4, num_kv_heads=2)
+VARIANTS = {
+    **{name: {"mixer": name} for name in MIXERS},
+    "window": {"window": WINDOW},
+    "qk_norm": {"qk_norm": True},
+    "decode": {"window": WINDOW, "qk_norm": True, "decode": "triton"},
+}
+RECURRENCES = ["gru", "linear", "gla"]
+REMEMBERING = ["attention", *RECURRENCES]
+# One rounding of a bfloat16 number of size 1 is 2 ** -9; an output goes through a few of them.
+TOLERANCE = {"float32": 1e-5, "bfloat16": 0.03}
+ROLLOUT = 6  # steps
+
+
+@cache
+def build(name, dtype="float32"):
+    config = replace(MODEL, dtype=dtype, **VARIANTS[name])
+    graphdef, params = nnx.split(make_mixer(config, nnx.Rngs(params=jax.random.key(0))))
+    leaves, tree = jax.tree.flatten(params)
+    # Vectors begin with 0 or 1, which would hide that they are there.
+    changed = [
+        leaf + jax.random.uniform(jax.random.key(i), leaf.shape, minval=-0.5, maxval=0.5)
+        if leaf.ndim == 1
+        else leaf
+        for i, leaf in enumerate(leaves)
+    ]
+    return graphdef, jax.tree.unflatten(tree, changed)
+
+
+def tokens(dtype="float32", seed=1):
+    x = np.random.default_rng(seed).normal(size=(B, T, MODEL.width))
+    return jnp.asarray(x, jnp.dtype(dtype))
+
+
+def episodes(seed=2):
+    """Segment numbers of episodes of random lengths, several per stream, none alike."""
+    ends = np.random.default_rng(seed).random((B, T)) < 0.2
+    ends[:, [5, 13]] = True
+    return jnp.asarray(np.cumsum(ends, axis=1), jnp.int32)
+
+
+EPISODES = episodes()
+ONE_SEGMENT = jnp.ones((B, T), jnp.int32)
+SEGMENTS = {"one episode": None, "episodes": EPISODES, "one segment": ONE_SEGMENT}
+# Before any token of a stream there are so many of its episode.
+LONGEST = int(max(np.bincount(row).max() for row in np.asarray(EPISODES))) - 1
+
+
+@partial(jax.jit, static_argnums=0)
+def full_pass(graphdef, params, x, segments):
+    mixer = nnx.merge(graphdef, params)
+    return mixer.sequence(x, mixer.init_cache(len(x), 0, segments is not None), segments)
+
+
+def walk(mixer, cache, x, segments):
+    """The outputs and the cache of one step after the other."""
+    columns = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), (x, segments))
+    weights = mixer.prepare()
+
+    def step(cache, column):
+        y, cache = mixer.step(column[0], cache, column[1], weights)
+        return cache, y
+
+    cache, y = jax.lax.scan(step, cache, columns)
+    return jnp.swapaxes(y, 0, 1), cache
+
+
+def part(x, segments, begin, end):
+    return jax.tree.map(lambda leaf: leaf[:, begin:end], (x, segments))
+
+
+@partial(jax.jit, static_argnums=(0, 4))
+def stepped(graphdef, params, x, segments, rooms):
+    """Token by token, in a cache that has rooms[i] slots until it has taken in rooms[i] tokens."""
+    mixer = nnx.merge(graphdef, params)
+    cache = mixer.init_cache(len(x), 0, segmented=segments is not None)
+    outputs, begin = [], 0
+    for room in rooms:
+        end = min(room, x.shape[1])
+        y, cache = walk(mixer, mixer.grow(cache, room), *part(x, segments, begin, end))
+        outputs.append(y)
+        begin = end
+    return jnp.concatenate(outputs, axis=1), cache
+
+
+@partial(jax.jit, static_argnums=(0, 4))
+def continued(graphdef, params, x, segments, length):
+    """Rollout by rollout, each from the last `length` tokens: by steps, and all at once."""
+    mixer = nnx.merge(graphdef, params)
+
+    def rollout(cache, rows):
+        at_once = mixer.sequence(rows[0], cache, rows[1])
+        by_step, cache = walk(mixer, mixer.grow(cache, length + ROLLOUT), *rows)
+        return mixer.keep(cache, length), (by_step, at_once)
+
+    nothing = mixer.keep(mixer.init_cache(B, 0, segmented=True), length)
+    rollouts = jax.tree.map(
+        lambda leaf: jnp.swapaxes(leaf.reshape(B, -1, ROLLOUT, *leaf.shape[2:]), 0, 1),
+        (x, segments),
+    )
+    outputs = jax.lax.scan(rollout, nothing, rollouts)[1]
+    return [jnp.swapaxes(out, 0, 1).reshape(x.shape) for out in outputs]
+
+
+def as_float(x):
+    return np.asarray(x.astype(jnp.float32))
+
+
+# Each mixer once, and attention where it forgets and where it is less exact.
+NAMES = [*MIXERS, "window", "decode"]
+TYPES = [*((name, "float32") for name in NAMES), ("attention", "bfloat16")]
+OF_EACH = pytest.mark.parametrize("name", breadth(VARIANTS, *NAMES))
+OF_EACH_TYPE = pytest.mark.parametrize(
+    ("name", "dtype"), breadth(product(VARIANTS, TOLERANCE), *TYPES)
+)
+WITH_AND_WITHOUT = pytest.mark.parametrize("segments", ["one episode", "episodes"])
+
+
+@OF_EACH_TYPE
+@WITH_AND_WITHOUT
+def test_stepping_equals_the_full_pass_at_every_position(name, dtype, segments):
+    mixer, x, segments = build(name, dtype), tokens(dtype), SEGMENTS[segments]
+    whole = as_float(full_pass(*mixer, x, segments))
+    by_step = as_float(stepped(*mixer, x, segments, (T,))[0])
+    assert whole.shape == (B, T, MODEL.width)
+    assert np.abs(whole).max() > 0.1
+    np.testing.assert_allclose(by_step, whole, atol=TOLERANCE[dtype], rtol=0)
+
+
+@pytest.mark.parametrize("name", ["attention", "window", "qk_norm"])
+@WITH_AND_WITHOUT
+def test_the_full_pass_is_attention_as_it_is_written(name, segments):
+    mixer, x, segments = build(name), tokens(), SEGMENTS[segments]
+    of_one = np.zeros((B, T), np.int32) if segments is None else np.asarray(segments)
+    slow = slow_attention.sequence(nnx.merge(*mixer), x, of_one)
+    np.testing.assert_allclose(full_pass(*mixer, x, segments), slow, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", RECURRENCES)
+@WITH_AND_WITHOUT
+def test_the_full_pass_is_the_recurrence_as_it_is_written(name, segments):
+    mixer, x, segments = build(name), tokens(), SEGMENTS[segments]
+    of_one = np.zeros((B, T), np.int32) if segments is None else np.asarray(segments)
+    slow = slow_recurrences.sequence(name, nnx.merge(*mixer), x, of_one)
+    np.testing.assert_allclose(full_pass(*mixer, x, segments), slow, atol=1e-5, rtol=0)
+
+
+@OF_EACH
+def test_a_single_segment_is_like_none(name):
+    mixer, x = build(name), tokens()
+    plain = run_both(mixer, x, None)
+    for one, other in zip(plain, run_both(mixer, x, ONE_SEGMENT), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6, rtol=0)
+
+
+# The caches of recurrences have one size.
+@pytest.mark.parametrize(
+    ("name", "segments"),
+    breadth(
+        product(VARIANTS, ["one episode", "episodes"]),
+        ("attention", "one episode"),
+        ("attention", "episodes"),
+        ("window", "episodes"),
+        ("gru", "episodes"),
+    ),
+)
+def test_a_cache_that_grows_equals_one_of_full_length(name, segments):
+    mixer, x, segments = build(name), tokens(), SEGMENTS[segments]
+    at_once = as_float(stepped(*mixer, x, segments, (T,))[0])
+    growing = as_float(stepped(*mixer, x, segments, (1, 6, T))[0])
+    roomy = as_float(stepped(*mixer, x, segments, (T + 9,))[0])
+    np.testing.assert_allclose(growing, at_once, atol=1e-6, rtol=0)
+    np.testing.assert_allclose(roomy, at_once, atol=1e-6, rtol=0)
+
+
+SEEN, SLOTS = 10, 15
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "segments", "room"),
+    breadth(
+        product(VARIANTS, TOLERANCE, ["one episode", "episodes"], [SEEN, SLOTS]),
+        *((*case, "episodes", SLOTS) for case in TYPES),
+        ("attention", "float32", "one episode", SEEN),
+    ),
+)
+def test_a_sequence_goes_on_from_a_cache(name, dtype, segments, room):
+    segments = SEGMENTS[segments]
+    graphdef, params = build(name, dtype)
+    x = tokens(dtype)
+    whole = as_float(full_pass(graphdef, params, x, segments))[:, SEEN:]
+    before, after = part(x, segments, 0, SEEN), part(x, segments, SEEN, T)
+    _, cache = stepped(graphdef, params, *before, (room,))
+    mixer = nnx.merge(graphdef, params)
+    rest = as_float(jax.jit(mixer.sequence)(after[0], cache, after[1]))
+    np.testing.assert_allclose(rest, whole, atol=TOLERANCE[dtype], rtol=0)
+
+
+KEPT = [("episodes", LONGEST), ("episodes", T + 4), ("one segment", T - 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "segments", "length"),
+    breadth(
+        [(*case, *kept) for case in product(VARIANTS, TOLERANCE) for kept in KEPT],
+        *((*case, *KEPT[0]) for case in TYPES),
+        *(("attention", "float32", *kept) for kept in KEPT),
+    ),
+)
+def test_rollouts_go_on_from_the_tokens_that_were_kept(name, dtype, segments, length):
+    mixer, x, segments = build(name, dtype), tokens(dtype), SEGMENTS[segments]
+    whole = as_float(full_pass(*mixer, x, segments))
+    for out in continued(*mixer, x, segments, length):
+        np.testing.assert_allclose(as_float(out), whole, atol=TOLERANCE[dtype], rtol=0)
+
+
+@pytest.mark.parametrize("dtype", breadth(TOLERANCE, "float32"))
+@pytest.mark.parametrize("segments", ["episodes", "one segment"])
+def test_no_more_than_the_window_need_be_kept(dtype, segments):
+    mixer, x, segments = build("window", dtype), tokens(dtype), SEGMENTS[segments]
+    whole = as_float(full_pass(*mixer, x, segments))
+    for out in continued(*mixer, x, segments, WINDOW - 1):
+        np.testing.assert_allclose(as_float(out), whole, atol=TOLERANCE[dtype], rtol=0)
+    for out in continued(*mixer, x, ONE_SEGMENT, WINDOW - 2):
+        missing = np.abs(as_float(out) - as_float(full_pass(*mixer, x, ONE_SEGMENT))).max(axis=-1)
+        # The first token of a rollout misses one, the second none.
+        assert (missing[:, ROLLOUT] > 0.01).all()
+        assert (missing[:, ROLLOUT + 1] < TOLERANCE[dtype]).all()
+
+
+def test_positions_are_counted_within_the_episode():
+    mixer, x = build("attention"), tokens()
+    _, cache = stepped(*mixer, x, EPISODES, (T,))
+    number = np.asarray(EPISODES)
+    seen = (number == number[:, -1:]).sum(axis=1)
+    np.testing.assert_array_equal(cache.segments.position, seen - 1)
+    kept = nnx.merge(*mixer).keep(cache, 2)
+    np.testing.assert_array_equal(kept.segments.position, seen - 1)
+    np.testing.assert_array_equal(kept.segments.last, number[:, -1])
+    np.testing.assert_array_equal(kept.segments.slot, number[:, -2:])
+    assert (kept.key.shape[3], kept.value.shape[2]) == (2, 2)
+
+
+def test_a_window_of_the_whole_sequence_is_none():
+    x, (graphdef, params) = tokens(), build("attention")
+    wide = nnx.split(make_mixer(replace(MODEL, window=T), nnx.Rngs(0)))[0]
+    for segments in (None, EPISODES):
+        for run in (full_pass, lambda *args: stepped(*args, (T,))[0]):
+            one, other = (run(static, params, x, segments) for static in (graphdef, wide))
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", breadth(REMEMBERING, "attention", "gru"))
+def test_segments_and_caches_must_agree(name):
+    mixer, x = nnx.merge(*build(name)), tokens()
+    weights, plain = mixer.prepare(), mixer.init_cache(B, T)
+    segmented = mixer.init_cache(B, T, segmented=True)
+    for seen, segments in ((plain, EPISODES), (segmented, None)):
+        with pytest.raises(ValueError, match="segments go with a cache made with segmented=True"):
+            mixer.sequence(x, seen, segments)
+        with pytest.raises(ValueError, match="segments go with a cache made with segmented=True"):
+            mixer.step(x[:, 0], seen, None if segments is None else segments[:, 0], weights)
+
+
+def test_a_cache_without_segments_cannot_be_cut():
+    mixer = nnx.merge(*build("attention"))
+    plain = mixer.init_cache(B, T)
+    with pytest.raises(ValueError, match="only a cache made with segmented=True can be cut"):
+        mixer.keep(plain, 3)
+
+
+def run_both(mixer, x, segments):
+    whole = full_pass(*mixer, x, segments)
+    return np.asarray(whole), np.asarray(stepped(*mixer, x, segments, (T,))[0])
+
+
+@OF_EACH
+def test_nothing_leaks_from_one_episode_into_a_later_one(name):
+    mixer, x, segments = build(name), tokens(), EPISODES
+    later = np.asarray(segments >= segments[:, 13:14])
+    changed = jnp.where(later[..., None], x, tokens(seed=3))
+    for before, after in zip(
+        run_both(mixer, x, segments), run_both(mixer, changed, segments), strict=True
+    ):
+        assert later.any(axis=1).all()
+        assert (before[later] == after[later]).all()
+        assert (before[~later] != after[~later]).any(axis=-1).all()
+
+
+@OF_EACH
+def test_a_later_token_changes_nothing_before_it(name):
+    mixer, x, at = build(name), tokens(), 11
+    changed = x.at[:, at].set(tokens(seed=3)[:, at])
+    for before, after in zip(run_both(mixer, x, None), run_both(mixer, changed, None), strict=True):
+        assert (before[:, :at] == after[:, :at]).all()
+        assert (before[:, at] != after[:, at]).any(axis=-1).all()
+
+
+def test_a_token_is_seen_as_long_as_the_window_says():
+    mixer, x, at = build("window"), tokens(), 3
+    changed = x.at[:, at].add(1.0)
+    for before, after in zip(run_both(mixer, x, None), run_both(mixer, changed, None), strict=True):
+        differs = (before != after).any(axis=(0, 2))
+        assert np.flatnonzero(differs).tolist() == list(range(at, at + WINDOW))
+
+
+@pytest.mark.parametrize("name", REMEMBERING)
+def test_a_token_sees_back_to_the_start_of_its_episode(name):
+    mixer, x, segments = build(name), tokens(), EPISODES
+    number = np.asarray(segments[0])
+    first, last = np.flatnonzero(number == number[13])[[0, -1]]
+    assert last > first
+    changed = x.at[0, first].add(1.0)
+    for before, after in zip(
+        run_both(mixer, x, segments), run_both(mixer, changed, segments), strict=True
+    ):
+        assert (before[0, first : last + 1] != after[0, first : last + 1]).any(axis=-1).all()
+
+
+def test_the_control_sees_nothing_but_the_token():
+    mixer, x = build("none"), tokens()
+    for before, after in zip(
+        run_both(mixer, x, None), run_both(mixer, x.at[:, :-1].add(1.0), None), strict=True
+    ):
+        assert (before[:, -1] == after[:, -1]).all()
+
+
+def slow_attend(query, key, value, visible):
+    """Head by head, query by query, in float64."""
+    batch, num_queries, num_heads, head_dim = query.shape
+    group = num_heads // key.shape[2]
+    out = np.zeros(query.shape)
+    for b in range(batch):
+        seen = visible[b if len(visible) > 1 else 0]
+        for t in range(num_queries):
+            for h in range(num_heads):
+                score = [
+                    math.exp(query[b, t, h] @ k / math.sqrt(head_dim)) if ok else 0.0
+                    for k, ok in zip(key[b, :, h // group], seen[t], strict=True)
+                ]
+                out[b, t, h] = np.array(score) @ value[b, :, h // group] / sum(score)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("num_heads", "num_kv_heads", "num_masks"),
+    breadth(
+        [(*heads, masks) for heads in [(4, 4), (4, 2), (4, 1), (6, 2)] for masks in (1, 2)],
+        (4, 1, 1),
+        (6, 2, 2),
+    ),
+)
+def test_attend_equals_a_loop_over_heads(num_heads, num_kv_heads, num_masks):
+    rng = np.random.default_rng(0)
+    query = rng.normal(size=(2, 3, num_heads, 4))
+    key, value = rng.normal(size=(2, 2, 7, num_kv_heads, 4))
+    visible = rng.random((num_masks, 3, 7)) < 0.5
+    visible[:, np.arange(3), np.arange(3)] = True
+    fast = attend(*(jnp.asarray(x, jnp.float32) for x in (query, key, value)), jnp.array(visible))
+    np.testing.assert_allclose(fast, slow_attend(query, key, value, visible), atol=1e-5)
+
+
+def test_query_heads_share_key_heads_in_consecutive_groups():
+    # Values name their key head: 10 and 20. Heads 0, 1, 2 read the first, 3, 4, 5 the second.
+    query, key = jnp.zeros((1, 1, 6, 2)), jnp.zeros((1, 1, 2, 2))
+    value = jnp.array([10.0, 20.0])[None, None, :, None] * jnp.ones((1, 1, 2, 2))
+    out = attend(query, key, value, jnp.ones((1, 1, 1), bool))
+    assert out[0, 0, :, 0].tolist() == [10, 10, 10, 20, 20, 20]
+
+
+def test_rotary_by_hand():
+    # Four features and base 100: features 0 and 2 turn by 1 radian per position, 1 and 3 by
+    # 100 ** -(2 / 4) = 0.1.
+    x = jnp.array([1.0, 2.0, 3.0, 4.0]).reshape(1, 1, 1, 4)
+    turned = rotary(jnp.array([[3]]), 4, 100.0)(x)[0, 0, 0]
+    by_hand = [
+        1 * math.cos(3.0) - 3 * math.sin(3.0),
+        2 * math.cos(0.3) - 4 * math.sin(0.3),
+        3 * math.cos(3.0) + 1 * math.sin(3.0),
+        4 * math.cos(0.3) + 2 * math.sin(0.3),
+    ]
+    np.testing.assert_allclose(turned, by_hand, atol=1e-6)
+    assert (rotary(jnp.array([[0]]), 4, 100.0)(x) == x).all()
+
+
+def test_rotated_products_depend_on_the_distance_only():
+    query, key = np.random.default_rng(0).normal(size=(2, 8)).astype(np.float32)
+
+    def product(m, n):
+        q, k = (
+            rotary(jnp.array([[at]]), 8, 10_000.0)(jnp.asarray(x).reshape(1, 1, 1, 8))
+            for at, x in ((m, query), (n, key))
+        )
+        return float(jnp.sum(q * k))
+
+    assert product(3, 1) == pytest.approx(product(103, 101), abs=1e-4)
+    assert product(7, 7) == pytest.approx(float(query @ key), abs=1e-4)
+    assert abs(product(3, 1) - product(4, 1)) > 0.01
+
+
+@pytest.mark.parametrize("mixer", MIXERS)
+@pytest.mark.parametrize(
+    "config",
+    [
+        MODEL,
+        ModelConfig(),
+        ModelConfig(width=128, num_heads=4, num_kv_heads=1, head_dim=32),
+        ModelConfig(width=64, num_heads=4, num_kv_heads=4, head_dim=16),
+        PRESETS["reference"][1].model,
+    ],
+    ids=["tiny", "default", "128 wide", "as many keys", "reference"],
+)
+def test_every_mixer_has_as_many_parameters(config, mixer):
+    attention, other = (
+        nnx.eval_shape(lambda name=name: make_mixer(replace(config, mixer=name), nnx.Rngs(0)))
+        for name in ("attention", mixer)
+    )
+    count = num_parameters(nnx.state(attention))
+    assert abs(num_parameters(nnx.state(other)) - count) < 0.03 * count

@@ -1,0 +1,123 @@
+import json
+import re
+from dataclasses import replace
+
+import jaxtyping
+import pytest
+import tiny
+
+from gridmem.baselines.config import to_dict
+from gridmem.baselines.presets import PRESETS, preset
+from gridmem.baselines.train import main
+from gridmem.baselines.training.cli import OTHER_NAMES, parse
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_printed_as_json_and_can_be_named_by_its_file(name, tmp_path, capfd):
+    assert main([name, "--print-config"]) == 0
+    out = capfd.readouterr().out
+    (tmp_path / "mine.json").write_text(out)
+    command = parse([str(tmp_path / "mine.json")], "train")
+    assert command.config == preset(name)
+    assert command.name == "mine"
+
+
+def test_flags_change_the_settings_of_a_file(tmp_path):
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(to_dict(replace(preset("small"), run_dir="old"))))
+    config = parse([str(file), "--num-layers", "3", "--optimizer", "adamw"], "train").config
+    assert (config.model.num_layers, config.optimizer.optimizer) == (3, "adamw")
+    assert config.model.width == preset("small").model.width
+    assert config.run_dir is None  # a file that a run left behind is a beginning like any other
+
+
+def test_numbers_and_truths_are_read_as_people_write_them():
+    words = "--total-steps 1e6 --seed=1_000 --max-steps 64.0 --num_envs 32 --view-size full"
+    words += " --value-min -1e1 --goal-moves --compass False --normalize-advantage false"
+    words += " --window None --muon-rms 1"
+    config = parse(words.split(), "train").config
+    assert (config.total_steps, config.seed, config.env.max_steps) == (10**6, 1000, 64)
+    assert (config.ppo.num_envs, config.env.view_size) == (32, "full")
+    assert (config.env.goal_moves, config.env.compass) == (True, False)
+    assert not config.ppo.normalize_advantage
+    assert (config.model.value_min, config.model.window) == (-10.0, None)
+    assert not parse(["--no-normalize-advantage"], "train").config.ppo.normalize_advantage
+    with pytest.raises(ValueError, match=r"--total-steps: '1.5' is not a whole number; "):
+        parse(["--total-steps", "1.5"], "train")
+
+
+def test_names_that_settings_have_elsewhere_are_known():
+    for name in OTHER_NAMES:
+        with pytest.raises(ValueError, match="did you mean '--") as error:
+            parse([f"--{name}", "1"], "train")
+        suggested = re.search("'(--[a-z-]+)'[?]", str(error.value))[1]
+        with pytest.raises(ValueError, match=f"argument {suggested}: expected one argument"):
+            parse([suggested], "train")
+
+
+@pytest.mark.parametrize(
+    ("flag", "meant"),
+    [
+        ("--lr", "--learning-rate"),
+        ("--steps", "--total-steps"),
+        ("--envs", "--num-envs"),
+        ("--layers", "--num-layers"),
+        ("--seeds", "--num-seeds"),
+        ("--minibatches", "--num-minibatches"),
+        ("--total_timesteps", "--total-steps"),
+    ],
+)
+def test_the_setting_that_is_meant_is_suggested(flag, meant):
+    with pytest.raises(ValueError, match=f"did you mean '{meant}'[?]"):
+        parse([flag, "1"], "train")
+
+
+def test_a_run_is_extended_beyond_its_last_update(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(to_dict(tiny.config(total_steps=100))))
+    config = parse(["--resume", str(tmp_path), "--extend", "1"], "train").config
+    assert config.num_updates == tiny.config(total_steps=100).num_updates + 1
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('{"seed": 1.5}', "seed is 1.5; it must be a whole number"),
+        ("{", "does not hold the settings of a run: Expecting property name"),
+        ("[]", "does not hold the settings of a run: it is not a dict of settings"),
+        ('{"sead": 1}', "there is no setting 'sead' (did you mean 'seed'?)"),
+        ('{"model": {"num_heads": 0}}', "num_heads is 0; it must be a whole number above 0"),
+        ('{"model": 3}', "setting 'model' is 3; it must be a dict of settings"),
+        (None, "cannot be used: "),
+    ],
+)
+def test_a_file_without_settings_is_answered_by_one_sentence(
+    text, sentence, tmp_path, capfd, monkeypatch
+):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # types, in the tests alone
+    file = tmp_path / "mine.json"
+    if text is not None:
+        file.write_text(text)
+    assert main([str(file)]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_planning_begins_nothing(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    assert main(["reference", "--plan"]) == 0
+    assert "parameters" in capfd.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+SMALL = ["--mixer", "none", "--num-layers", "1"]  # other runs are planned until one fits
+
+
+def test_a_run_that_cannot_fit_is_refused(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    assert main(["quickstart", *SMALL, "--num-envs", "100000000"]) == 2
+    err = capfd.readouterr().err
+    assert "--num-envs" in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
