@@ -5,6 +5,8 @@ import fnmatch
 import os
 import subprocess
 import sys
+from collections import Counter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,184 +14,70 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "gridmem"
 
-CORE = "envs/types envs/noise envs/maps envs/rules envs/views envs/tasks envs/env"
-ENVS = f"{CORE} envs/forks envs/spec envs/registry envs/policy envs/unroll envs/levels envs/metrics"
-FACE = f"numpy gymnasium {ENVS} envs/formats envs/packing envs/seeding envs/simulator ~render/*"
-BATCH = f"jax {ENVS} envs/formats envs/vector"
-TRAINER = f"jax numpy flax optax {ENVS} baselines/config"
-
-# What each file may import beside the standard library and jaxtyping: files of the package by
-# path, other libraries by name; "~" marks what it may import inside a function only.
-# A new file gets a row here: where it stands is a decision, not an accident.
-MAY_IMPORT = {
+# What the files of each room may import beside the standard library and jaxtyping: rooms and
+# files of the package by path, other libraries by name; "~" marks what they may import inside a
+# function only. A file with a row of its own has only that.
+GAME = "envs/*"
+ENVS = "envs/* envs/batch/* envs/analysis/*"
+MODEL = "baselines/config baselines/model/* baselines/model/mixers/*"
+ROWS = {
     "__init__": "envs/registry",
+    "gymnasium": "envs/adapters/*",
     "pettingzoo": "pettingzoo envs/registry",
-    "command_line": "envs/registry",
-    "envs/__init__": "",
-    "envs/types": "jax numpy",
-    "envs/noise": "jax numpy",
-    "envs/cells": "jax numpy",
-    "envs/maps": "jax numpy envs/types envs/noise envs/cells",
-    "envs/rules": "jax numpy envs/types envs/noise",
-    "envs/views": "jax numpy envs/types envs/noise",
-    "envs/tasks": "jax numpy envs/types envs/maps",
-    "envs/env": f"jax numpy {CORE}",
+    "cli_utils": "",
+    # Importing these loads nothing: `import gridmem` does it.
+    "envs/suggest": "",
     "envs/forks": "",
-    "envs/registry": "envs/forks ~gymnasium ~envs/env ~envs/spec",
-    "envs/spec": f"{CORE} envs/registry",
-    "envs/policy": f"jax numpy {CORE}",
-    "envs/unroll": f"jax numpy {CORE} envs/policy",
-    "envs/levels": f"jax numpy {CORE}",
-    "envs/metrics": f"jax numpy {CORE} envs/trace",
-    "envs/groups": "jax numpy envs/forks",
-    "envs/paths": f"jax numpy {CORE} envs/cells envs/groups",
-    "envs/oracle": f"jax numpy {CORE} envs/groups envs/paths",
-    "envs/scripted": f"jax numpy {CORE} envs/policy envs/groups envs/paths",
-    "envs/assets": "",
-    "envs/packs": f"numpy {CORE} envs/assets envs/levels envs/registry",
-    "envs/bootstrap": "numpy",
-    "envs/score": "numpy envs/bootstrap envs/packs",
-    "envs/trace": f"jax numpy {CORE} envs/groups envs/paths",
-    # What the faces share, and the faces: nothing of the core may know them.
-    "envs/formats": f"jax numpy gymnasium {CORE} envs/registry",
-    "envs/packing": f"jax numpy {CORE} envs/formats",
-    "envs/seeding": f"jax numpy gymnasium {CORE}",
-    "envs/vector": f"jax {CORE} envs/groups envs/seeding envs/unroll",
-    "envs/simulator": f"jax {FACE}",
-    "envs/gymnasium_env": FACE,
-    "envs/record_metrics": f"jax {FACE} envs/gymnasium_env",
-    "envs/vector_answers": f"{BATCH} numpy envs/packing",
-    "envs/vector_programs": f"{BATCH} gymnasium envs/packing envs/seeding envs/vector_answers",
-    "envs/vector_input": f"{BATCH} numpy gymnasium",
-    "envs/vector_simulator": f"{BATCH} numpy gymnasium envs/packing envs/seeding envs/vector_*",
-    "envs/gymnasium_vector_env": f"{FACE} envs/vector envs/vector_*",
-    "envs/gymnax_spaces": "jax gymnasium",
-    "envs/gymnax_env": f"{BATCH} envs/gymnax_spaces",
-    "envs/pettingzoo_env": f"{FACE} pettingzoo",
-    "render/__init__": "",
-    "render/png": "numpy",
-    "render/sprites": "numpy envs/assets render/png",
-    "render/draw": f"numpy {ENVS} render/sprites",
-    "render/video": "numpy render/png ~imageio_ffmpeg ~command_line",
-    "render/text": f"numpy {ENVS}",
-    "render/font": "numpy",
-    "render/paint": "numpy",
-    "render/captions": "numpy render/font render/paint",
-    "render/heat": "numpy",
-    "render/scene": "numpy envs/types render/captions render/draw render/font render/heat "
-    "render/paint",
-    "render/trips": f"jax numpy {ENVS} envs/paths",
-    "render/way": "numpy envs/types render/draw render/heat render/paint render/sprites "
-    "render/trips",
-    "render/summary": f"numpy {ENVS} render/font render/heat render/paint render/sprites "
-    "render/trips render/way",
-    # The play application: a game, what is shown of it, and the window around it.
-    "render/players": f"jax numpy {ENVS} envs/oracle envs/paths",
-    "render/session": f"jax numpy {ENVS} render/players",
-    "render/cast": "numpy render/players render/session",
-    "render/caves": f"jax numpy {ENVS} envs/packs envs/seeding",
-    "render/scores": f"jax numpy {ENVS} envs/oracle envs/paths envs/trace",
-    "render/replay": f"numpy {ENVS}",
-    "render/keys": "",
-    "render/panel": "numpy render/cast render/keys render/players render/scores render/session",
-    "render/game": f"{ENVS} render/cast render/caves render/keys render/panel render/scores "
-    "render/session",
-    "render/moments": "numpy render/game render/heat render/keys render/panel render/scene",
-    "render/film": "numpy render/game render/moments render/png render/scene render/summary",
-    "render/records": f"numpy {ENVS} render/game render/replay render/scores",
-    "render/camera": "numpy render/png render/scene render/video",
-    "render/window": "numpy ~pygame ~command_line",
-    "render/viewer": "numpy render/window",
-    "render/live": "numpy render/camera render/font render/game render/keys render/moments "
-    "render/paint render/scene render/window",
-    "render/options": "envs/registry command_line render/keys",
-    "render/setup": f"numpy {ENVS} envs/scripted render/cast render/caves render/game "
-    "render/players render/replay render/session",
-    "baselines/__init__": "~baselines/agent ~command_line",
-    "baselines/config": ENVS,
-    "baselines/presets": f"{ENVS} baselines/config",
-    "baselines/norm": TRAINER,
-    "baselines/dense": "jax",
-    "baselines/mixers/__init__": f"{TRAINER} baselines/mixers/*",
-    "baselines/mixers/recurrence": TRAINER,
-    "baselines/attention_kernels": "jax numpy baselines/dense",
-    "baselines/decode_kernel": "jax numpy baselines/attention_kernels",
-    "baselines/attention_choice": "jax numpy baselines/attention_kernels baselines/config "
-    "baselines/decode_kernel baselines/devices",
-    "baselines/mixers/*": f"{TRAINER} baselines/attention_kernels baselines/decode_kernel "
-    "baselines/dense baselines/norm baselines/mixers/recurrence",
-    # These know no model.
-    "baselines/heads": TRAINER,
-    "baselines/loss": TRAINER,
-    "baselines/optimizer": TRAINER,
-    "baselines/model": f"{TRAINER} baselines/mixers/__init__ baselines/dense baselines/heads "
-    "baselines/norm",
-    "baselines/model_policy": f"{TRAINER} baselines/model baselines/loss baselines/mixers/__init__",
-    "baselines/devices": "jax numpy baselines/config",
-    "baselines/ongoing": f"{TRAINER} envs/vector baselines/devices baselines/model "
-    "baselines/model_policy",
-    "baselines/learner": f"{TRAINER} baselines/devices baselines/model baselines/model_policy "
-    "baselines/loss baselines/ongoing baselines/optimizer",
-    "baselines/population": f"{TRAINER} baselines/devices baselines/learner",
-    "baselines/evaluation": f"{TRAINER} envs/groups baselines/model baselines/model_policy",
-    "baselines/checkpoint": "jax orbax baselines/devices baselines/learner",
-    "baselines/weights": "jax numpy safetensors __init__ baselines/config",
-    "baselines/actor": f"{TRAINER} envs/formats envs/simulator baselines/model "
-    "baselines/model_policy baselines/ongoing",
-    "baselines/agent": f"{TRAINER} envs/assets envs/registry baselines/actor baselines/learner "
-    "baselines/mixers/__init__ baselines/model baselines/model_policy baselines/run_folder "
-    "baselines/weights",
-    # The run around the learner: these know no model either.
-    "baselines/run_folder": "",
-    "baselines/interruption": "",
-    "baselines/display": "rich command_line",
-    "baselines/curve": "numpy envs/metrics ~matplotlib",
-    "baselines/command": "command_line envs/registry baselines/config baselines/presets",
-    "baselines/trackers": "baselines/config ~tensorboardX ~wandb",
-    "baselines/seed_log": "baselines/run_folder baselines/trackers",
-    "baselines/training_log": "numpy baselines/display baselines/seed_log",
-    "baselines/conclusion": f"{TRAINER} baselines/comparison baselines/curve baselines/evaluation "
-    "baselines/report baselines/run_folder baselines/run_record baselines/text_table",
-    "baselines/training": f"{TRAINER} baselines/*",
-    # What a run will cost, before it is compiled.
-    "baselines/operations": "jax",
-    "baselines/costs": "jax baselines/operations",
-    "baselines/outline": f"{TRAINER} baselines/learner baselines/model baselines/ongoing",
-    "baselines/step_costs": f"{TRAINER} baselines/costs baselines/learner baselines/optimizer "
-    "baselines/outline",
-    "baselines/footprint": "jax baselines/costs baselines/devices baselines/outline "
-    "baselines/population",
-    "baselines/device_memory": "jax",
-    "baselines/remedy": "baselines/config baselines/devices",
-    "baselines/plan": "jax baselines/config baselines/costs baselines/device_memory "
-    "baselines/devices "
-    "baselines/footprint baselines/model baselines/outline baselines/remedy baselines/step_costs "
-    "baselines/text_table",
-    # How fast it is.
-    "baselines/matmul_speed": "baselines/dense jax",
-    "baselines/machine": "jax __init__",
-    "baselines/benchmark": f"baselines/costs {TRAINER} baselines/learner baselines/matmul_speed "
-    "baselines/outline "
-    "baselines/step_costs",
-    "baselines/bench_table": "baselines/benchmark",
-    # Evaluation and comparison of runs that are there.
-    "baselines/courses": f"{TRAINER} envs/packs baselines/agent baselines/evaluation",
-    "baselines/report": f"numpy {ENVS} envs/score baselines/courses",
-    "baselines/examination": f"{TRAINER} envs/bootstrap envs/score baselines/agent "
-    "baselines/courses baselines/evaluation baselines/report",
-    "baselines/text_table": "",
-    "baselines/evaluation_table": "baselines/report baselines/text_table",
-    "baselines/evaluation_picture": "envs/metrics baselines/report baselines/curve ~matplotlib",
-    "baselines/run_names": "baselines/agent baselines/run_folder",
-    "baselines/run_record": "envs/packs baselines/config baselines/courses baselines/run_folder",
-    "baselines/comparison": "numpy baselines/config baselines/curve baselines/run_record "
-    "baselines/text_table ~matplotlib",
+    "envs/registry": "envs/forks envs/suggest ~gymnasium ~envs/env ~envs/config",
+    "envs/gymnasium_env": "envs/adapters/*",
+    "envs/gymnasium_vector_env": "envs/adapters/*",
+    "envs/*": f"jax numpy {GAME}",
+    "envs/batch/*": f"jax numpy gymnasium {GAME} envs/batch/*",
+    "envs/analysis/*": f"jax numpy {ENVS}",
+    "envs/adapters/gymnax_*": f"jax numpy gymnasium {ENVS} envs/adapters/*",
+    "envs/adapters/pettingzoo_env": f"jax numpy gymnasium pettingzoo {ENVS} envs/adapters/*",
+    "envs/adapters/*": f"jax numpy gymnasium {ENVS} envs/adapters/* ~render/*",
+    # Pictures, and the application that plays; a policy is passed in.
+    "render/window": "numpy ~pygame ~cli_utils",
+    "render/video": "numpy render/png ~imageio_ffmpeg ~cli_utils",
+    "render/*": f"numpy {ENVS} render/*",
+    "render/player/options": "envs/registry cli_utils render/player/keys",
+    "render/player/*": f"jax numpy {ENVS} render/* render/player/*",
+    # The trainer.
+    "baselines/__init__": "~baselines/agent ~cli_utils",
+    "baselines/tables": "",
+    "baselines/config": GAME,
+    "baselines/presets": "envs/* baselines/config",
+    "baselines/model/mixers/*": "jax numpy flax baselines/config baselines/model/dense "
+    "baselines/model/norm baselines/model/mixers/*",
+    "baselines/model/*": f"jax numpy flax {GAME} envs/batch/policy {MODEL}",
+    "baselines/ppo/loss": "jax numpy envs/batch/policy baselines/config",
+    "baselines/ppo/optimizer": "jax numpy flax optax baselines/config",
+    "baselines/ppo/*": f"jax numpy flax optax {ENVS} {MODEL} baselines/ppo/*",
+    "baselines/runs/run_dir": "",
+    "baselines/runs/checkpoint": "jax orbax baselines/ppo/*",
+    "baselines/runs/weights": "jax numpy safetensors __init__ baselines/config",
+    "baselines/runs/*": f"numpy {ENVS} baselines/config baselines/tables baselines/runs/* "
+    "~matplotlib",
+    "baselines/actor": f"jax numpy flax {ENVS} envs/adapters/* {MODEL} baselines/ppo/rollout",
+    "baselines/agent": f"jax flax {ENVS} {MODEL} baselines/actor baselines/ppo/learner "
+    "baselines/runs/*",
+    "baselines/evaluation/*": f"jax numpy flax {ENVS} baselines/agent baselines/tables "
+    "baselines/model/policy baselines/runs/plots baselines/evaluation/* ~matplotlib",
+    "baselines/costs/*": f"jax flax optax __init__ {ENVS} {MODEL} baselines/tables "
+    "baselines/ppo/* baselines/costs/*",
+    "baselines/training/cli": "cli_utils envs/registry envs/suggest baselines/config baselines/presets",
+    "baselines/training/signals": "",
+    "baselines/training/display": "rich cli_utils",
+    "baselines/training/trackers": "baselines/config ~tensorboardX ~wandb",
+    "baselines/training/*": f"jax numpy {ENVS} {MODEL} baselines/tables baselines/ppo/* "
+    "baselines/runs/* baselines/evaluation/* baselines/training/*",
     # Applications: everything lazily, so that a missing library can be named.
-    "baselines/train": "~command_line ~baselines/*",
-    "baselines/evaluate": "~jax ~numpy ~command_line ~envs/* ~baselines/* ~render/*",
-    "baselines/compare": "~command_line ~baselines/*",
-    "baselines/bench": "~jax ~command_line ~envs/registry ~baselines/*",
-    "render/play": "~jax ~command_line ~envs/* ~baselines/* ~render/*",
+    "baselines/train": "~cli_utils ~baselines/*",
+    "baselines/evaluate": "~jax ~numpy ~cli_utils ~envs/* ~baselines/* ~render/*",
+    "baselines/compare": "~cli_utils ~baselines/*",
+    "baselines/bench": "~jax ~cli_utils ~envs/registry ~envs/suggest ~baselines/*",
+    "render/play": "~jax ~cli_utils ~envs/* ~baselines/* ~render/*",
 }
 APPLICATIONS = {
     "baselines/train",
@@ -198,6 +86,7 @@ APPLICATIONS = {
     "baselines/bench",
     "render/play",
 }
+MOST_FILES = 16  # of a room: what one sees at a glance
 
 FILES = {
     path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in PACKAGE.rglob("*.py")
@@ -205,9 +94,14 @@ FILES = {
 
 
 def row_of(file):
-    """The row of a file: its own, or the pattern that fits it."""
-    fitting = [row for row in MAY_IMPORT if fnmatch.fnmatch(file, row)]
+    """The row of a file: its own, else the first whose pattern fits it."""
+    fitting = [row for row in ROWS if matches(file, row)]
     return file if file in fitting else next(iter(fitting), None)
+
+
+def matches(file, pattern):
+    """Whether a pattern names a file; "room/*" are the files in the room and in none inside it."""
+    return fnmatch.fnmatch(file, pattern) and file.count("/") == pattern.count("/")
 
 
 def imports_of(source):
@@ -247,25 +141,42 @@ def named(module, name=None):
 
 
 def is_allowed(name, lazy, allowed):
-    return any(
-        fnmatch.fnmatch(name, pattern.removeprefix("~"))
-        for pattern in allowed.split()
-        if lazy or not pattern.startswith("~")
-    )
+    patterns = [each.removeprefix("~") for each in allowed.split() if lazy or each[0] != "~"]
+    # What may be imported lazily may be from rooms inside the room, too.
+    return any(fnmatch.fnmatch(name, each) if lazy else matches(name, each) for each in patterns)
 
 
-@pytest.mark.parametrize("file", sorted(FILES))
-def test_a_file_imports_only_what_its_row_allows(file):
-    row = row_of(file)
-    assert row is not None, f"gridmem/{file}.py is new: give it a row in MAY_IMPORT"
-    found = imports_of(FILES[file].read_text())
-    refused = [pair for pair in found if not is_allowed(*pair, MAY_IMPORT[row])]
-    assert not refused, f"gridmem/{file}.py must not import {refused} (name, inside a function)"
+@pytest.mark.parametrize("row", ROWS)
+def test_files_import_only_what_their_row_allows(row):
+    files = [file for file in FILES if row_of(file) == row]
+    assert files, "a row for no file"
+    for file in files:
+        found = imports_of(FILES[file].read_text())
+        refused = [pair for pair in found if not is_allowed(*pair, ROWS[row])]
+        assert not refused, f"gridmem/{file}.py must not import {refused} (name, inside a function)"
 
 
-@pytest.mark.parametrize("row", MAY_IMPORT)
-def test_every_row_is_for_a_file_that_exists(row):
-    assert fnmatch.filter(FILES, row)
+def test_every_file_is_in_a_room_with_a_row():
+    assert [file for file in FILES if row_of(file) is None and not is_marker(file)] == []
+
+
+def is_marker(file):
+    """Whether it is the `__init__` of a room, which imports nothing."""
+    return file.endswith("__init__") and not imports_of(FILES[file].read_text())
+
+
+def test_rooms_are_small():
+    rooms = Counter(str(Path(file).parent) for file in FILES if not file.endswith("__init__"))
+    assert not {room: number for room, number in rooms.items() if number > MOST_FILES}
+
+
+def test_no_files_import_each_other():
+    """Not through any number of others either."""
+    eager = {
+        file: {name for name, lazy in imports_of(path.read_text()) if "/" in name and not lazy}
+        for file, path in FILES.items()
+    }
+    tuple(TopologicalSorter(eager).static_order())  # raises CycleError, which names them
 
 
 def test_nothing_imports_an_application():

@@ -13,14 +13,13 @@ from gridmem.baselines.model.actor_critic import ActorCritic
 from gridmem.baselines.model.mixers import ExplainingMixer
 from gridmem.baselines.model.policy import model_policy
 from gridmem.baselines.ppo.learner import build_model
-from gridmem.baselines.runs.run_dir import seed_folders
+from gridmem.baselines.runs.run_dir import WEIGHTS, seed_folders
 from gridmem.baselines.runs.weights import read_config, read_params
 from gridmem.envs.assets import asset
 from gridmem.envs.batch.policy import Policy
 from gridmem.envs.env import Env
-from gridmem.envs.registry import nearest
+from gridmem.envs.suggest import nearest
 
-WEIGHTS = "agent.safetensors"
 """The file of weights in a run folder."""
 
 

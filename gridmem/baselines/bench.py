@@ -193,7 +193,7 @@ def _without_cache(program: Callable[[], None]) -> None:
 
 def _chosen(option: str, text: str, known: Any) -> list[str]:
     """The names in a list that commas separate."""
-    from gridmem.envs.registry import nearest
+    from gridmem.envs.suggest import nearest
 
     names = list(dict.fromkeys(text.split(",")))
     for name in names:

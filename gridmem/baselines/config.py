@@ -8,7 +8,8 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from gridmem.envs.registry import make, nearest
+from gridmem.envs.registry import make
+from gridmem.envs.suggest import nearest
 
 if TYPE_CHECKING:
     from gridmem.envs.env import Env

@@ -6,7 +6,7 @@ from typing import Any
 
 from gridmem.envs.env import EnvConfig
 from gridmem.envs.maps import Map, NoiseMap, TextMap
-from gridmem.envs.registry import nearest
+from gridmem.envs.suggest import nearest
 from gridmem.envs.tasks import Return, Task, Tour
 
 _PROTOCOLS = {"map": Map, "task": Task}

@@ -4,10 +4,10 @@ The table is plain data and this file loads neither jax nor numpy, so that impor
 registering with Gymnasium costs nothing.
 """
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 from gridmem.envs.forks import refuse_forks
+from gridmem.envs.suggest import nearest
 
 if TYPE_CHECKING:
     from gridmem.envs.env import Env
@@ -93,12 +93,6 @@ def make_single(id: str, library: str, **overrides: Any) -> "Env":
             "gridmem.make"
         )
     return env
-
-
-def nearest(name: Any, known: Any) -> str:
-    """A question that suggests the known name most like a mistyped one, or nothing."""
-    close = difflib.get_close_matches(str(name), list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def register_with_gymnasium() -> None:

@@ -17,9 +17,8 @@ from gridmem.baselines.evaluation.scenarios import (
     other_course,
     own_course,
 )
-from gridmem.envs.analysis.bootstrap import ratio_intervals
 from gridmem.envs.analysis.metrics import measure, ratios, summary
-from gridmem.envs.analysis.score import score
+from gridmem.envs.analysis.score import ratio_intervals, score
 
 
 class Entry(NamedTuple):

@@ -1,19 +1,16 @@
 """What agents are evaluated on: an environment, and levels that all of them play."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import jax
 
 from gridmem.baselines.agent import Agent
 from gridmem.baselines.evaluation.rollouts import FRESH_KEY_DATA, HELD_OUT_KEY_DATA, draw_levels
 from gridmem.envs.analysis.level_packs import levels as stored_levels
-from gridmem.envs.config import config_to_dict
+from gridmem.envs.analysis.score import changed_rules
 from gridmem.envs.env import Env
 from gridmem.envs.registry import make
 from gridmem.envs.types import Level
-
-_NO_RULES = {"num_agents", "view_size", "compass"}  # a score is for any of these
 
 
 @dataclass(frozen=True)
@@ -92,16 +89,6 @@ def crowded_course(agent: Agent, num_agents: int, num_levels: int) -> Course:
     return _course(agent.env_id, make(agent.env_id, **overrides), num_levels)
 
 
-def changed_rules(id: str, env: Env) -> list[str]:
-    """How an environment differs in its rules from the one that is registered under the id."""
-    here, there = (_flat(config_to_dict(each.config)) for each in (env, make(id)))
-    return [
-        f"{name.split('.')[-1]} {here.get(name)} instead of {there.get(name)}"
-        for name in here | there
-        if name not in _NO_RULES and here.get(name) != there.get(name)
-    ]
-
-
 def _course(id: str, env: Env, num_levels: int) -> Course:
     own = make(id).config
     if (env.config.map, env.config.task.num_goals) != (own.map, own.task.num_goals):
@@ -113,12 +100,3 @@ def _course(id: str, env: Env, num_levels: int) -> Course:
 def _drawn(id: str, env: Env, kind: str, num_levels: int, key_data: tuple[int, int]) -> Course:
     levels, _ = jax.device_get(draw_levels(env, num_levels, key_data))
     return Course(id, env, kind, levels)
-
-
-def _flat(data: dict[str, Any], path: str = "") -> dict[str, Any]:
-    """A dict of dicts as one whose names are paths."""
-    flat = {}
-    for name, value in data.items():
-        inner = isinstance(value, dict)
-        flat.update(_flat(value, f"{path}{name}.") if inner else {path + name: value})
-    return flat

@@ -8,8 +8,7 @@ from jaxtyping import Array, Float32, Int32, Key
 
 from gridmem.baselines.model.actor_critic import ActorCritic, Caches
 from gridmem.baselines.model.mixers import Weights
-from gridmem.baselines.ppo.loss import chosen
-from gridmem.envs.batch.policy import Acted, Policy
+from gridmem.envs.batch.policy import Acted, Policy, chosen
 from gridmem.envs.types import TimeStep
 
 

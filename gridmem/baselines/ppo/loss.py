@@ -8,6 +8,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float32, Int
 
 from gridmem.baselines.config import PPOConfig
+from gridmem.envs.batch.policy import chosen
 
 UNROLL = 16
 """Steps of `td_lambda` in one iteration of its loop, each of which costs launches on a GPU."""
@@ -118,13 +119,6 @@ def normalized(x: Float32[Array, "B T"], valid: Bool[Array, "B T"]) -> Float32[A
     centred = jnp.where(valid, x - masked_mean(x, valid), 0)
     deviation = jnp.sqrt(masked_mean(jnp.square(centred), valid))
     return centred / (deviation + 1e-8)
-
-
-def chosen(
-    values: Float32[Array, "*batch actions"], action: Int[Array, "*batch"]
-) -> Float32[Array, "*batch"]:
-    """The entry of each row that belongs to its action."""
-    return jnp.take_along_axis(values, action[..., None], axis=-1)[..., 0]
 
 
 def explained_variance(

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gridmem.baselines.config import TrainConfig, from_file
-from gridmem.baselines.evaluation.scenarios import changed_rules
 from gridmem.baselines.runs.run_dir import METRICS, read_metrics
 from gridmem.envs.analysis.level_packs import pack
+from gridmem.envs.analysis.score import changed_rules, normalized_score
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ def with_scores(config: TrainConfig, rows: list[dict[str, float]]) -> list[dict[
     def scored(row: dict[str, float]) -> dict[str, float]:
         if "episode_return" not in row:
             return row
-        return {**row, "score": (row["episode_return"] - random) / (best - random)}
+        normalized = normalized_score(row["episode_return"], random, best)
+        return row if normalized is None else {**row, "score": normalized}
 
     return [scored(row) for row in rows]

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from gridmem.baselines.agent import WEIGHTS
-from gridmem.baselines.runs.run_dir import seed_folders
+from gridmem.baselines.runs.run_dir import WEIGHTS, seed_folders
 
 
 def named(runs: Sequence[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 METRICS = "metrics.jsonl"
+WEIGHTS = "agent.safetensors"
 TIME = "%Y%m%d-%H%M%S"
 _BEFORE_CHECKPOINT = (".lock", "agent.safetensors", "checkpoint.new", "config.json", METRICS)
 _BEFORE_CHECKPOINT += ("seed-", "tensorboard", "wandb")

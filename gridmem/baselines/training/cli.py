@@ -14,7 +14,7 @@ from typing import Any
 from gridmem.baselines.config import TrainConfig, from_file, kinds, told
 from gridmem.baselines.presets import PRESETS, preset
 from gridmem.cli_utils import HELP_ALL, Parser, integer
-from gridmem.envs.registry import nearest
+from gridmem.envs.suggest import nearest
 
 DEFAULT = "quickstart"
 MOST_USED = (

@@ -9,7 +9,6 @@ from typing import Any
 
 import jax
 
-from gridmem.baselines.agent import WEIGHTS
 from gridmem.baselines.config import TrainConfig, to_dict
 from gridmem.baselines.model.actor_critic import num_parameters
 from gridmem.baselines.ppo.learner import UpdateMetrics
@@ -23,7 +22,7 @@ from gridmem.baselines.ppo.sharding import (
     usable_devices,
 )
 from gridmem.baselines.runs import checkpoint
-from gridmem.baselines.runs.run_dir import RunFolder, UnwrittenFolder, seed_folders
+from gridmem.baselines.runs.run_dir import WEIGHTS, RunFolder, UnwrittenFolder, seed_folders
 from gridmem.baselines.runs.weights import to_bytes
 from gridmem.baselines.training.attention_choice import XLA, AttentionChoice
 from gridmem.baselines.training.display import dispensable_output

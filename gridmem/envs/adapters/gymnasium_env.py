@@ -7,7 +7,8 @@ import numpy as np
 
 from gridmem.envs.adapters.simulator import RENDER_FPS, RENDER_MODES, Simulator, checked_action
 from gridmem.envs.env import Env
-from gridmem.envs.registry import make_single, nearest
+from gridmem.envs.registry import make_single
+from gridmem.envs.suggest import nearest
 from gridmem.envs.types import Level
 
 

@@ -21,7 +21,8 @@ from gridmem.envs.adapters.vector_simulator import VectorSimulator
 from gridmem.envs.batch import autoreset as vector
 from gridmem.envs.config import plain
 from gridmem.envs.env import NUM_ACTIONS, Env
-from gridmem.envs.registry import make_single, nearest
+from gridmem.envs.registry import make_single
+from gridmem.envs.suggest import nearest
 from gridmem.envs.types import Level
 
 _MODES = [mode.value for mode in AutoresetMode]

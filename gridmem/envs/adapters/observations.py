@@ -10,7 +10,7 @@ from gymnasium import spaces
 from jaxtyping import Array, Float32
 
 from gridmem.envs.env import Env
-from gridmem.envs.registry import nearest
+from gridmem.envs.suggest import nearest
 from gridmem.envs.types import Observation, Tile
 
 Format = Literal["view", "dict", "flat"]

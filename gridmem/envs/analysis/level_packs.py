@@ -16,7 +16,8 @@ from jaxtyping import Float32
 
 from gridmem.envs.assets import asset
 from gridmem.envs.levels import as_level, checked_levels
-from gridmem.envs.registry import CONFIGS, nearest
+from gridmem.envs.registry import CONFIGS
+from gridmem.envs.suggest import nearest
 from gridmem.envs.types import Level, Tile
 
 SPLITS = ("test",)

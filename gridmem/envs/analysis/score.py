@@ -1,12 +1,18 @@
 """How good a return is, between random actions and the shortest paths on the same levels."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
-from gridmem.envs.analysis.bootstrap import ratio_intervals
 from gridmem.envs.analysis.level_packs import pack
+from gridmem.envs.config import config_to_dict
+from gridmem.envs.env import Env
+from gridmem.envs.registry import make
+
+NUM_RESAMPLES = 2000
+_NO_RULES = {"num_agents", "view_size", "compass"}  # a score is for any of these
 
 
 class Score(NamedTuple):
@@ -50,8 +56,62 @@ def score(id: str, episode_return: ArrayLike, split: str = "test") -> Score:
         raise ValueError("the returns are not all finite numbers")
     returns = returns.reshape(len(returns), -1).mean(axis=1)
     num_levels = len(returns)
-    above = np.stack([returns, known.best_return[:num_levels]]) - known.random_return[:num_levels]
+    random, best = (
+        each[:num_levels].astype(np.float64) for each in (known.random_return, known.best_return)
+    )
+    above = np.stack([returns, best]) - random
     (interval,) = ratio_intervals(above[:1], above[1:])
     low, high = interval or (np.nan, np.nan)
-    mine, best = above.sum(axis=1)
-    return Score(float(mine / best), low, high, known.best)
+    normalized = normalized_score(returns.mean(), random.mean(), best.mean())
+    return Score(np.nan if normalized is None else normalized, low, high, known.best)
+
+
+def normalized_score(episode_return: Any, random: Any, best: Any) -> float | None:
+    """A return on the scale from random actions, 0, to the best, 1; None if those are equal."""
+    span = float(best) - float(random)
+    return (float(episode_return) - float(random)) / span if span else None
+
+
+def changed_rules(id: str, env: Env) -> list[str]:
+    """How an environment differs in its rules from the one that is registered under the id."""
+    here, there = (_flat(config_to_dict(each.config)) for each in (env, make(id)))
+    return [
+        f"{name.split('.')[-1]} {here.get(name)} instead of {there.get(name)}"
+        for name in here | there
+        if name not in _NO_RULES and here.get(name) != there.get(name)
+    ]
+
+
+def ratio_intervals(
+    above: Float64[np.ndarray, "M N"], below: Float64[np.ndarray, "M N"]
+) -> list[tuple[float, float] | None]:
+    """95 % intervals of M ratios of sums over N levels, sum(above) / sum(below).
+
+    By the percentile bootstrap (Efron 1979) over levels, seeded.
+
+    Returns:
+        2.5 % and 97.5 % of the ratios of resampled levels; None for a ratio of which a resample
+        has nothing below.
+    """
+    num_levels = above.shape[1]
+    # How often each level is in each resample; the sums are then one matrix product.
+    counts = np.random.default_rng(0).multinomial(
+        num_levels, np.full(num_levels, 1 / num_levels), NUM_RESAMPLES
+    )
+    intervals: list[tuple[float, float] | None] = []
+    for numerator, denominator in zip(above @ counts.T, below @ counts.T, strict=True):
+        interval = None
+        if (denominator > 0).all():
+            low, high = np.percentile(numerator / denominator, [2.5, 97.5])
+            interval = float(low), float(high)
+        intervals.append(interval)
+    return intervals
+
+
+def _flat(data: dict[str, Any], path: str = "") -> dict[str, Any]:
+    """A dict of dicts as one whose names are paths."""
+    flat = {}
+    for name, value in data.items():
+        inner = isinstance(value, dict)
+        flat.update(_flat(value, f"{path}{name}.") if inner else {path + name: value})
+    return flat

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int32, Key
+from jaxtyping import Array, Float32, Int, Int32, Key
 
 from gridmem.envs.types import TimeStep
 
@@ -47,3 +47,10 @@ def random_policy(num_actions: int) -> Policy:
         return Acted(carry, action, ())
 
     return Policy(init=lambda batch: (), act=act)
+
+
+def chosen(
+    values: Float32[Array, "*batch actions"], action: Int[Array, "*batch"]
+) -> Float32[Array, "*batch"]:
+    """The entry of each row that belongs to its action."""
+    return jnp.take_along_axis(values, action[..., None], axis=-1)[..., 0]

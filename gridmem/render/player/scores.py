@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float32, Key
 
 from gridmem.envs.analysis.oracle import ceiling, oracle_actions
+from gridmem.envs.analysis.score import normalized_score
 from gridmem.envs.analysis.shortest_paths import paths_are_fixed
 from gridmem.envs.analysis.trace import trace
 from gridmem.envs.batch.policy import random_policy
@@ -36,8 +37,7 @@ class Marks(NamedTuple):
 
     def score(self, visits: int | float, agent: int = 0) -> float | None:
         """0 for what random actions get, 1 for the best; None where the two are equal."""
-        span = self.best[agent] - self.random[agent]
-        return float((visits - self.random[agent]) / span) if span else None
+        return normalized_score(visits, self.random[agent], self.best[agent])
 
 
 def marks(env: Env, level: Level) -> Marks:

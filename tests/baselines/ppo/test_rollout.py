@@ -13,10 +13,9 @@ from flax import nnx
 
 from gridmem.baselines.model.mixers import MIXERS
 from gridmem.baselines.ppo.learner import build_model
-from gridmem.baselines.ppo.loss import chosen
 from gridmem.baselines.ppo.rollout import begin, context, go_on, whole_episodes
 from gridmem.envs.analysis.metrics import EpisodeStats, episode_stats, memory_gain
-from gridmem.envs.batch.policy import random_policy
+from gridmem.envs.batch.policy import chosen, random_policy
 from gridmem.envs.batch.rollout import Rollout, play
 
 # A row more than an episode has actions: its last observation. The parts do not divide it.
