@@ -1,7 +1,7 @@
-"""GridMem: memory environments in Perlin-noise caves, and a transformer PPO that plays them.
+"""GridMem: memory environments in Perlin-noise caves, and a transformer PPO baseline.
 
-Importing this registers the ids with Gymnasium and loads nothing heavier than Gymnasium; the
-names below load what they need when they are first used.
+Importing it registers the ids with Gymnasium and loads nothing heavier than Gymnasium; the names
+below are imported lazily.
 """
 
 import sys

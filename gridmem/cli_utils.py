@@ -1,4 +1,4 @@
-"""What the command lines of the applications have in common."""
+"""Command lines: a parser whose errors are sentences, and exit codes."""
 
 import argparse
 import difflib
@@ -12,11 +12,11 @@ from importlib.util import find_spec
 from typing import Any, NoReturn
 
 HELP_ALL = "--help-all"
-"""For a program of which --help does not tell everything."""
+"""For a program whose --help does not list all options."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser to which every mistake is a ValueError of one sentence."""
+    """A parser that raises ValueError with one sentence for each mistake."""
 
     def __init__(
         self,
@@ -25,13 +25,13 @@ class Parser(argparse.ArgumentParser):
         epilog: str = "",
         other_names: Mapping[str, str] | None = None,
     ) -> None:
-        """Has no options yet but --help.
+        """Has only the option --help.
 
         Args:
             program: its name.
-            description: what it does.
-            epilog: what stands below the options.
-            other_names: what elsewhere is the name of an option -> the option to suggest instead.
+            description: of the program.
+            epilog: text below the options.
+            other_names: name of an option in other programs -> the option to suggest instead.
         """
         super().__init__(
             prog=program,
@@ -40,7 +40,7 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        self._negative_number_matcher = re.compile(r"-\.?\d")  # -1e3, too, is no option
+        self._negative_number_matcher = re.compile(r"-\.?\d")  # -1e3 is not an option either
         self._other_names = other_names or {}
 
     def error(self, message: str) -> NoReturn:
@@ -48,23 +48,23 @@ class Parser(argparse.ArgumentParser):
         raise ValueError(f"{message}; {self._help} lists the options")
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        """Unlike argparse's own, does not ignore that the help cannot be written."""
+        """Unlike that of argparse, raises if the help cannot be written."""
         print(message, end="", file=file)
 
     def read(self, argv: Sequence[str], order: str) -> argparse.Namespace:
-        """The options that a command line gives.
+        """The options of a command line.
 
         Args:
-            argv: what follows the program's name.
-            order: what may be given without an option, and where, for whoever gives more.
+            argv: the words after the program's name.
+            order: the advice in the error message for an unexpected argument.
 
         Raises:
-            ValueError: for an unknown option or a value that cannot be.
+            ValueError: for an unknown option or an invalid value.
             SystemExit: after --help.
         """
         options, unknown = self.parse_known_args(argv)
         if unknown and not unknown[0].startswith("-"):
-            raise ValueError(f"{unknown[0]!r} is too much; {order}")
+            raise ValueError(f"unexpected argument {unknown[0]!r}; {order}")
         if unknown:
             flag = unknown[0].split("=")[0]
             raise ValueError(
@@ -74,11 +74,11 @@ class Parser(argparse.ArgumentParser):
 
     @property
     def _help(self) -> str:
-        """The option that tells of all the others."""
+        """The option that lists all others."""
         return HELP_ALL if HELP_ALL in self._option_string_actions else "--help"
 
     def _nearest(self, flag: str) -> str:
-        """A question that suggests the option that is meant, or nothing."""
+        """A suggestion of a similar option, or an empty text."""
         name = flag.lstrip("-").replace("_", "-").lower()
         known = [option[2:] for option in self._option_string_actions if option.startswith("--")]
         words = set(name.split("-"))
@@ -89,10 +89,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def integer(text: str) -> int:
-    """The whole number that a text is, as 1000000, 1_000_000 or 1e6.
+    """Parses a whole number, such as 1000000, 1_000_000 or 1e6.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if the text is not a whole number.
     """
     try:
         return int(text)
@@ -103,7 +103,7 @@ def integer(text: str) -> int:
 
 
 def whole(least: int) -> Callable[[str], int]:
-    """The type of an option that is a whole number, `least` or more."""
+    """The type of an option: a whole number, `least` or more."""
 
     def read(text: str) -> int:
         try:
@@ -125,25 +125,28 @@ def require(what: str, *libraries: str) -> None:
 
 
 def install(extra: str) -> str:
-    """How to install the libraries of an extra, as part of a sentence."""
+    """The command that installs an extra, as part of a sentence."""
     return f"install gridmem[{extra}] from a clone of it: uv sync, or pip install '.[{extra}]'"
 
 
 def run(program: Callable[[], int]) -> int:
-    """The exit code of a program: its own, 1 if the disk refused, 2 for bad input, 130 on Ctrl-C.
+    """Runs a program and returns its exit code, 1 for OSError, 2 for bad input, 130 for Ctrl-C.
 
-    Where whoever reads the output has gone, as in `| head`, it is 1 and nothing is said.
+    If the reader of the output has ended, as in `| head`, it is 1 and nothing is printed.
 
     Args:
-        program: raises ValueError for bad input and OSError for a disk that is full, or the like.
+        program: returns an exit code; raises ValueError for bad input and OSError for a full disk
+            and the like.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # for what the terminal cannot show
+        sys.stdout.reconfigure(
+            errors="backslashreplace"
+        )  # characters that the terminal cannot show
     try:
         try:
             return program()
         finally:
-            if sys.stdout is not None:  # as after >&-
+            if sys.stdout is not None:  # it is None after >&-
                 sys.stdout.flush()
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -161,7 +164,9 @@ def run(program: Callable[[], int]) -> int:
 
 
 def drop_unwritten() -> None:
-    """What stdout cannot write goes nowhere, or Python would fail on it again at its exit."""
+    """Redirects stdout to nothing if it cannot be written: Python would fail on it at its exit."""
+    if sys.stdout is None:
+        return
     try:
         sys.stdout.flush()
     except OSError:

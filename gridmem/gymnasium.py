@@ -1,4 +1,4 @@
-"""The classes that the ids name in Gymnasium's registry: paths that stay."""
+"""The entry points in Gymnasium's registry."""
 
 from gridmem.envs.adapters.gymnasium_env import GridMemEnv
 from gridmem.envs.adapters.gymnasium_vector_env import GridMemVectorEnv

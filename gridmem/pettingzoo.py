@@ -1,7 +1,7 @@
-"""Importing this registers the ids with PettingZoo, for `pettingzoo.make("parallel", ...)`.
+"""Registers the ids with PettingZoo when imported, for `pettingzoo.make("parallel", ...)`.
 
-PettingZoo has a registry from 1.27 on; with an earlier one this registers nothing.
-`import gridmem` does the same by itself where PettingZoo has been imported before it.
+PettingZoo has a registry from 1.27 on; with an earlier version this does nothing. `import gridmem`
+imports this module if PettingZoo has been imported before.
 """
 
 import pettingzoo

@@ -1,4 +1,4 @@
-"""What the applications' command lines share: sentences for mistakes, exit codes."""
+"""Command lines: sentences for mistakes, exit codes."""
 
 import io
 import os
@@ -20,7 +20,7 @@ def parser():
     return parser
 
 
-def test_what_is_given_is_read(parser):
+def test_options_are_parsed(parser):
     options = parser.read(["a", "b", "--levels", "7"], "order")
     assert (options.runs, options.levels) == (["a", "b"], 7)
     assert parser.read(["a"], "order").levels == 5
@@ -33,7 +33,7 @@ def test_what_is_given_is_read(parser):
         ("", "the following arguments are required: runs; --help lists the options"),
         ("a --level 3", "there is no option '--level' (did you mean '--levels'?); --help lists"),
         ("a --zz=3", "there is no option '--zz'; --help lists them"),
-        ("a --levels 3 b", "'b' is too much; name all of them first"),
+        ("a --levels 3 b", "unexpected argument 'b'; name all of them first"),
         ("a --levels 1", "'1' is not a whole number, 2 or more"),
         ("a --levels -3", "'-3' is not a whole number, 2 or more; --help lists the options"),
         ("a --levels 2.5", "'2.5' is not a whole number"),
@@ -43,7 +43,7 @@ def test_what_is_given_is_read(parser):
         ("a --most 3", "there is no option '--most' (did you mean '--at-most'?)"),
     ],
 )
-def test_mistakes_are_told_in_a_sentence(parser, argv, sentence):
+def test_mistakes_raise_one_sentence(parser, argv, sentence):
     with pytest.raises(ValueError, match=re.escape(sentence)) as error:
         parser.read(argv.split(), "name all of them first")
     assert "\n" not in str(error.value)
@@ -56,46 +56,46 @@ def test_a_missing_library_is_named():
 
 
 @pytest.mark.parametrize(
-    ("problem", "code", "told"),
+    ("problem", "code", "err"),
     [
         (ValueError("bad"), 2, "error: bad\n"),
         (OSError(28, "No space left on device"), 1, "error: [Errno 28] No space left on device\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
     ],
 )
-def test_the_exit_code_tells_what_happened(problem, code, told, capsys):
+def test_exit_codes(problem, code, err, capsys):
     def program():
         raise problem
 
     assert run(program) == code
-    assert capsys.readouterr() == ("", told)
+    assert capsys.readouterr() == ("", err)
     assert run(lambda: 7) == 7
 
 
-def test_what_the_terminal_cannot_show_is_no_mistake(monkeypatch):
-    said = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(said, encoding="ascii"))
+def test_characters_that_the_terminal_cannot_show_are_escaped(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
     assert run(lambda: print("läufe") or 0) == 0
-    assert said.getvalue() == b"l\\xe4ufe\n"
+    assert written.getvalue() == b"l\\xe4ufe\n"
 
 
 PRINTS = "import sys; from gridmem.cli_utils import Parser, run; sys.exit(run(lambda: {}))"
-SAYS = ("print('words') or 0", "Parser('program', 'Words.').read(['--help'], '') and 0")
+PRINTED = ("print('words') or 0", "Parser('program', 'Words.').read(['--help'], '') and 0")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-@pytest.mark.parametrize("says", SAYS, ids=["words", "help"])
+@pytest.mark.parametrize("printed", PRINTED, ids=["words", "help"])
 @pytest.mark.parametrize(
-    ("output", "told"), [("/dev/full", "error: [Errno 28] No space left on device\n"), (None, "")]
+    ("output", "err"), [("/dev/full", "error: [Errno 28] No space left on device\n"), (None, "")]
 )
-def test_output_that_cannot_be_written_is_no_traceback(output, told, says):
+def test_output_that_cannot_be_written_causes_no_traceback(output, err, printed):
     read, write = os.pipe()
     os.close(read)  # nobody reads what goes there
     if output:
         os.close(write)
         write = os.open(output, os.O_WRONLY)
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    command = [sys.executable, "-c", PRINTS.format(says)]
+    command = [sys.executable, "-c", PRINTS.format(printed)]
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, env=variables)
     os.close(write)
-    assert (done.returncode, done.stderr) == (1, told)
+    assert (done.returncode, done.stderr) == (1, err)

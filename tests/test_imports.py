@@ -26,9 +26,9 @@ ROWS = {
     "pettingzoo": "pettingzoo envs/registry",
     "cli_utils": "",
     # Importing these loads nothing: `import gridmem` does it.
-    "envs/suggest": "",
+    "envs/checks": "",
     "envs/forks": "",
-    "envs/registry": "envs/forks envs/suggest ~gymnasium ~envs/env ~envs/config",
+    "envs/registry": "envs/forks envs/checks ~gymnasium ~envs/env ~envs/config",
     "envs/gymnasium_env": "envs/adapters/*",
     "envs/gymnasium_vector_env": "envs/adapters/*",
     "envs/*": f"jax numpy {GAME}",
@@ -39,17 +39,19 @@ ROWS = {
     "envs/adapters/*": f"jax numpy gymnasium {ENVS} envs/adapters/* ~render/*",
     # Pictures, and the application that plays; a policy is passed in.
     "render/window": "numpy ~pygame ~cli_utils",
-    "render/video": "numpy render/png ~imageio_ffmpeg ~cli_utils",
-    "render/*": f"numpy {ENVS} render/*",
+    "render/video": "numpy ~PIL ~imageio_ffmpeg ~cli_utils",
+    "render/*": f"numpy {ENVS} render/* ~PIL",
     "render/player/options": "envs/registry cli_utils render/player/keys",
     "render/player/*": f"jax numpy {ENVS} render/* render/player/*",
     # The trainer.
     "baselines/__init__": "~baselines/agent ~cli_utils",
     "baselines/tables": "",
-    "baselines/config": GAME,
+    "baselines/setting_types": "",
+    "baselines/env_settings": "envs/config baselines/setting_types",
+    "baselines/config": "envs/registry envs/checks baselines/env_settings baselines/setting_types",
     "baselines/presets": "envs/* baselines/config",
-    "baselines/model/mixers/*": "jax numpy flax baselines/config baselines/model/dense "
-    "baselines/model/norm baselines/model/mixers/*",
+    "baselines/model/mixers/*": "jax numpy flax baselines/config baselines/model/layers "
+    "baselines/model/mixers/*",
     "baselines/model/*": f"jax numpy flax {GAME} envs/batch/policy {MODEL}",
     "baselines/ppo/loss": "jax numpy envs/batch/policy baselines/config",
     "baselines/ppo/optimizer": "jax numpy flax optax baselines/config",
@@ -65,18 +67,19 @@ ROWS = {
     "baselines/evaluation/*": f"jax numpy flax {ENVS} baselines/agent baselines/tables "
     "baselines/model/policy baselines/runs/plots baselines/evaluation/* ~matplotlib",
     "baselines/costs/*": f"jax flax optax __init__ {ENVS} {MODEL} baselines/tables "
-    "baselines/ppo/* baselines/costs/*",
-    "baselines/training/cli": "cli_utils envs/registry envs/suggest baselines/config baselines/presets",
-    "baselines/training/signals": "",
-    "baselines/training/display": "rich cli_utils",
-    "baselines/training/trackers": "baselines/config ~tensorboardX ~wandb",
-    "baselines/training/*": f"jax numpy {ENVS} {MODEL} baselines/tables baselines/ppo/* "
+    "baselines/env_settings baselines/ppo/* baselines/costs/*",
+    "baselines/training/cli": "cli_utils envs/registry envs/checks baselines/config "
+    "baselines/env_settings baselines/presets baselines/setting_types",
+    "baselines/training/signals": "baselines/training/display",
+    "baselines/training/display": "rich baselines/ppo/sharding",
+    "baselines/training/trackers": "baselines/config baselines/runs/run_dir ~tensorboardX ~wandb",
+    "baselines/training/*": f"jax numpy cli_utils {ENVS} {MODEL} baselines/tables baselines/ppo/* "
     "baselines/runs/* baselines/evaluation/* baselines/training/*",
     # Applications: everything lazily, so that a missing library can be named.
     "baselines/train": "~cli_utils ~baselines/*",
     "baselines/evaluate": "~jax ~numpy ~cli_utils ~envs/* ~baselines/* ~render/*",
     "baselines/compare": "~cli_utils ~baselines/*",
-    "baselines/bench": "~jax ~cli_utils ~envs/registry ~envs/suggest ~baselines/*",
+    "baselines/bench": "~jax ~cli_utils ~envs/registry ~envs/checks ~baselines/*",
     "render/play": "~jax ~cli_utils ~envs/* ~baselines/* ~render/*",
 }
 APPLICATIONS = {
@@ -216,7 +219,7 @@ def run(code, **environment):
     return done.stdout.split()
 
 
-HEAVY = ["jax", "flax", "optax", "orbax", "pygame", "pettingzoo", "matplotlib", "rich"]
+HEAVY = ["jax", "flax", "optax", "orbax", "pygame", "PIL", "pettingzoo", "matplotlib", "rich"]
 
 
 def test_importing_gridmem_loads_nothing_heavy():
@@ -232,7 +235,7 @@ def test_importing_gridmem_takes_no_time_beside_gymnasium():
     assert any(float(run(code)[0]) <= 0.15 for _ in range(3))
 
 
-def test_the_core_loads_no_face_and_no_renderer():
+def test_the_core_loads_no_adapter_and_no_renderer():
     names = "print(*{name.split('.')[0] for name in sys.modules})"
     loaded = set(run(f"import sys, gridmem; gridmem.make('GridMem-v0'); {names}"))
     assert "jax" in loaded

@@ -11,9 +11,8 @@ import numpy as np
 import gridmem
 from gridmem.envs.types import Action
 from gridmem.render.draw import draw, draw_view
-from gridmem.render.font import draw_text
-from gridmem.render.paint import ACCENT, BACK, EDGE, MUTED, TEXT, fill, paste
-from gridmem.render.png import write_png
+from gridmem.render.paint import ACCENT, BACK, EDGE, MUTED, TEXT, draw_text, fill, paste
+from gridmem.render.video import write_png
 
 TILE_PX, VIEW_TILE_PX, MARGIN_PX, HEAD_PX, SEED = 16, 64, 24, 44, 5
 

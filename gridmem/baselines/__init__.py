@@ -9,7 +9,7 @@ __all__ = ["Agent", "load", "released"]
 
 
 def __getattr__(name: str) -> Any:
-    """The public names, loaded when they are first used: they need `gridmem[train]`."""
+    """Loads public names on first use: they need `gridmem[train]`."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

@@ -1,4 +1,4 @@
-"""A trained agent, out of the folder of its run or a file of weights."""
+"""A trained agent, loaded from its run directory or a file of weights."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,23 +13,21 @@ from gridmem.baselines.model.actor_critic import ActorCritic
 from gridmem.baselines.model.mixers import ExplainingMixer
 from gridmem.baselines.model.policy import model_policy
 from gridmem.baselines.ppo.learner import build_model
-from gridmem.baselines.runs.run_dir import WEIGHTS, seed_folders
+from gridmem.baselines.runs.run_dir import WEIGHTS, seed_dirs
 from gridmem.baselines.runs.weights import read_config, read_params
 from gridmem.envs.assets import asset
 from gridmem.envs.batch.policy import Policy
+from gridmem.envs.checks import nearest
 from gridmem.envs.env import Env
-from gridmem.envs.suggest import nearest
-
-"""The file of weights in a run folder."""
 
 
 @dataclass(frozen=True, eq=False)
 class Agent:
-    """What a run was about, and what came of it.
+    """The environment, network and parameters of a run.
 
     Attributes:
         config: of the run.
-        env: the one it was trained in; it can play any with the same view and compass.
+        env: of the training; the agent can act in any with the same view and compass.
         graphdef: static part of the model.
         params: its parameters.
     """
@@ -46,8 +44,8 @@ class Agent:
 
     @property
     def options(self) -> dict[str, Any]:
-        """With `env_id`, what makes `env` in any face, telling all that the agent wants to know."""
-        return {"observation": "dict", **self.config.env.overrides()}
+        """Options that, with `env_id`, make `env` through any interface, as the agent needs it."""
+        return {"observation": "dict", **self.config.env.options}
 
     @property
     def model(self) -> ActorCritic:
@@ -56,35 +54,35 @@ class Agent:
 
     @property
     def explains(self) -> bool:
-        """Whether it can tell which past steps it draws on; see `ExplainingMixer`."""
+        """Whether it can show which past steps it attends to; see `ExplainingMixer`."""
         return any(isinstance(block.mixer, ExplainingMixer) for block in self.model.blocks)
 
     def policy(self, greedy: bool = False, explain: bool = False) -> Policy:
-        """Plays B streams of one episode each; see `model_policy`."""
+        """A policy for B streams of one episode each; see `model_policy`."""
         return model_policy(self.model, greedy, explain)
 
     def actor(self, greedy: bool = False, seed: int = 0) -> Actor:
-        """Plays in the faces; see `Actor`.
+        """A stateful policy for all interfaces; see `Actor`.
 
         Args:
             greedy: take the most probable action instead of drawing one.
-            seed: of the draws, 0 to 2**32 - 1.
+            seed: of the sampled actions, 0 to 2**32 - 1.
 
         Raises:
-            ValueError: for another seed.
+            ValueError: for an invalid seed.
         """
         return Actor(self.config, self.env, self.model, greedy, seed)
 
 
 def load(run: str | Path) -> Agent:
-    """An agent, as it was last saved.
+    """Loads an agent as it was last saved.
 
     Args:
         run: the folder that `gridmem.baselines.train` made, a file of weights, or the name of
             released weights.
 
     Raises:
-        ValueError: if it is none of them, or has nothing that can be read.
+        ValueError: if it is none of them, or cannot be read.
     """
     path = _file(run)
     try:
@@ -112,7 +110,7 @@ def _file(run: str | Path) -> Path:
     if path.is_dir():
         if (path / WEIGHTS).is_file():
             return path / WEIGHTS
-        seeds = seed_folders(path)
+        seeds = seed_dirs(path)
         if seeds:
             raise ValueError(f"{path} is a run of {len(seeds)} seeds; name one, as {seeds[0]}")
         what = "a run that has saved nothing yet" if (path / "config.json").exists() else "no run"

@@ -34,7 +34,7 @@ def parse(argv: Sequence[str]) -> "Namespace":
     """The options that a command line gives.
 
     Raises:
-        ValueError: for an unknown option or a value that cannot be.
+        ValueError: for an unknown option or an invalid value.
         SystemExit: after --help.
     """
     from gridmem.cli_utils import Parser, whole
@@ -55,7 +55,7 @@ def parse(argv: Sequence[str]) -> "Namespace":
     parser.add_argument("--dtype", metavar="NAME", help="likewise; float32 or bfloat16")
     parser.add_argument("--repeats", type=whole(1), default=3, metavar="N", help="of each part; 3")
     parser.add_argument("--out", metavar="FILE.json", help="for everything that is measured")
-    options = parser.read(argv, "all is given by options")
+    options = parser.read(argv, "all arguments are options")
     options.parts = _chosen("--parts", options.parts, PARTS)
     if options.layers is not None:
         options.layers = list(dict.fromkeys(map(_layers, options.layers.split(","))))
@@ -70,9 +70,13 @@ def _bench(argv: Sequence[str]) -> int:
     options = parse(argv)
     require("a benchmark", "flax", "optax")
     from gridmem.baselines.config import to_dict
-    from gridmem.baselines.costs.benchmark import measure, measure_environment
-    from gridmem.baselines.costs.benchmark_table import head, line
-    from gridmem.baselines.costs.machine import this_machine
+    from gridmem.baselines.costs.benchmark import (
+        measure,
+        measure_environment,
+        table_head,
+        table_row,
+    )
+    from gridmem.baselines.costs.hardware import this_machine
     from gridmem.baselines.costs.plan import plan, problem
     from gridmem.baselines.training.attention_choice import XLA, choose_attention, try_attention
 
@@ -83,28 +87,28 @@ def _bench(argv: Sequence[str]) -> int:
     models = [choice.apply(model) for choice, model in zip(choices, models, strict=True)]
     machine, results = this_machine(), []
 
-    def tell(measurement: Any) -> None:
+    def report(measurement: Any) -> None:
         results.append(measurement.to_dict())
-        print(line(measurement), flush=True)
+        print(table_row(measurement), flush=True)
         if options.out is not None:
-            told = {"machine": machine._asdict(), "config": to_dict(config)}
-            told |= {"attention": attention, "results": results}
-            _write(options.out, json.dumps(told, indent=2) + "\n")
+            record = {"machine": machine._asdict(), "config": to_dict(config)}
+            record |= {"attention": attention, "results": results}
+            _write(options.out, json.dumps(record, indent=2) + "\n")
 
     def all_parts() -> None:
         if ENVIRONMENT in options.parts:
-            tell(measure_environment(config, options.repeats))
+            report(measure_environment(config, options.repeats))
         for model in models:
             if sentence := problem(replace(plan(model), num_devices=1)):
                 raise ValueError(sentence)
             for measurement in measure(model, of_agent, options.repeats):
-                tell(measurement)
+                report(measurement)
 
     if options.out is not None:
         _write(options.out, "")
     attention = sorted({str(choice) for choice in choices if choice != XLA})
     about = "".join(f"attention by {kernel}\n" for kernel in attention)
-    print(f"{machine}\n{_summary(config)}\n{about}\n{head()}", flush=True)
+    print(f"{machine}\n{_summary(config)}\n{about}\n{table_head()}", flush=True)
     _without_cache(all_parts)
     return 0
 
@@ -113,7 +117,7 @@ def _configs(options: "Namespace") -> tuple["TrainConfig", list["TrainConfig"]]:
     """The settings that all have in common, and those of each model that is measured.
 
     Raises:
-        ValueError: for settings that cannot be.
+        ValueError: for invalid settings.
     """
     from dataclasses import replace
 
@@ -177,7 +181,7 @@ def _summary(config: "TrainConfig") -> str:
 
 
 def _without_cache(program: Callable[[], None]) -> None:
-    """Runs a program in which everything is compiled anew."""
+    """Runs a program in which nothing is read from the compilation cache."""
     import jax
     from jax.experimental.compilation_cache import compilation_cache
 
@@ -193,7 +197,7 @@ def _without_cache(program: Callable[[], None]) -> None:
 
 def _chosen(option: str, text: str, known: Any) -> list[str]:
     """The names in a list that commas separate."""
-    from gridmem.envs.suggest import nearest
+    from gridmem.envs.checks import nearest
 
     names = list(dict.fromkeys(text.split(",")))
     for name in names:

@@ -1,12 +1,12 @@
-"""Draws the learning curves of runs: `python -m gridmem.baselines.compare RUN [RUN ...]`."""
+"""Draws learning curves of runs: `python -m gridmem.baselines.compare RUN [RUN ...]`."""
 
 import sys
 from collections.abc import Sequence
 
 DESCRIPTION = """\
 Draws return, score and memory gain of training runs, finished or not, against agent steps and
-wall-clock into one picture, and prints how they ended. All is of training levels, with actions
-drawn from the policy; `python -m gridmem.baselines.evaluate` has the test levels.
+wall-clock, and prints their final values. Curves are of training levels and sampled actions; for
+test levels see `python -m gridmem.baselines.evaluate`.
 """
 
 
@@ -24,12 +24,16 @@ def _compare(argv: Sequence[str]) -> int:
 
     parser = Parser("python -m gridmem.baselines.compare", DESCRIPTION)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run folder")
-    parser.add_argument("--out", default="compare.png", metavar="FILE.png", help="compare.png")
+    parser.add_argument(
+        "--out",
+        default="compare.png",
+        metavar="FILE.png",
+        help="of the picture; default compare.png",
+    )
     options = parser.read(argv, "name all runs before the first option")
     require("a comparison", "flax", "optax", "matplotlib", "safetensors")
     from gridmem.baselines.runs.comparison import draw_comparison, final_values
-    from gridmem.baselines.runs.history import read_record
-    from gridmem.baselines.runs.names import named
+    from gridmem.baselines.runs.history import named, read_record
 
     records = [read_record(name, Path(run)) for name, run in named(options.runs).items()]
     picture = draw_comparison(records)

@@ -1,15 +1,21 @@
-"""What a training run is made of: frozen dataclasses, and JSON of them."""
+"""The settings of a training run as frozen dataclasses, to and from JSON."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from math import inf
 from pathlib import Path
-from types import NoneType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
+from gridmem.baselines.env_settings import COMMON_OPTIONS, EnvSettings
+from gridmem.baselines.setting_types import (
+    check_not_negative,
+    check_positive,
+    check_types,
+    from_json,
+)
+from gridmem.envs.checks import nearest
 from gridmem.envs.registry import make
-from gridmem.envs.suggest import nearest
 
 if TYPE_CHECKING:
     from gridmem.envs.env import Env
@@ -20,79 +26,6 @@ AttentionName = Literal["auto", "cudnn", "xla"]
 DecodeName = Literal["auto", "triton", "xla"]
 ValueHeadName = Literal["mse", "hl_gauss"]
 OptimizerName = Literal["adamw", "muon"]
-
-
-def kinds(annotation: Any) -> tuple[Any, ...]:
-    """What a value may be: types, and the strings to choose from."""
-    parts = get_args(annotation)
-    return tuple(kind for part in parts for kind in kinds(part)) if parts else (annotation,)
-
-
-def told(known: Sequence[Any]) -> str:
-    """The kinds in words."""
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-    names |= {NoneType: "None"}
-    choices = [kind for kind in known if isinstance(kind, str)]
-    words = [names.get(kind, kind.__name__) for kind in known if isinstance(kind, type)]
-    if choices:
-        words.insert(-1 if NoneType in known else 1, ", ".join(choices))
-    return " or ".join(words) if len(choices) < 2 else f"one of {' or '.join(words)}"
-
-
-def _is_of(value: Any, known: Sequence[Any]) -> bool:
-    types = tuple(kind for kind in known if isinstance(kind, type))
-    if isinstance(value, bool):
-        return bool in types
-    return isinstance(value, (*types, int) if float in types else types) or (
-        isinstance(value, str) and value in known
-    )
-
-
-def _check_kinds(config: Any) -> None:
-    """ValueError if a setting is not of its type, as what JSON brings may be."""
-    for each in fields(config):
-        value, known = getattr(config, each.name), kinds(each.type)
-        if not is_dataclass(value) and not _is_of(value, known):
-            raise ValueError(f"{each.name} is {value!r}; it must be {told(known)}")
-
-
-def _check_positive(config: Any, *names: str) -> None:
-    for name in names:
-        if not 0 < getattr(config, name) < inf:
-            number = told(kinds(config.__annotations__[name])[:1])
-            raise ValueError(f"{name} is {getattr(config, name)}; it must be {number} above 0")
-
-
-def _check_not_negative(config: Any, *names: str) -> None:
-    for name in names:
-        if not 0 <= getattr(config, name) < inf:
-            raise ValueError(f"{name} is {getattr(config, name)}; it must be 0 or more")
-
-
-@dataclass(frozen=True)
-class EnvSettings:
-    """Where the agent lives."""
-
-    env_id: str = "GridMem-9x9-v0"
-    """Environment id; the README lists them."""
-    view_size: int | Literal["full"] | None = None
-    """Side of the view in cells; the id's own if not given."""
-    num_agents: int | None = None
-    """Agents that share a cave; the id's own if not given."""
-    max_steps: int | None = None
-    """Actions per episode; the id's own if not given."""
-    goal_moves: bool | None = None
-    """The goal moves whenever it is found: a control in which remembering it is worthless."""
-    compass: bool | None = None
-    """Tell the agent where the goal is: a control that needs no memory."""
-
-    def __post_init__(self) -> None:
-        _check_kinds(self)
-
-    def overrides(self) -> dict[str, Any]:
-        """The options for `gridmem.make` that were given."""
-        options = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "env_id"}
-        return {name: value for name, value in options.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -139,9 +72,9 @@ class ModelConfig:
     """Number format of the matrix products; parameters, norms and losses are float32."""
 
     def __post_init__(self) -> None:
-        _check_kinds(self)
-        _check_positive(self, "num_layers", "width", "ff_width", "num_heads", "num_kv_heads")
-        _check_positive(self, "head_dim", "value_width", "rope_base")
+        check_types(self)
+        check_positive(self, "num_layers", "width", "ff_width", "num_heads", "num_kv_heads")
+        check_positive(self, "head_dim", "value_width", "rope_base")
         if self.num_heads % self.num_kv_heads:
             raise ValueError(
                 f"num_heads is {self.num_heads} and num_kv_heads {self.num_kv_heads}; "
@@ -150,8 +83,8 @@ class ModelConfig:
         if self.head_dim % 2:
             raise ValueError(f"head_dim is {self.head_dim}; it must be even")
         if self.window is not None:
-            _check_positive(self, "window")
-        _check_positive(self, "value_bins", "value_sigma")
+            check_positive(self, "window")
+        check_positive(self, "value_bins", "value_sigma")
         if self.value_bins < 2:
             raise ValueError(f"value_bins is {self.value_bins}; it must be 2 or more")
         if not -inf < self.value_min < self.value_max < inf:
@@ -188,11 +121,11 @@ class PPOConfig:
     """Scale the advantages of an update to mean 0 and deviation 1."""
 
     def __post_init__(self) -> None:
-        _check_kinds(self)
-        _check_positive(self, "num_envs", "num_epochs", "num_minibatches", "policy_clip")
+        check_types(self)
+        check_positive(self, "num_envs", "num_epochs", "num_minibatches", "policy_clip")
         if self.rollout_steps is not None:
-            _check_positive(self, "rollout_steps")
-        _check_not_negative(self, "value_coef", "entropy_coef")
+            check_positive(self, "rollout_steps")
+        check_not_negative(self, "value_coef", "entropy_coef")
         for name in ("gamma", "td_lambda"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
@@ -224,11 +157,11 @@ class OptimizerConfig:
     about AdamW's. None for a spectral norm of sqrt(max(1, columns / rows)), as first published."""
 
     def __post_init__(self) -> None:
-        _check_kinds(self)
+        check_types(self)
         if self.muon_rms is not None:
-            _check_positive(self, "muon_rms")
-        _check_positive(self, "learning_rate", "max_grad_norm", "eps")
-        _check_not_negative(self, "weight_decay")
+            check_positive(self, "muon_rms")
+        check_positive(self, "learning_rate", "max_grad_norm", "eps")
+        check_not_negative(self, "weight_decay")
         for name in ("b1", "b2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be from 0 to below 1")
@@ -262,10 +195,10 @@ class TrainConfig:
     """Project of Weights & Biases to log to, too."""
 
     def __post_init__(self) -> None:
-        _check_kinds(self)
-        _check_positive(self, "total_steps")
-        _check_not_negative(self, "eval_levels", "checkpoint_seconds")
-        _check_positive(self, "num_seeds")
+        check_types(self)
+        check_positive(self, "total_steps")
+        check_not_negative(self, "eval_levels", "checkpoint_seconds")
+        check_positive(self, "num_seeds")
         if not 0 <= self.seed <= 2**32 - self.num_seeds:
             most = "2**32 - 1" if self.num_seeds == 1 else f"2**32 - {self.num_seeds} (num_seeds)"
             raise ValueError(f"seed is {self.seed}; it must be from 0 to {most}")
@@ -296,8 +229,8 @@ class TrainConfig:
             )
 
     def make_env(self) -> "Env":
-        """The `Env` that the run is about."""
-        return make(self.env.env_id, **self.env.overrides())
+        """The environment that is trained in."""
+        return make(self.env.env_id, **self.env.options)
 
     @property
     def steps_per_update(self) -> int:
@@ -314,7 +247,7 @@ class TrainConfig:
 
 def to_dict(config: TrainConfig) -> dict[str, Any]:
     """A config as JSON-able data."""
-    return asdict(config)
+    return {**asdict(config), "env": config.env.to_dict()}
 
 
 def from_dict(data: Mapping[str, Any]) -> TrainConfig:
@@ -339,23 +272,19 @@ def from_file(path: Path) -> TrainConfig:
 
 
 def _changed(config: Any, data: Mapping[str, Any]) -> Any:
-    known = {f.name: kinds(f.type) for f in fields(config)}
+    if isinstance(config, EnvSettings):
+        types = {name: annotation for name, (annotation, _) in COMMON_OPTIONS.items()}
+        return replace(config, **{name: from_json(data[name], types.get(name)) for name in data})
+    types = {f.name: f.type for f in fields(config)}
     changes = {}
     for name, value in data.items():
-        if name not in known:
+        if name not in types:
             raise ValueError(
-                f"there is no setting {name!r}{nearest(name, known)} in "
-                f"{type(config).__name__}; it has {', '.join(known)}"
+                f"there is no setting {name!r}{nearest(name, types)} in "
+                f"{type(config).__name__}; it has {', '.join(types)}"
             )
         old = getattr(config, name)
         if is_dataclass(old) and not isinstance(value, Mapping):
             raise ValueError(f"setting {name!r} is {value!r}; it must be a dict of settings")
-        if is_dataclass(old):
-            changes[name] = _changed(old, value)
-        elif isinstance(value, float) and value.is_integer() and int in known[name]:
-            changes[name] = int(value)  # JSON's 1e6
-        elif type(value) is int and float in known[name]:
-            changes[name] = float(value)
-        else:
-            changes[name] = value
+        changes[name] = _changed(old, value) if is_dataclass(old) else from_json(value, types[name])
     return replace(config, **changes)

@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from gridmem.baselines.evaluation.report import Row
-    from gridmem.baselines.runs.run_dir import RunFolder
+    from gridmem.baselines.runs.run_dir import RunDir
 
 DESCRIPTION = """\
-Plays the stored test levels and tells how well agents do and what their memory does for them.
+Evaluates agents on the stored test levels: return, score and memory gain.
 
-Beside each agent, which draws its actions, stand: random actions, the same agent taking its most
-probable action, the same with its memory wiped at each find, and the same on fresh levels, drawn
-as in training. Results: a table, evaluation.json, evaluation.png, and some episodes to be watched
-with `python -m gridmem.render.play --replay FILE`.
+Each agent samples its actions. Its controls are random actions, its most probable actions, its
+memory wiped at each find, and fresh levels, drawn as in training. Results: a table,
+evaluation.json, evaluation.png, and some episodes for
+`python -m gridmem.render.play --replay FILE`.
 """
 MOST_LEVELS = 1000
-ROOM_BYTES = 1 << 18  # that the results are sure to take, whatever was played
+FREE_BYTES = 1 << 18  # the results are never smaller
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,7 +37,7 @@ def parse(argv: Sequence[str]) -> "Namespace":
     """The options that a command line gives.
 
     Raises:
-        ValueError: for an unknown option or a value that cannot be.
+        ValueError: for an unknown option or an invalid value.
         SystemExit: after --help.
     """
     from gridmem.cli_utils import Parser, whole
@@ -47,28 +47,37 @@ def parse(argv: Sequence[str]) -> "Namespace":
         "runs", nargs="+", metavar="RUN", help="a run folder, a file of weights, a released name"
     )
     parser.add_argument(
-        "--levels", type=whole(2), default=MOST_LEVELS, metavar="N", help="the first N; all 1,000"
+        "--levels",
+        type=whole(2),
+        default=MOST_LEVELS,
+        metavar="N",
+        help="the first N test levels; default all 1,000",
     )
     parser.add_argument(
         "--on",
         nargs="+",
         default=[],
         metavar="ID",
-        help="play these too, with the agent's own view",
+        help="further environments, with the agent's view",
     )
     parser.add_argument(
-        "--agents", nargs="+", type=whole(1), default=[], metavar="N", help="and with N in a cave"
+        "--agents",
+        nargs="+",
+        type=whole(1),
+        default=[],
+        metavar="N",
+        help="further numbers of agents in a cave",
     )
-    parser.add_argument("--seed", type=whole(0), default=0, help="of what is drawn in play; 0")
+    parser.add_argument("--seed", type=whole(0), default=0, help="of the random draws; default 0")
     parser.add_argument(
         "--replays",
         type=whole(0),
         default=3,
         metavar="N",
-        help="episodes to keep, best to worst; 3",
+        help="episodes to save, from best to worst; default 3",
     )
     parser.add_argument(
-        "--out", metavar="FOLDER", help="for the results; the run's, if there is one run"
+        "--out", metavar="FOLDER", help="for the results; default the run's, of a single run"
     )
     options = parser.read(argv, "name all runs before the first option")
     if options.levels > MOST_LEVELS:
@@ -84,33 +93,33 @@ def _evaluate(argv: Sequence[str]) -> int:
     options = parse(argv)
     require("an evaluation", "flax", "optax", "matplotlib", "safetensors")
     from gridmem.baselines import load
-    from gridmem.baselines.evaluation.evaluator import examine
+    from gridmem.baselines.evaluation.evaluator import evaluate_agents
     from gridmem.baselines.evaluation.plot import draw_evaluation
-    from gridmem.baselines.evaluation.table import table
-    from gridmem.baselines.runs.names import named
-    from gridmem.baselines.runs.run_dir import RunFolder
+    from gridmem.baselines.evaluation.report import table
+    from gridmem.baselines.runs.history import named
+    from gridmem.baselines.runs.run_dir import EVALUATION, RunDir
 
     agents = {name: load(run) for name, run in named(options.runs).items()}
     path = _out(options)
-    folder = RunFolder(path)
-    report = examine(
-        agents, options.levels, options.seed, _tell, ids=options.on, crowds=options.agents
+    run_dir = RunDir(path)
+    report = evaluate_agents(
+        agents, options.levels, options.seed, _progress, ids=options.on, crowds=options.agents
     )
     written = [
-        folder.write_json("evaluation.json", report.to_dict()),
-        folder.write_bytes("evaluation.png", draw_evaluation(report)),
+        run_dir.write_json(EVALUATION, report.to_dict()),
+        run_dir.write_bytes("evaluation.png", draw_evaluation(report)),
     ]
     replays = [
         replay
         for name in agents
-        for replay in _save_replays(report.at_home(name), options.replays, folder)
+        for replay in _save_replays(report.own_row(name), options.replays, run_dir)
     ]
     print(table(report))
-    for problem in folder.problems:
+    for problem in run_dir.problems:
         print(f"warning: {problem}")
     kept = [each for each in [*written, *replays] if each is not None]
     if any(each.is_relative_to(path) for each in kept):
-        print(f"the {'other ' if folder.problems else ''}results are in {path}")
+        print(f"the {'other ' if run_dir.problems else ''}results are in {path}")
     if watchable := [each for each in replays if each is not None]:
         replay = shlex.quote(str(watchable[0]))
         print(f"watch an episode: python -m gridmem.render.play --replay {replay}")
@@ -118,7 +127,7 @@ def _evaluate(argv: Sequence[str]) -> int:
 
 
 def _out(options: "Namespace") -> Path:
-    """The folder for the results, which is there and takes them."""
+    """The folder for the results, made if it does not exist; ValueError if it cannot be written."""
     (run, *others) = options.runs
     own = run if Path(run).is_dir() and not others else "."
     path = Path(options.out or own)
@@ -127,8 +136,8 @@ def _out(options: "Namespace") -> Path:
     except OSError as error:
         raise ValueError(f"cannot make the folder {path} ({error.strerror})") from None
     try:
-        with tempfile.TemporaryFile(dir=path) as file:  # gone again at once
-            file.write(bytes(ROOM_BYTES))
+        with tempfile.TemporaryFile(dir=path) as file:  # deleted at once
+            file.write(bytes(FREE_BYTES))
     except OSError as error:
         raise ValueError(
             f"cannot write the results into {path} ({error.strerror}); name another folder with "
@@ -137,11 +146,11 @@ def _out(options: "Namespace") -> Path:
     return path
 
 
-def _save_replays(row: "Row", number: int, folder: "RunFolder") -> "list[Path | None]":
-    """Writes episodes into the folder `replays`, the best first; returns where each is, if so."""
+def _save_replays(row: "Row", number: int, run_dir: "RunDir") -> "list[Path | None]":
+    """Writes episodes into the folder `replays`, the best first; returns their paths."""
     prefix = row.agent.replace("/", "-")
     return [
-        folder.keep(f"replays/{prefix}-{name}.npz", partial(_save_replay, row, index))
+        run_dir.keep(f"replays/{prefix}-{name}.npz", partial(_save_replay, row, index))
         for name, index in row.examples(number).items()
     ]
 
@@ -152,18 +161,18 @@ def _save_replay(row: "Row", index: int, path: Path) -> None:
 
     from gridmem.envs.analysis.replay import save_replay
 
-    level = jax.tree.map(lambda leaf: np.asarray(leaf[index]), row.course.levels)
+    level = jax.tree.map(lambda leaf: np.asarray(leaf[index]), row.scenario.levels)
     visits = np.asarray(row.episodes.visits[index])
-    title = f"{row.course.id}, {row.who}, {row.course.kind} level {index}"
+    title = f"{row.scenario.id}, {row.label}, {row.scenario.kind} level {index}"
     path.parent.mkdir(exist_ok=True)
     try:
-        save_replay(path, row.course.env, level, row.actions[index], visits, title)
-    except ValueError as error:  # the only one there can be: the disk refused
+        save_replay(path, row.scenario.env, level, row.actions[index], visits, title)
+    except ValueError as error:  # its only cause here is the disk
         raise OSError(str(error)) from None
 
 
-def _tell(what: str) -> None:
-    print(what, file=sys.stderr, flush=True)
+def _progress(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

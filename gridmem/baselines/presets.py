@@ -9,7 +9,7 @@ from gridmem.baselines.config import (
     PPOConfig,
     TrainConfig,
 )
-from gridmem.envs.suggest import nearest
+from gridmem.envs.checks import nearest
 
 _REFERENCE = TrainConfig(
     env=EnvSettings("GridMem-v0", num_agents=16),

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 
 def aligned(cells: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """The lines of a table.
+    """The lines of a table with aligned columns.
 
     Args:
-        cells: rows of equal length, a head first. Columns with nothing below it are left out.
-        left: so many columns, the first ones, stand to the left, the others to the right.
+        cells: rows of equal length, headings first. Columns with empty cells only are left out.
+        left: number of columns, from the first, that are aligned left; the others right.
     """
     columns = []
     for number, column in enumerate(zip(*cells, strict=True)):

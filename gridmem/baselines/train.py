@@ -17,7 +17,7 @@ NEEDED = ("flax", "matplotlib", "optax", "orbax", "rich", "safetensors", "tensor
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code.
 
-    0 when all is done, 1 if the numbers failed, 2 for bad input, 130 if interrupted.
+    0 when all is done, 1 if training failed, 2 for bad input, 130 if interrupted.
     """
     from gridmem.cli_utils import run
 
@@ -38,31 +38,33 @@ def _train(argv: Sequence[str]) -> int:
 
 
 def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | None:
-    """The training run that is asked for, None if all has been said already.
+    """The training run of a command; None if the command only prints something.
 
     Raises:
-        ValueError: for what cannot be done, before anything is begun.
+        ValueError: for an invalid command or a run that does not fit, before the run starts.
     """
     from gridmem.baselines.config import to_dict
     from gridmem.baselines.costs.plan import plan, problem, table
-    from gridmem.baselines.ppo.sharding import is_first, join
+    from gridmem.baselines.ppo.sharding import init_distributed, is_main_process
     from gridmem.baselines.training.attention_choice import choose_attention, try_attention
 
     config = command.config
     if config.deterministic:  # before JAX reads it
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+    prints = True
     if command.distributed or command.coordinator is not None:
-        join(command.coordinator, command.num_processes, command.process_id)
-        if not is_first():
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        init_distributed(command.coordinator, command.num_processes, command.process_id)
+        prints = is_main_process()
     if command.print_config:
-        print(json.dumps(to_dict(config), indent=2))
+        if prints:
+            print(json.dumps(to_dict(config), indent=2))
         return None
     attention = choose_attention(config)
     planned = plan(attention.apply(config))
     if command.plan:
-        print(table(planned))
+        if prints:
+            print(table(planned))
         return None
     if sentence := problem(planned):
         raise ValueError(sentence)
@@ -73,17 +75,15 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
     tried = try_attention(config, attention)
     if tried != attention and (sentence := problem(plan(tried.apply(config)))):
         raise ValueError(f"{tried}; with it {sentence}")
-    attention = tried
-    together = _together(command)
-    resume = shlex.join(["-m", MODULE, *together, "--resume"])
-    resume = f"{_python()} {resume}"
+    distributed = distributed_flags(command)
+    resume = f"{_python()} {shlex.join(['-m', MODULE, *distributed, '--resume'])}"
     if command.resume is not None:
-        return Run.resumed(command.name, config, resume, attention).run
-    advice = comparison(argv, config.model.mixer, config.run_dir if together else None)
-    return Run.begun(command.name, config, resume, advice, attention).run
+        return Run.resumed(command.name, config, resume, tried).run
+    advice = comparison(argv, config.model.mixer, config.run_dir if distributed else None)
+    return Run.new(command.name, config, resume, advice, tried).run
 
 
-def _together(command: "Command") -> list[str]:
+def distributed_flags(command: "Command") -> list[str]:
     """The flags that make this process one of several."""
     words = ["--distributed"] if command.distributed else []
     if command.coordinator is not None:
@@ -94,12 +94,12 @@ def _together(command: "Command") -> list[str]:
 
 
 def comparison(argv: Sequence[str], mixer: str, run_dir: str | None = None) -> str:
-    """The command for the same run with memory instead of without, or the other way round.
+    """The command of the same run without memory, or with memory if it has none.
 
     Args:
-        argv: what the run was begun with.
+        argv: of the run.
         mixer: of the run.
-        run_dir: where it is kept, if the other one must be told of a folder, too.
+        run_dir: its directory, if the other run must name one, too.
     """
     words = list(argv)
     for flag in ("--mixer", "--run-dir"):
@@ -115,8 +115,8 @@ def comparison(argv: Sequence[str], mixer: str, run_dir: str | None = None) -> s
 
 
 def _python() -> str:
-    """How the user's shell calls this Python."""
-    return "uv run python" if "UV" in os.environ else "python"  # uv sets it for what it runs
+    """The user's command for this Python."""
+    return "uv run python" if "UV" in os.environ else "python"  # set by uv for its subprocesses
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The environments: the game itself here, and around it batches, analysis and adapters."""
+"""The environments; in the folders batches, analysis and adapters."""

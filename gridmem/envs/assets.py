@@ -11,7 +11,7 @@ def asset(name: str) -> Path:
     """The path of a file of `assets/`, in a wheel and in a checkout alike.
 
     Args:
-        name: relative to `assets/`, with forward slashes.
+        name: path relative to `assets/`, with forward slashes.
 
     Raises:
         FileNotFoundError: if this installation lacks it.
@@ -19,4 +19,4 @@ def asset(name: str) -> Path:
     for folder in _FOLDERS:
         if (path := folder / name).exists():
             return path
-    raise FileNotFoundError(f"the file {name} of gridmem's assets is missing; install gridmem anew")
+    raise FileNotFoundError(f"the file {name} of gridmem's assets is missing; reinstall gridmem")

@@ -1,5 +1,5 @@
-"""Sets of cells, bit-packed: a map of H x W is u32[words, H], cell (r, c) being bit c % 32 of word
-(c // 32, r). Flood fill is then a handful of shifts per row of cells.
+"""Sets of cells as bits: for a map of H x W cells u32[words, H], where cell (r, c) is bit c % 32 of
+word (c // 32, r). A flood fill then takes a few shifts per row.
 """
 
 import jax
@@ -38,18 +38,18 @@ def largest_region(free: UInt32[Array, "words H"]) -> UInt32[Array, "words H"]:
         _, best_count, left = carry
         return count(left) > best_count
 
-    def look_at_next(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    def next_region(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         best, best_count, left = carry
-        region = _flood(_a_cell(left), left)
+        region = _flood(_any_cell(left), left)
         size = count(region)
         best = jnp.where(size > best_count, region, best)
         return best, jnp.maximum(best_count, size), left & ~region
 
     carry = (jnp.zeros_like(free), jnp.zeros_like(count(free)), free)
-    return lax.while_loop(unfinished, look_at_next, carry)[0]
+    return lax.while_loop(unfinished, next_region, carry)[0]
 
 
-def _a_cell(bits: Array) -> Array:
+def _any_cell(bits: Array) -> Array:
     """One cell of the set, from its fullest word, where a large region is likely."""
     fullness = lax.population_count(bits)
     word = jnp.argmax(fullness)
@@ -70,7 +70,7 @@ def _flood(seed: Array, free: Array) -> Array:
         region, free, mirrored = row
         region = region | (above & free)
         if region.size > 1:
-            # Before the fill: after it, the compiler would compute the fill once per neighbour.
+            # Before the fill: after it, XLA would compute the fill once for each neighbour.
             from_left = jnp.pad(region[:-1] >> 31, (1, 0))
             from_right = jnp.pad(region[1:] << 31, (0, 1))
             region = region | ((from_left | from_right) & free)

@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import MISSING, asdict, fields, replace
 from typing import Any
 
+from gridmem.envs.checks import unknown_name
 from gridmem.envs.env import EnvConfig
 from gridmem.envs.maps import Map, NoiseMap, TextMap
-from gridmem.envs.suggest import nearest
 from gridmem.envs.tasks import Return, Task, Tour
 
 _PROTOCOLS = {"map": Map, "task": Task}
@@ -18,7 +18,7 @@ _OTHER_NAMES = {"max_episode_steps": "max_steps", "max_cycles": "max_steps"}
 
 
 def config_to_dict(config: EnvConfig) -> dict[str, Any]:
-    """A config as JSON-able data; `config_from_dict` turns it back."""
+    """A config as JSON-able data; `config_from_dict` is the inverse."""
     data = asdict(config)
     for part in _PARTS:
         data[part] = {"type": type(getattr(config, part)).__name__, **data[part]}
@@ -26,16 +26,18 @@ def config_to_dict(config: EnvConfig) -> dict[str, Any]:
 
 
 def config_from_dict(data: Mapping[str, Any], base: EnvConfig | None = None) -> EnvConfig:
-    """A config that differs from `base` in the fields named; unknown names are refused.
+    """A copy of `base` with some fields replaced.
 
-    A field of the map or the task may stand beside those of the config itself.
+    Args:
+        data: fields of `EnvConfig`; fields of the map and the task may stand beside them.
+        base: the config to change; the default one if not given.
 
     Raises:
-        ValueError: for an unknown or doubled name, or a value that cannot be.
+        ValueError: for an unknown or repeated name, or an invalid value.
     """
     base = EnvConfig() if base is None else base
     data = plain(data)
-    changes = _with_own_names(data)
+    changes = _canonical_names(data)
     parts = {
         part: _part(part, changes.pop(part, {}), getattr(base, part), classes)
         for part, classes in _PARTS.items()
@@ -52,7 +54,7 @@ def config_from_dict(data: Mapping[str, Any], base: EnvConfig | None = None) -> 
     return replace(base, **parts, **changes)
 
 
-def _with_own_names(data: Mapping[str, Any]) -> dict[str, Any]:
+def _canonical_names(data: Mapping[str, Any]) -> dict[str, Any]:
     given = {}
     for name in data:
         given.setdefault(_OTHER_NAMES.get(name, name), []).append(name)
@@ -78,10 +80,7 @@ def _part_from_dict(part: str, data: Mapping[str, Any], base: Any, classes: dict
     changes = dict(data)
     name = str(changes.pop("type", type(base).__name__))
     if name not in classes:
-        raise ValueError(
-            f"there is no {part} type {name!r}{nearest(name, classes)}; "
-            f"the types are {', '.join(classes)}"
-        )
+        raise ValueError(unknown_name(f"{part} type", name, classes, "types"))
     cls = classes[name]
     _refuse_unknown(changes, [field.name for field in fields(cls)], f"{part} option")
     if type(base) is cls:
@@ -93,26 +92,24 @@ def _part_from_dict(part: str, data: Mapping[str, Any], base: Any, classes: dict
 
 
 def plain(value: Any) -> Any:
-    """The same with Python's numbers for those of numpy or JAX, and tuples for lists and arrays."""
+    """The value with numpy and JAX numbers as Python numbers, and lists and arrays as tuples."""
     if hasattr(value, "tolist"):
-        value = value.tolist()  # of a scalar and of a 0-d array a number
+        value = value.tolist()  # a number, for a scalar or a 0-d array
     if isinstance(value, Mapping):
         return {name: plain(each) for name, each in value.items()}
     return tuple(map(plain, value)) if isinstance(value, list | tuple) else value
 
 
 class UnknownOption(ValueError, TypeError):
-    """An option that does not exist; Python's own error for it is a TypeError.
+    """An unknown option. Also a TypeError, as Python raises for an unknown argument.
 
-    TorchRL's `GymEnv` tries whether an environment takes `frameskip`, and knows by that error
-    and its words "unexpected keyword argument" that it does not.
+    TorchRL's `GymEnv` relies on that, and on the words "unexpected keyword argument", to find out
+    whether an environment takes `frameskip`.
     """
 
 
 def _refuse_unknown(changes: Mapping[str, Any], known: Collection[str], what: str) -> None:
     for name in changes:
         if name not in known:
-            raise UnknownOption(
-                f"unexpected keyword argument {name!r}: there is no {what} {name!r}"
-                f"{nearest(name, known)}; the options are {', '.join(known)}"
-            )
+            sentence = unknown_name(what, name, known, "options")
+            raise UnknownOption(f"unexpected keyword argument {name!r}: {sentence}")

@@ -1,4 +1,4 @@
-"""The environment: level -> rules -> task -> view. The only place where they meet."""
+"""The environment: combines levels, rules of movement, a task and views."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Key
 
+from gridmem.envs.checks import check_bool, check_whole_number
 from gridmem.envs.forks import refuse_forks
 from gridmem.envs.maps import Map, NoiseMap, place
 from gridmem.envs.rules import act
-from gridmem.envs.tasks import Return, Task, is_there, next_spawn
+from gridmem.envs.tasks import Return, Task, next_spawn, present_goals
 from gridmem.envs.types import Level, Observation, State, TimeStep, World
 from gridmem.envs.views import compass, views
 
@@ -20,21 +21,21 @@ NUM_SPAWNS = 256
 
 @dataclass(frozen=True)
 class EnvConfig:
-    """Everything that defines an environment. Checks itself; hashable, hence static under jit.
+    """The configuration of an environment. Hashable, so it can be a static argument of `jax.jit`.
 
     Attributes:
-        map: the distribution of caves.
-        task: what pays.
-        num_agents: agents that share a cave.
-        view_size: side in cells of the square that an agent sees, odd; "full" shows the whole
-            map wherever the agent stands.
-        max_steps: actions after which an episode is truncated.
-        dig_steps: actions that digging out one rock costs beyond the one that starts it; 0
-            makes rock permanent.
-        compass: tell each agent, beside its view, where the nearest goal is: a control.
+        map: the distribution that maps are drawn from.
+        task: the rewards, the end of an episode, and where agents are moved.
+        num_agents: agents in one map, A.
+        view_size: side of an agent's square view in cells, odd and at least 3; with "full" the
+            view covers the whole map from every cell.
+        max_steps: steps after which an episode is truncated.
+        dig_steps: steps that an agent is busy after it has dug out a rock; 0 makes rock permanent.
+        compass: add the direction of the nearest goal to the observation. A control, which makes
+            memory unnecessary.
 
     Raises:
-        ValueError: for a value that cannot be.
+        ValueError: for an invalid value.
     """
 
     map: Map = field(default_factory=NoiseMap)
@@ -46,11 +47,9 @@ class EnvConfig:
     compass: bool = False
 
     def __post_init__(self) -> None:
-        _check_count("num_agents", self.num_agents, 1)
-        _check_count("max_steps", self.max_steps, 1)
-        _check_count("dig_steps", self.dig_steps, 0)
-        if not isinstance(self.compass, bool):
-            raise ValueError(f"compass is {self.compass!r}; it must be true or false")
+        for name, least in (("num_agents", 1), ("max_steps", 1), ("dig_steps", 0)):
+            check_whole_number(name, getattr(self, name), least)
+        check_bool("compass", self.compass)
         size = self.view_size
         if size != "full" and (not isinstance(size, int) or size < 3 or size % 2 == 0):
             raise ValueError(
@@ -71,36 +70,45 @@ class EnvConfig:
             )
 
 
-def _check_count(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} is {value!r}; it must be a whole number, {least} or more")
-
-
 @dataclass(frozen=True)
 class Env:
-    """A GridMem environment: pure functions of arrays, for jit, vmap and scan.
+    """A GridMem environment: pure functions of arrays, for `jax.jit`, `jax.vmap` and `lax.scan`.
 
-    `step` neither resets nor draws anything: all randomness of an episode is in its `Level`.
+    All arrays of a `TimeStep` lead with the agents, also with a single one (A = 1). All randomness
+    of an episode is in its `Level`, so `step` takes no key. It does not reset either; a batch that
+    does is `VectorEnv`.
+
+    Observation: an `Observation`: `view` u8[A,V,V] of `Tile` ids, the agent at the centre;
+        `last_action` i32[A], 4 before the first action; `last_reward` f32[A]; `compass` f32[A,C].
+    Action: integers [A], ids of `Action`: 0 up, 1 right, 2 down, 3 left. All agents act at once.
+    Reward: f32[A], given by the task: 1 when an agent enters a goal, else 0.
+    Termination: decided by the task; never, with the tasks of this package.
+    Truncation: after `max_steps` steps.
 
     Attributes:
-        config: what the environment is made of.
+        config: the configuration.
+
+    Example:
+        env = gridmem.make("GridMem-v0")
+        state, timestep = jax.jit(env.reset)(jax.random.key(0))
+        state, timestep = jax.jit(env.step)(state, jnp.array([Action.UP]))
     """
 
     config: EnvConfig = field(default_factory=EnvConfig)
 
     @property
     def num_agents(self) -> int:
-        """Agents in one environment: the length A of every leaf of a `TimeStep`."""
+        """Agents in one environment, A."""
         return self.config.num_agents
 
     @property
     def num_actions(self) -> int:
-        """Number of actions, 4; the id `num_actions` in an observation means "none yet"."""
+        """Number of actions, 4; as a `last_action` the id 4 means "none yet"."""
         return NUM_ACTIONS
 
     @property
     def max_steps(self) -> int:
-        """Actions in an episode."""
+        """Steps of an episode."""
         return self.config.max_steps
 
     @property
@@ -116,7 +124,7 @@ class Env:
         return 2 if self.config.compass else 0
 
     def generate(self, key: Key[Array, ""]) -> Level:
-        """Draws a level: the same bits whether single or batched, on any device."""
+        """Draws a level; the same key gives the same bits, vmapped or not, on any device."""
         refuse_forks()
         map_key, place_key = jax.random.split(key)
         map_ = self.config.map
@@ -129,22 +137,23 @@ class Env:
         """Begins an episode on a given level."""
         refuse_forks()
         num_agents = self.num_agents
-        # Of the level's type, so that under `jax.shard_map` a scan can carry it.
-        none = jnp.zeros_like(level.spawns, shape=num_agents)
+        # Derived from the level, so that under `jax.shard_map` it varies as the level does, which a
+        # scan's carry requires.
+        zeros = jnp.zeros_like(level.spawns, shape=num_agents)
         world = World(
             tiles=level.tiles,
-            position=next_spawn(level.spawns, none),
-            busy=jnp.zeros_like(none),
+            position=next_spawn(level.spawns, zeros),
+            busy=jnp.zeros_like(zeros),
         )
         state = State(
             world=world,
             goals=level.goals,
             spawns=level.spawns,
             task=self.config.task.init(level, num_agents),
-            visits=none,
-            last_action=jnp.full_like(none, NUM_ACTIONS),
-            last_reward=jnp.zeros_like(none, jnp.float32),
-            time=jnp.zeros_like(none, shape=()),
+            visits=zeros,
+            last_action=jnp.full_like(zeros, NUM_ACTIONS),
+            last_reward=jnp.zeros_like(zeros, jnp.float32),
+            time=jnp.zeros_like(zeros, shape=()),
         )
         return state, self.observe(state, jnp.bool_(False))
 
@@ -155,16 +164,15 @@ class Env:
     def step(self, state: State, action: Any) -> tuple[State, TimeStep]:
         """Advances all agents by one action each.
 
-        An action outside 0..3 leaves its agent where it is. Stepping past the end of an episode
-        goes on in the same cave and is reported as truncated every time.
+        An action outside 0..3 does nothing. After its end an episode can be stepped further; every
+        timestep is then truncated.
 
         Args:
-            state: where the environment is.
-            action: whole numbers [A] of any dtype, an array or a list; a lone agent's also as one
-                number, [].
+            state: the current state.
+            action: integers [A] of any dtype, an array or a list; for a single agent also a scalar.
 
         Raises:
-            ValueError: when traced, if `action` is not one whole number per agent.
+            ValueError: when traced, if `action` is not one integer per agent.
         """
         refuse_forks()
         action = jnp.asarray(action)
@@ -175,9 +183,9 @@ class Env:
                 f"action is {action.dtype}{list(action.shape)}; it must be one whole number for "
                 f"each agent, int32[{self.num_agents}] (use jax.vmap over many environments)"
             )
-        known = (action >= 0) & (action < NUM_ACTIONS)
-        none = jnp.full_like(state.last_action, NUM_ACTIONS)
-        action = jnp.where(known, action.astype(jnp.int32), none)
+        is_move = (action >= 0) & (action < NUM_ACTIONS)
+        no_action = jnp.full_like(state.last_action, NUM_ACTIONS)
+        action = jnp.where(is_move, action.astype(jnp.int32), no_action)
         world, event = act(state.world, action, self.config.dig_steps)
         outcome = self.config.task.step(state, world, event)
         state = state._replace(
@@ -192,16 +200,16 @@ class Env:
         return state, self.observe(state, outcome.terminated)
 
     def observe(self, state: State, terminated: Bool[Array, ""]) -> TimeStep:
-        """What agents are told of a state; `terminated` is whether the task has ended."""
+        """The timestep of a state; `terminated` is whether the task has ended the episode."""
         each = (self.num_agents,)
         tiles, position = state.world.tiles, state.world.position
         view = views(tiles, position, self.view_size)
-        told = jnp.zeros_like(position, jnp.float32, shape=(self.num_agents, self.compass_size))
+        direction = jnp.zeros_like(position, jnp.float32, shape=(*each, self.compass_size))
         if self.config.compass:
             side = max(self.config.map.height, self.config.map.width)
-            told = compass(position, state.goals, is_there(tiles, state.goals), side)
+            direction = compass(position, state.goals, present_goals(tiles, state.goals), side)
         return TimeStep(
-            obs=Observation(view, state.last_action, state.last_reward, told),
+            obs=Observation(view, state.last_action, state.last_reward, direction),
             reward=state.last_reward,
             terminated=jnp.full_like(state.visits, terminated, bool),
             truncated=jnp.broadcast_to(state.time >= self.max_steps, each),

@@ -1,4 +1,4 @@
-"""Processes forked from one in which JAX runs: JAX's threads are missing there, and it hangs."""
+"""Forked processes: JAX's threads do not survive a fork, so JAX would hang in the child."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ _forked_from_jax = False
 
 
 def refuse_forks() -> None:
-    """Better an error than silence; called by all that computes, before it does.
+    """Raises instead of hanging; every function that computes with JAX calls it first.
 
     Raises:
         RuntimeError: in a process forked from one that had already used JAX.
@@ -21,8 +21,13 @@ def refuse_forks() -> None:
 
 def _note_fork() -> None:
     global _forked_from_jax
-    bridge = sys.modules.get("jax._src.xla_bridge")  # no public name tells whether JAX runs
-    _forked_from_jax = bridge is not None and bridge.backends_are_initialized()
+    _forked_from_jax = _jax_is_running()
+
+
+def _jax_is_running() -> bool:
+    # JAX has no public name for it. Where the private one is missing, no fork is refused.
+    bridge = sys.modules.get("jax._src.xla_bridge")
+    return getattr(bridge, "backends_are_initialized", lambda: False)()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no forks

@@ -1,4 +1,4 @@
-"""Levels given from outside: made of a picture, and checked before an environment plays them."""
+"""Levels given by users: made from text or arrays, and checked before they are played."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,14 +16,14 @@ _TILES = [Tile.FLOOR, Tile.WALL, Tile.ROCK, Tile.GOAL]
 def make_level(
     cave: Sequence[str] | ArrayLike, spawns: ArrayLike | None = None, seed: int = 0
 ) -> Level:
-    """A level of your own, from text or from an array.
+    """A level from text or from an array.
 
     Args:
-        cave: lines of text as for `TextMap`, goals drawn in as 'G' and spawns as digits; or tile
-            ids [H,W], goals drawn in. The outermost cells are wall.
-        spawns: cells (row, column), [n,2], used in turn and then from the beginning; those drawn
-            in the text if not given, else drawn at random from the floor.
-        seed: of the random spawns.
+        cave: lines of text as for `TextMap`, with 'G' for goals and digits for spawns; or tile ids
+            [H,W], goals included. The outermost cells must be wall.
+        spawns: cells (row, column), [n,2], used in turn and then from the beginning; by default
+            those of the text, or random floor cells if it has none.
+        seed: seed of the random spawns.
 
     Returns:
         numpy arrays: tiles u8[H,W], goals i32[G,2], spawns i32[256,2].
@@ -42,7 +42,7 @@ def make_level(
     if spawns is None:
         floor = np.argwhere(tiles == Tile.FLOOR)
         if not len(floor):
-            raise ValueError("the cave has no floor to be dropped on; leave some")
+            raise ValueError("the cave has no floor for spawns; leave some")
         spawns = np.random.default_rng(seed).choice(floor, NUM_SPAWNS)
     spawns = np.asarray(spawns)
     if spawns.ndim == 2 and len(spawns):
@@ -55,7 +55,7 @@ def make_level(
 
 
 def checked_level(env: Env, level: Any) -> Level:
-    """A level as numpy arrays of the core's dtypes, after making sure that `env` can play it.
+    """A level as numpy arrays of the right dtypes, after checking that `env` can play it.
 
     Raises:
         ValueError: saying what is wrong with it.
@@ -66,17 +66,16 @@ def checked_level(env: Env, level: Any) -> Level:
 
 
 def checked_levels(levels: Any, env: Env | None = None) -> Level:
-    """Levels as numpy arrays of the core's dtypes, after making sure that they are playable.
+    """Levels as numpy arrays of the right dtypes, after checking that they can be played.
 
-    The core itself checks nothing: it trusts the ring of wall, and would read beyond the map
-    without it.
+    `Env` itself checks nothing: without the ring of wall it would read beyond the map.
 
     Args:
-        levels: a `Level` of whatever arrays, leaves leading with N.
-        env: what is to play them; any environment if not given.
+        levels: a `Level` of arrays of any kind, leaves [N, ...].
+        env: the environment that will play them; any if not given.
 
     Raises:
-        ValueError: saying what is wrong with the first that is wrong.
+        ValueError: saying what is wrong with the first invalid level.
     """
     _check_type(levels)
     tiles = np.asarray(levels.tiles)
@@ -107,7 +106,7 @@ def checked_levels(levels: Any, env: Env | None = None) -> Level:
 
 
 def as_level(*leaves: Any) -> Level:
-    """A level of numpy arrays: what static types, which speak of JAX's, would refuse."""
+    """A level of numpy arrays, which the annotations of `Level` do not allow."""
     return Level(*leaves)
 
 
@@ -137,22 +136,22 @@ def _checked_cells(name: str, cells: Any, tiles: np.ndarray, tile: Tile) -> np.n
 
 def _check_number_of_goals(goals: np.ndarray, tiles: np.ndarray, env: Env | None) -> None:
     drawn = (tiles == Tile.GOAL).sum(axis=(1, 2))
-    place = goals[..., 0] * tiles.shape[2] + goals[..., 1]
-    place.sort(axis=1)
-    distinct = 1 + (np.diff(place, axis=1) != 0).sum(axis=1)
+    flat = goals[..., 0] * tiles.shape[2] + goals[..., 1]
+    flat.sort(axis=1)
+    distinct = 1 + (np.diff(flat, axis=1) != 0).sum(axis=1)
     number = goals.shape[1] if env is None else env.config.task.num_goals
     wrong = (drawn != number) | (distinct != number) | (goals.shape[1] != number)
     if wrong.any():
-        whose = "levels of a pack need" if env is None else "this environment's task needs"
+        subject = "levels of a pack need" if env is None else "this environment's task needs"
         _refuse(
             wrong,
             f"lists {distinct[wrong][0]} distinct goals and draws {drawn[wrong][0]}; "
-            f"{whose} exactly {number}",
+            f"{subject} exactly {number}",
         )
 
 
 def _refuse(wrong: np.ndarray, what: str) -> None:
-    """Raises for the first level of which anything is wrong."""
+    """Raises for the first level with an entry that is marked as wrong."""
     wrong = wrong.reshape(len(wrong), -1).any(axis=1)
     if wrong.any():
         name = "the level" if len(wrong) == 1 else f"level {int(np.argmax(wrong))}"

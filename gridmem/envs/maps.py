@@ -11,6 +11,7 @@ from jax import lax
 from jaxtyping import Array, Key, UInt8, UInt32
 
 from gridmem.envs.bitset import count, largest_region, pack, sample, unpack, without
+from gridmem.envs.checks import check_bool
 from gridmem.envs.noise import NOISE_UNIT, fractal_noise
 from gridmem.envs.types import Level, Tile
 
@@ -23,7 +24,7 @@ INT32_MAX = 2**31 - 1
 
 @runtime_checkable
 class Map(Protocol):
-    """A distribution of tile maps whose outer ring is wall. To add one, write this."""
+    """A distribution of maps, whose outer ring is wall. A new one is a class with these members."""
 
     @property
     def height(self) -> int:
@@ -37,7 +38,7 @@ class Map(Protocol):
 
     @property
     def min_free_cells(self) -> int:
-        """Free cells, marked ones included, that every map is sure to have."""
+        """Free cells that every map has at least, those of fixed goals and spawns included."""
         ...
 
     @property
@@ -57,20 +58,20 @@ class Map(Protocol):
 
 @dataclass(frozen=True)
 class NoiseMap:
-    """A cave: solid wherever a sum of octaves of gradient noise exceeds a threshold.
+    """A cave: solid where a sum of octaves of gradient noise exceeds a threshold.
 
     Attributes:
         height: rows of the interior; one ring of wall is added around it.
         width: columns of the interior.
         wavelengths: distance in cells between the lattice lines of each octave.
-        dirichlet: weigh the octaves by a flat Dirichlet draw per map instead of equally.
-        threshold: solid where sqrt(2) times the noise exceeds this; in units in which equal
-            weights are 1 each, and drawn ones sum to 1.
+        dirichlet: draw the weights of the octaves from a flat Dirichlet distribution, for each map.
+        threshold: solid where sqrt(2) times the noise exceeds this; equal weights are 1 each, drawn
+            ones sum to 1.
         solid: "wall" (permanent; all but the largest connected region is filled in) or "rock"
             (can be dug through).
 
     Raises:
-        ValueError: for a value that cannot be.
+        ValueError: for an invalid value.
     """
 
     height: int = 40
@@ -100,8 +101,7 @@ class NoiseMap:
                 f"numbers of cells, each from 2 to {MAX_WAVELENGTH}"
             )
         object.__setattr__(self, "wavelengths", tuple(octaves))
-        if not isinstance(self.dirichlet, bool):
-            raise ValueError(f"map dirichlet is {self.dirichlet!r}; it must be true or false")
+        check_bool("map dirichlet", self.dirichlet)
         if not isinstance(self.threshold, int | float) or not isfinite(self.threshold):
             raise ValueError(f"map threshold is {self.threshold!r}; it must be a finite number")
         if self.solid not in ("wall", "rock"):
@@ -109,7 +109,7 @@ class NoiseMap:
 
     @property
     def min_free_cells(self) -> int:
-        """An eighth of the interior: below that the map is made all floor."""
+        """An eighth of the interior; with fewer, the whole interior becomes floor."""
         return -(-self.height * self.width // 8)
 
     def generate(self, key: Key[Array, ""]) -> UInt8[Array, "H W"]:
@@ -122,7 +122,7 @@ class NoiseMap:
         return jnp.where(unpack(free, self.width + 2), jnp.uint8(Tile.FLOOR), background)
 
     def _free_cells(self, key: Key[Array, ""]) -> UInt32[Array, "words H"]:
-        """What the noise leaves free, however little that may be."""
+        """The cells that the noise leaves free; there may be none."""
         weight_key, noise_key = jax.random.split(key)
         num_octaves = len(self.wavelengths)
         if self.dirichlet:
@@ -146,13 +146,13 @@ class NoiseMap:
 class TextMap:
     """A map drawn in text: '#' wall, '%' rock, '.' floor, 'G' goal, digits the spawns in order.
 
-    The picture includes its ring of wall. Goals and spawns that it does not mark are drawn.
+    The text includes the ring of wall. Goals and spawns that it does not mark are drawn at random.
 
     Attributes:
-        rows: the lines of the picture, top to bottom, all of one length.
+        rows: the lines, top to bottom, all of one length.
 
     Raises:
-        ValueError: for a value that cannot be.
+        ValueError: for an invalid value.
     """
 
     rows: tuple[str, ...]
@@ -221,7 +221,7 @@ class TextMap:
         return np.array([[solid.get(m, Tile.FLOOR) for m in row] for row in self.rows], np.uint8)
 
     def generate(self, key: Key[Array, ""]) -> UInt8[Array, "H W"]:
-        """The drawn map, whatever the key."""
+        """The same map for every key."""
         return jnp.asarray(self.tiles)
 
 

@@ -1,7 +1,7 @@
 """Gradient noise (Perlin 1985, "An image synthesizer") as two small matmuls per octave.
 
 At cell y of an axis whose lattice lines are L cells apart, lattice line i contributes the fade
-weight w(y, i) and the signed distance d(y, i). With both tabulated, the noise of an octave is
+weight w(y, i) and the signed distance d(y, i). With both in tables, the noise of an octave is
     (W * D) @ cos @ W.T + W @ sin @ (W * D).T
 where cos and sin hold one unit gradient per lattice point.
 
@@ -20,7 +20,7 @@ from jaxtyping import Array, Int32, Key
 _BITS = 7
 _UNIT = 1 << _BITS
 NOISE_UNIT = 1 << (3 * _BITS)
-"""The integer that stands for a noise value of 1 in what `fractal_noise` returns, per weight."""
+"""The result of `fractal_noise` for a noise value of 1 and a weight of 1."""
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:

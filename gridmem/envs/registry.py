@@ -1,13 +1,13 @@
 """The table of environment ids, and `make`.
 
 The table is plain data and this file loads neither jax nor numpy, so that importing gridmem and
-registering with Gymnasium costs nothing.
+registering with Gymnasium is cheap.
 """
 
 from typing import TYPE_CHECKING, Any
 
+from gridmem.envs.checks import unknown_name
 from gridmem.envs.forks import refuse_forks
-from gridmem.envs.suggest import nearest
 
 if TYPE_CHECKING:
     from gridmem.envs.env import Env
@@ -55,15 +55,15 @@ def make(id: str, **overrides: Any) -> "Env":
             chooses another class.
 
     Raises:
-        ValueError: for an unknown id or option, or a value that cannot be.
+        ValueError: for an unknown id or option, or an invalid value.
         RuntimeError: in a process forked from one that had already used JAX.
     """
     refuse_forks()
-    return make_for_face(id, **overrides)
+    return make_for_adapter(id, **overrides)
 
 
-def make_for_face(id: str, **overrides: Any) -> "Env":
-    """`make`, for a face, which is made in any process and refuses to play in a fork.
+def make_for_adapter(id: str, **overrides: Any) -> "Env":
+    """`make` for adapters, which are made in any process and refuse forks only when they play.
 
     Raises:
         ValueError: as `make` does.
@@ -72,20 +72,17 @@ def make_for_face(id: str, **overrides: Any) -> "Env":
     from gridmem.envs.env import Env
 
     if id not in CONFIGS:
-        raise ValueError(
-            f"there is no environment {id!r}{nearest(id, CONFIGS)}; "
-            f"the ids are {', '.join(CONFIGS)}"
-        )
+        raise ValueError(unknown_name("environment", id, CONFIGS, "ids"))
     return Env(config_from_dict(overrides, base=config_from_dict(CONFIGS[id])))
 
 
-def make_single(id: str, library: str, **overrides: Any) -> "Env":
-    """`make`, for the face of a library whose environments have one agent.
+def make_single_agent(id: str, library: str, **overrides: Any) -> "Env":
+    """`make` for adapters to libraries with one agent per environment.
 
     Raises:
         ValueError: as `make` does, and for more than one agent.
     """
-    env = make_for_face(id, **overrides)
+    env = make_for_adapter(id, **overrides)
     if env.num_agents != 1:
         raise ValueError(
             f"num_agents is {env.num_agents}, and an environment of {library} has one agent; use "
@@ -96,7 +93,7 @@ def make_single(id: str, library: str, **overrides: Any) -> "Env":
 
 
 def register_with_gymnasium() -> None:
-    """Makes every id known to `gymnasium.make` and `gymnasium.make_vec`."""
+    """Registers every id for `gymnasium.make` and `gymnasium.make_vec`."""
     import gymnasium
 
     for id in CONFIGS:

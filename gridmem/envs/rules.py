@@ -1,4 +1,4 @@
-"""How agents move and dig. Knows tiles, not rewards."""
+"""The rules of movement and digging, independent of rewards."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Int32
@@ -7,24 +7,23 @@ from gridmem.envs.types import Action, Event, Tile, World
 
 
 def act(world: World, action: Int32[Array, " A"], dig_steps: int) -> tuple[World, Event]:
-    """All agents act at once, each on the tiles and positions as they were before the step.
+    """All agents act at once, each on the tiles and positions before the step.
 
-    Floor and goals are entered, walls are not; agents never block one another. With
-    `dig_steps` = n > 0, moving into rock turns it into floor and costs the agent its next n
-    actions; with 0, rock is as good as wall. An action id that is none of the four moves does
-    nothing, and neither does any action of a busy agent.
+    Agents can enter floor and goals, and do not block one another. With `dig_steps` = n > 0, moving
+    into rock turns it into floor, and the agent is busy for its next n actions; with 0, rock is
+    like wall. Other action ids, and all actions of a busy agent, do nothing.
     """
-    able = world.busy == 0
+    can_act = world.busy == 0
     down = _sign(action == Action.DOWN, action == Action.UP)
     right = _sign(action == Action.RIGHT, action == Action.LEFT)
-    target = world.position + jnp.where(able[:, None], jnp.stack([down, right], axis=-1), 0)
+    target = world.position + jnp.where(can_act[:, None], jnp.stack([down, right], axis=-1), 0)
     # One flat index per cell: half the index arithmetic of a (row, column) pair.
     cell = target[:, 0] * world.tiles.shape[1] + target[:, 1]
     tile = world.tiles.reshape(-1).at[cell].get(mode="promise_in_bounds")
     open_ = (tile == Tile.FLOOR) | (tile == Tile.GOAL)
-    moving = able & ((down != 0) | (right != 0))
+    moving = can_act & ((down != 0) | (right != 0))
     position = jnp.where(open_[:, None], target, world.position)
-    tiles, busy, dug = world.tiles, world.busy, jnp.zeros_like(able)
+    tiles, busy, dug = world.tiles, world.busy, jnp.zeros_like(can_act)
     if dig_steps:
         dug = tile == Tile.ROCK
         # Agents that share a target read the same tile, so they write the same one too.

@@ -1,8 +1,8 @@
-"""The records that every part of GridMem shares. No logic lives here.
+"""The data types that all of GridMem shares.
 
-Axes: A agents, H x W map (its wall ring included), V view side (odd), G goals, K spawn cells,
-C numbers of the compass (2, or 0 without one).
-Cells are (row, column) with row 0 on top, so a printed array is the picture.
+Axes: A agents, H x W cells of the map (its ring of wall included), V side of the view (odd),
+G goals, K spawn cells, C length of the compass (2, or 0 without one).
+Cells are (row, column), row 0 at the top.
 """
 
 from enum import IntEnum
@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float32, Int32, UInt8
 
 
 class Tile(IntEnum):
-    """What a cell of the map, or of a view, shows."""
+    """The ids of tiles, in maps and views."""
 
     FLOOR = 0
     WALL = 1
@@ -22,7 +22,7 @@ class Tile(IntEnum):
 
 
 class Action(IntEnum):
-    """The four moves. In observations, id 4 stands for "no action yet"."""
+    """The ids of actions. In observations, id 4 stands for "no action yet"."""
 
     UP = 0
     RIGHT = 1
@@ -31,18 +31,18 @@ class Action(IntEnum):
 
 
 class Level(NamedTuple):
-    """Everything random about an episode; independent of the number of agents.
+    """All that is random in an episode; independent of the number of agents.
 
     Tiles u8[H,W], goals i32[G,2], spawns i32[K,2].
     """
 
     tiles: UInt8[Array, "H W"]  # goals are drawn in
     goals: Int32[Array, "G 2"]
-    spawns: Int32[Array, "K 2"]  # agent a lands at spawns[(a + k * A) % K] after its k-th find
+    spawns: Int32[Array, "K 2"]  # agent a is moved to spawns[(a + k * A) % K] after its k-th find
 
 
 class World(NamedTuple):
-    """What the rules of movement read and write."""
+    """The part of the state that the rules of movement read and write."""
 
     tiles: UInt8[Array, "H W"]
     position: Int32[Array, "A 2"]
@@ -50,7 +50,7 @@ class World(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What an agent's action did to the world."""
+    """What each agent's action did."""
 
     tile: UInt8[Array, " A"]  # the tile it tried to enter, as it was before the step
     entered: Bool[Array, " A"]
@@ -60,14 +60,14 @@ class Event(NamedTuple):
 class State(NamedTuple):
     """The whole state of an episode.
 
-    World (tiles u8[H,W], position i32[A,2], busy i32[A]), goals i32[G,2], spawns i32[K,2], what the
-    task keeps, visits i32[A], last_action i32[A], last_reward f32[A], time i32[].
+    World (tiles u8[H,W], position i32[A,2], busy i32[A]), goals i32[G,2], spawns i32[K,2], the
+    state of the task, visits i32[A], last_action i32[A], last_reward f32[A], time i32[].
     """
 
     world: World
     goals: Int32[Array, "G 2"]  # where they are now
     spawns: Int32[Array, "K 2"]
-    task: Any  # whatever the task keeps; () for Return
+    task: Any  # state of the task; () for Return
     visits: Int32[Array, " A"]  # goals found so far
     last_action: Int32[Array, " A"]
     last_reward: Float32[Array, " A"]
@@ -75,19 +75,19 @@ class State(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """What each agent is told.
+    """What each agent observes.
 
     View u8[A,V,V], last_action i32[A], last_reward f32[A], compass f32[A,C].
     """
 
     view: UInt8[Array, "*batch A V V"]  # tile ids around the agent
-    last_action: Int32[Array, "*batch A"]  # as given; num_actions at the first timestep
+    last_action: Int32[Array, "*batch A"]  # num_actions at the first timestep
     last_reward: Float32[Array, "*batch A"]
     compass: Float32[Array, "*batch A C"]  # towards the nearest goal; empty unless configured
 
 
 class TimeStep(NamedTuple):
-    """What `reset` and `step` return beside the state; every leaf leads with the agent axis.
+    """What `reset` and `step` return beside the state; every leaf leads with the agents.
 
     Obs (an `Observation`), reward f32[A], terminated bool[A], truncated bool[A], time i32[A].
     """
@@ -95,10 +95,10 @@ class TimeStep(NamedTuple):
     obs: Observation
     reward: Float32[Array, "*batch A"]
     terminated: Bool[Array, "*batch A"]  # the task ended the episode
-    truncated: Bool[Array, "*batch A"]  # the clock ended it
+    truncated: Bool[Array, "*batch A"]  # the time limit ended it
     time: Int32[Array, "*batch A"]  # actions taken so far
 
     @property
     def done(self) -> Bool[Array, "*batch A"]:
-        """Whether the episode is over, for whichever reason."""
+        """Whether the episode has ended, by termination or truncation."""
         return self.terminated | self.truncated

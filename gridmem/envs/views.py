@@ -1,4 +1,4 @@
-"""What each agent is told of the map: a square crop around it, and a compass."""
+"""What each agent observes of the map: a square crop around it, and a compass."""
 
 import jax
 import jax.numpy as jnp
@@ -12,12 +12,12 @@ from gridmem.envs.types import Tile
 def views(
     tiles: UInt8[Array, "H W"], position: Int32[Array, "A 2"], size: int
 ) -> UInt8[Array, "A size size"]:
-    """The `size` x `size` crop around every agent, agents drawn over goals.
+    """The `size` x `size` crop of the map around every agent; agents are drawn over goals.
 
-    Cells outside the map show as wall.
+    Cells outside the map are wall.
     """
     half = size // 2
-    margin = half - 1  # the map's own ring is the first row beyond where an agent can stand
+    margin = half - 1  # agents are never on the map's own ring
     tiles = jnp.pad(tiles, margin, constant_values=Tile.WALL)
     if len(position) > 1:
         at = position + margin
@@ -32,15 +32,15 @@ def views(
 
 
 def compass(
-    position: Int32[Array, "A 2"], goals: Int32[Array, "G 2"], there: Bool[Array, " G"], size: int
+    position: Int32[Array, "A 2"], goals: Int32[Array, "G 2"], present: Bool[Array, " G"], size: int
 ) -> Float32[Array, "A 2"]:
-    """(rows, columns) from every agent to the nearest goal that is `there`, divided by `size`.
+    """(rows, columns) from every agent to the nearest present goal, divided by `size`.
 
-    Nearest as the crow flies, diagonals as one step; zeros where there is no goal.
+    The nearest in Chebyshev distance, whatever lies between; zeros if no goal is present.
     """
     offset = goals[None] - position[:, None]
-    far = jnp.max(jnp.abs(offset), axis=-1)
-    far = jnp.where(there[None], far, jnp.iinfo(jnp.int32).max)
-    nearest = jnp.take_along_axis(offset, jnp.argmin(far, axis=1)[:, None, None], axis=1)[:, 0]
+    distance = jnp.max(jnp.abs(offset), axis=-1)
+    distance = jnp.where(present[None], distance, jnp.iinfo(jnp.int32).max)
+    nearest = jnp.take_along_axis(offset, jnp.argmin(distance, axis=1)[:, None, None], axis=1)[:, 0]
     # A product, not a quotient: compilers replace a division by one, and change its last bit.
-    return jnp.where(jnp.any(there), nearest, 0).astype(jnp.float32) * np.float32(1 / size)
+    return jnp.where(jnp.any(present), nearest, 0).astype(jnp.float32) * np.float32(1 / size)

@@ -1,17 +1,32 @@
-"""The words around a picture of the cave: a side panel, a status line, a box of help."""
+"""The text around a picture of the cave: a side panel, a status line, a help box."""
 
 from textwrap import wrap
 
 import numpy as np
 from jaxtyping import UInt8
 
-from gridmem.render.font import ADVANCE, GLYPH, LINE, cut, draw_text, text_px
-from gridmem.render.paint import ACCENT, BAR, EDGE, MUTED, PANEL, TEXT, dim, fill, paste
+from gridmem.render.paint import (
+    ACCENT,
+    ADVANCE,
+    BAR,
+    EDGE,
+    GLYPH,
+    LINE,
+    MUTED,
+    PANEL,
+    TEXT,
+    Picture,
+    dim,
+    draw_text,
+    fill,
+    paste,
+    shorten,
+    text_px,
+)
 
-Picture = UInt8[np.ndarray, "h w 3"]
 PAD, GAP = 10, 8  # font pixels around everything, and between the parts of the panel
 TITLE_LINES = 3
-SHARE = 4  # characters of a bar's number: "100%"
+PERCENT_COLUMNS = 4  # characters of a bar's number: "100%"
 
 
 def status_line(picture: Picture, text: str, scale: int) -> int:
@@ -20,8 +35,9 @@ def status_line(picture: Picture, text: str, scale: int) -> int:
     row = len(picture) - height
     fill(picture, row, 0, height, picture.shape[1], PANEL)
     fill(picture, row, 0, scale, picture.shape[1], EDGE)
-    columns = (picture.shape[1] // scale - 2 * PAD) // ADVANCE
-    draw_text(picture, cut(text, columns), row + 6 * scale, PAD * scale, TEXT, scale)
+    draw_text(
+        picture, shorten(text, _columns(picture, scale)), row + 6 * scale, PAD * scale, TEXT, scale
+    )
     return height
 
 
@@ -32,13 +48,13 @@ def side_panel(
     bars: tuple[tuple[str, float], ...],
     scale: int,
 ) -> int:
-    """Writes into the whole of a picture; what has no room below is left out.
+    """Fills a picture with a title, pairs of label and value, and bars, as far as there is room.
 
     Returns:
         the first row of pixels that is still free.
     """
     height, width = picture.shape[:2]
-    columns = (width // scale - 2 * PAD) // ADVANCE
+    columns = _columns(picture, scale)
     left, right = PAD * scale, width - PAD * scale
     fill(picture, 0, 0, height, width, PANEL)
     fill(picture, 0, 0, height, scale, EDGE)
@@ -49,21 +65,21 @@ def side_panel(
     row += 2 * scale
     fill(picture, row, left, scale, right - left, EDGE)
     row += GAP * scale
-    room = height - (GLYPH[0] + PAD) * scale
+    last_row = height - (GLYPH[0] + PAD) * scale
     for label, value in lines:
-        if row > room:
+        if row > last_row:
             break
-        value = cut(value, columns)
-        label = cut(label, columns - len(value) - 1)
+        value = shorten(value, columns)
+        label = shorten(label, columns - len(value) - 1)
         draw_text(picture, label, row, left, MUTED, scale)
         draw_text(picture, value, row, right - text_px(value, scale)[1], TEXT, scale)
         row += (LINE + 1) * scale
     row += GAP * scale if bars else 0
     label_columns = min(max((len(label) for label, _ in bars), default=0), columns // 2)
     for label, share in bars:
-        if row > room:
+        if row > last_row:
             break
-        draw_text(picture, cut(label, label_columns), row, left, MUTED, scale)
+        draw_text(picture, shorten(label, label_columns), row, left, MUTED, scale)
         start = left + (label_columns + 1) * ADVANCE * scale
         _bar(picture, row, start, right, share, scale)
         row += (LINE + 1) * scale
@@ -71,58 +87,49 @@ def side_panel(
 
 
 def _bar(picture: Picture, row: int, left: int, right: int, share: float, scale: int) -> None:
-    number = f"{100 * share:.0f}%"
-    draw_text(picture, number, row, right - text_px(number, scale)[1], TEXT, scale)
-    length = right - left - (SHARE + 1) * ADVANCE * scale
+    percent = f"{100 * share:.0f}%"
+    draw_text(picture, percent, row, right - text_px(percent, scale)[1], TEXT, scale)
+    length = right - left - (PERCENT_COLUMNS + 1) * ADVANCE * scale
     fill(picture, row, left, 7 * scale, length, EDGE)
     fill(picture, row, left, 7 * scale, round(length * min(max(share, 0.0), 1.0)), BAR)
 
 
-def notes(picture: Picture, lines: tuple[str, ...], row: int, scale: int) -> None:
-    """Writes lines, wrapped, at the foot of a panel; nothing if there is no room below a row."""
-    columns = (picture.shape[1] // scale - 2 * PAD) // ADVANCE
-    wrapped = [part for line in lines for part in _wrapped(line, columns)]
+def panel_notes(picture: Picture, lines: tuple[str, ...], row: int, scale: int) -> None:
+    """Writes lines, wrapped, at the foot of a panel; nothing if they do not fit below `row`."""
+    columns = _columns(picture, scale)
+    wrapped = [part for line in lines for part in _wrap(line, columns)]
     top = len(picture) - (PAD + len(wrapped) * (LINE + 1)) * scale
-    if top < row or not wrapped:
+    if top < row:
         return
     for number, line in enumerate(wrapped):
-        at = top + number * (LINE + 1) * scale
-        draw_text(picture, cut(line, columns), at, PAD * scale, MUTED, scale)
+        line_row = top + number * (LINE + 1) * scale
+        draw_text(picture, shorten(line, columns), line_row, PAD * scale, MUTED, scale)
 
 
-def _wrapped(line: str, columns: int) -> list[str]:
-    """A line as several, and with its own gaps where it fits."""
+def _wrap(line: str, columns: int) -> list[str]:
+    """A line as several; one that fits keeps its spaces."""
     return [line] if len(line) <= columns else wrap(line, max(columns, 1))
 
 
-def inset(picture: Picture, inner: UInt8[np.ndarray, "y x 3"], caption: str, scale: int) -> None:
+def panel_inset(
+    picture: Picture, inner: UInt8[np.ndarray, "y x 3"], caption: str, scale: int
+) -> None:
     """Puts a small picture with its caption at the foot of a panel."""
-    row = len(picture) - PAD * scale - len(inner)
-    column = (picture.shape[1] - inner.shape[1] + scale) // 2
-    fill(
-        picture,
-        row - scale,
-        column - scale,
-        len(inner) + 2 * scale,
-        inner.shape[1] + 2 * scale,
-        EDGE,
-    )
+    height, width = inner.shape[:2]
+    row = len(picture) - PAD * scale - height
+    column = (picture.shape[1] - width + scale) // 2
+    fill(picture, row - scale, column - scale, height + 2 * scale, width + 2 * scale, EDGE)
     paste(picture, inner, row, column)
     draw_text(picture, caption, row - (LINE + 1) * scale, PAD * scale, MUTED, scale)
 
 
 def help_box(picture: Picture, lines: tuple[str, ...], scale: int) -> None:
-    """Lays a box of text over the middle of a picture, the first line its heading."""
+    """Draws a box of text over the middle of a picture, the first line as its heading."""
     height, width = picture.shape[:2]
-
-    def size(scale: int) -> tuple[int, int]:
-        columns = max(map(len, lines)) * ADVANCE - 1
-        rows = (len(lines) - 1) * (LINE + 1) + GLYPH[0]
-        return (rows + 2 * PAD) * scale, (columns + 2 * PAD) * scale
-
-    while scale > 1 and (size(scale)[0] > height or size(scale)[1] > width):
-        scale -= 1
-    box_height, box_width = size(scale)
+    rows = (len(lines) - 1) * (LINE + 1) + GLYPH[0] + 2 * PAD
+    columns = max(map(len, lines)) * ADVANCE - 1 + 2 * PAD
+    scale = max(min(scale, height // rows, width // columns), 1)
+    box_height, box_width = rows * scale, columns * scale
     top, left = max((height - box_height) // 2, 0), max((width - box_width) // 2, 0)
     dim(picture)
     fill(picture, top - scale, left - scale, box_height + 2 * scale, box_width + 2 * scale, EDGE)
@@ -130,3 +137,8 @@ def help_box(picture: Picture, lines: tuple[str, ...], scale: int) -> None:
     for number, line in enumerate(lines):
         row = top + (PAD + number * (LINE + 1)) * scale
         draw_text(picture, line, row, left + PAD * scale, TEXT if number else ACCENT, scale)
+
+
+def _columns(picture: Picture, scale: int) -> int:
+    """How many characters fit into a line."""
+    return (picture.shape[1] // scale - 2 * PAD) // ADVANCE

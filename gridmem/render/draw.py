@@ -1,7 +1,7 @@
-"""Maps and views as pictures: numpy only, no window.
+"""Maps and views as pictures and as text, without a window.
 
 Every kind of tile differs from the others in brightness and shape as well as in colour, so that it
-reads in greyscale and with any kind of colour vision.
+is readable in greyscale and with any kind of colour vision.
 """
 
 import numpy as np
@@ -10,9 +10,11 @@ from jaxtyping import Bool, Integer, UInt8
 from gridmem.envs.types import Tile
 from gridmem.render.sprites import AGENTS, FACINGS, GOAL, GROUNDS, sprites
 
-NO_FACING = FACINGS - 1  # the id of `last_action` before the first
-PALE, DARK = (255, 255, 255), (16, 18, 28)  # of an outline: one of them shows on any ground
-_KINDS = np.array([0] * 8 + [1] * 6 + [2, 3])  # plain ones, and rare ones
+NO_FACING = FACINGS - 1  # the id of `last_action` before the first action
+LIGHT, DARK = (255, 255, 255), (16, 18, 28)  # of an outline: one of them contrasts with any ground
+_VARIANTS = np.array([0] * 8 + [1] * 6 + [2, 3])  # how often each variant of a ground occurs
+_CHARACTERS = {Tile.FLOOR: ".", Tile.WALL: "#", Tile.ROCK: "%", Tile.GOAL: "G", Tile.AGENT: "@"}
+_CHARACTER_OF_TILE = np.array([_CHARACTERS[tile] for tile in Tile])
 
 
 def draw(
@@ -25,35 +27,34 @@ def draw(
     colours: Integer[np.ndarray, " A"] | None = None,
     highlight: tuple[int, int, int] | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """A picture of a map or of a view, the same for the same arguments.
+    """A picture of a map or of a view; deterministic.
 
     Args:
         tiles: tile ids, a whole map or one agent's view.
-        positions: cells (row, column) of the agents, drawn over whatever is there, the first on
-            top; None for tiles that already show them.
+        positions: cells (row, column) of the agents, drawn over the tiles, the first on top; None
+            for tiles that already show them.
         tile_px: side of a cell in pixels.
-        seen: where False, the cell lies under fog; None means no fog.
-        facing: where each agent looks: an id of `Action`, or 4 for nowhere yet, as in
+        seen: where False, the cell is drawn under fog; None means no fog.
+        facing: where each agent looks: an id of `Action`, or 4 for none yet, as in
             `last_action`; None means 4 for all.
-        colours: the number of each agent's colour; there are six, used in turn. None numbers the
-            agents from 0.
+        colours: the index of each agent's colour, modulo six; None numbers the agents from 0.
         highlight: (row, column, side) of a square of cells to outline: an agent's cell and the
-            size of its view. It may reach beyond the map.
+            size of its view. It may extend beyond the map.
 
     Returns:
         Red, green and blue, of height H * tile_px and width W * tile_px.
 
     Raises:
-        ValueError: if `tile_px` is below 1, or a facing is none of 0..4.
+        ValueError: if `tile_px` is below 1, or a facing is not in 0..4.
     """
     count = 0 if positions is None else len(positions)
     facing = np.full(count, NO_FACING) if facing is None else facing
     colours = np.arange(count) if colours is None else colours
-    cells, pieces = _shown(tiles, colour=0)
+    cells, pieces = _pieces_of(tiles, colour=0)
     if positions is not None:
         cells = np.concatenate([cells, positions[::-1]])
         pieces = np.concatenate([pieces, _agents(colours, facing)[::-1]])
-    picture = _composed(tiles, cells, pieces, tile_px, seen, kinds=positions is not None)
+    picture = _compose(tiles, cells, pieces, tile_px, seen, variants=positions is not None)
     if highlight is not None:
         _outline(picture, highlight, tile_px)
     return picture
@@ -62,42 +63,62 @@ def draw(
 def draw_view(
     view: UInt8[np.ndarray, "V V"], tile_px: int = 16, facing: int = NO_FACING, colour: int = 0
 ) -> UInt8[np.ndarray, "v v 3"]:
-    """A picture of what one agent sees, and of nothing more: the floor has no marks to know it by.
+    """A picture of one agent's view. All floor looks alike, so that it does not reveal the place.
 
     Args:
         view: tile ids, the agent itself at the centre.
         tile_px: side of a cell in pixels.
         facing: where it looks; see `draw`.
-        colour: the number of its colour. All others share another, as it cannot tell them apart.
+        colour: the index of its colour. All other agents have the next one, as the view does not
+            distinguish them.
 
     Returns:
         Red, green and blue, of side V * tile_px.
 
     Raises:
-        ValueError: if `tile_px` is below 1, or `facing` is none of 0..4.
+        ValueError: if `tile_px` is below 1, or `facing` is not in 0..4.
     """
-    cells, pieces = _shown(view, colour + 1)
+    cells, pieces = _pieces_of(view, colour + 1)
     cells = np.concatenate([cells, np.full((1, 2), len(view) // 2)])
     pieces = np.concatenate([pieces, _agents(np.array([colour]), np.array([facing]))])
-    return _composed(view, cells, pieces, tile_px, seen=None, kinds=False)
+    return _compose(view, cells, pieces, tile_px, seen=None, variants=False)
 
 
-def _composed(
+def as_text(
+    tiles: UInt8[np.ndarray, "H W"], positions: Integer[np.ndarray, "A 2"] | None = None
+) -> str:
+    """A map or a view as lines of text, one character a cell, in the format of `TextMap`.
+
+    Args:
+        tiles: tile ids, a whole map or one agent's view.
+        positions: cells (row, column) of the agents, drawn as '@' over the tiles; None for tiles
+            that already show them.
+
+    Returns:
+        H lines of W characters joined by newlines, without one at the end.
+    """
+    characters = _CHARACTER_OF_TILE[tiles]
+    if positions is not None:
+        characters[positions[:, 0], positions[:, 1]] = _CHARACTERS[Tile.AGENT]
+    return "\n".join("".join(row) for row in characters)
+
+
+def _compose(
     tiles: UInt8[np.ndarray, "H W"],
     cells: Integer[np.ndarray, "n 2"],
     pieces: Integer[np.ndarray, " n"],
     px: int,
     seen: Bool[np.ndarray, "H W"] | None,
-    kinds: bool,
+    variants: bool,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """The grounds, with pieces over some cells; where two share a cell, the later one shows."""
+    """The grounds, with pieces over some cells; of two in one cell the later one is shown."""
     if px < 1:
         raise ValueError(f"tile_px is {px}; it must be a whole number of pixels, 1 or more")
     art = sprites(px)
     fog = np.zeros(tiles.shape, np.intp) if seen is None else (~seen).astype(np.intp)
-    ground = _grounds(tiles, kinds) + GROUNDS * fog
+    ground = _ground_ids(tiles, variants) + GROUNDS * fog
     height, width = tiles.shape
-    # A single `take` of whole pixel rows of tiles writes the picture in its final order.
+    # One `take` of whole pixel rows of tiles writes the picture in its final order.
     rows = ground[:, None, :] * px + np.arange(px)[None, :, None]
     picture = art.ground.take(rows, axis=0).reshape(height, px, width, px, 3)
     row, column = cells.T
@@ -107,30 +128,30 @@ def _composed(
     return picture.reshape(height * px, width * px, 3)
 
 
-def _grounds(tiles: UInt8[np.ndarray, "H W"], kinds: bool) -> Integer[np.ndarray, "H W"]:
-    """The number of each cell's ground among the sprites; beyond the edge all goes on as it is."""
+def _ground_ids(tiles: UInt8[np.ndarray, "H W"], variants: bool) -> Integer[np.ndarray, "H W"]:
+    """The index of each cell's ground among the sprites; the edge of the map is continued."""
     wall, rock = tiles == Tile.WALL, tiles == Tile.ROCK
     solid = np.pad(wall | rock, 1, mode="edge").astype(np.intp)
     up, right, down, left = solid[:-2, 1:-1], solid[1:-1, 2:], solid[2:, 1:-1], solid[1:-1, :-2]
-    kind = _kinds(*tiles.shape) if kinds else 0
-    of_floor = 4 * kind + up + 2 * left
+    variant = _variants(*tiles.shape) if variants else 0
+    of_floor = 4 * variant + up + 2 * left
     of_wall = 31 - (up + 2 * right + 4 * down + 8 * left)
-    of_rock = 35 + 4 * kind - (up + 2 * down)
+    of_rock = 35 + 4 * variant - (up + 2 * down)
     return np.select([wall, rock], [of_wall, of_rock], of_floor)
 
 
-def _kinds(height: int, width: int) -> Integer[np.ndarray, "height width"]:
-    """Which kind of floor each cell has, by a hash of its place: mostly the bare one, 0."""
+def _variants(height: int, width: int) -> Integer[np.ndarray, "height width"]:
+    """Which variant of its ground each cell has, by a hash of its position."""
     row, column = np.arange(height, dtype=np.uint32)[:, None], np.arange(width, dtype=np.uint32)
     hash = row * 0x9E3779B1 + column * 0x85EBCA77
     hash = (hash ^ hash >> 15) * 0xC2B2AE3D
-    return _KINDS[hash >> 28]
+    return _VARIANTS[hash >> 28]
 
 
-def _shown(
+def _pieces_of(
     tiles: UInt8[np.ndarray, "H W"], colour: int
 ) -> tuple[Integer[np.ndarray, "n 2"], Integer[np.ndarray, " n"]]:
-    """Cells and pieces of what the tiles show: goals, and agents without a facing."""
+    """Cells and pieces of the goals and agents (without a facing) in the tiles."""
     cells = np.argwhere(tiles >= Tile.GOAL)
     is_goal = tiles[cells[:, 0], cells[:, 1]] == Tile.GOAL
     agent = _agents(np.array([colour]), np.array([NO_FACING]))
@@ -141,12 +162,12 @@ def _agents(
     colours: Integer[np.ndarray, " A"], facing: Integer[np.ndarray, " A"]
 ) -> Integer[np.ndarray, " A"]:
     if facing.size and not (facing.min() >= 0 and facing.max() < FACINGS):
-        raise ValueError("a facing is none of 0 (up), 1 (right), 2 (down), 3 (left), 4 (none yet)")
+        raise ValueError("a facing must be 0 (up), 1 (right), 2 (down), 3 (left) or 4 (none yet)")
     return colours % len(AGENTS) * FACINGS + facing
 
 
 def _outline(picture: UInt8[np.ndarray, "h w 3"], square: tuple[int, int, int], px: int) -> None:
-    """Frames a square of cells, just outside of it."""
+    """Draws a frame just outside of a square of cells."""
     row, column, side = square
     top, left = (row - side // 2) * px, (column - side // 2) * px
     line = max(px // 8, 1)
@@ -159,5 +180,5 @@ def _outline(picture: UInt8[np.ndarray, "h w 3"], square: tuple[int, int, int], 
 
     inside = picture[box(0)].copy()
     picture[box(2 * line)] = DARK
-    picture[box(line)] = PALE
+    picture[box(line)] = LIGHT
     picture[box(0)] = inside

@@ -1,13 +1,13 @@
-"""Numbers laid over the cells of a cave: where an agent went, or which past steps it attends to."""
+"""Heatmaps over the cells of a cave: where an agent went, or which past steps it attends to."""
 
 import numpy as np
 from jaxtyping import Float, Float32, Integer, UInt8
 
-COLD, HOT = (250, 150, 170), (206, 16, 90)  # pale to crimson: on floor the darker is the hotter
-OPACITY = 217  # of 255, where it is hottest
+COLD, HOT = (250, 150, 170), (206, 16, 90)  # pale to crimson: on floor, hotter is darker
+OPACITY = 217  # of 255, at heat 1
 
 
-def on_map(
+def heat_on_map(
     cells: Integer[np.ndarray, "n 2"],
     weights: Float[np.ndarray, " n"] | None,
     height: int,
@@ -15,12 +15,12 @@ def on_map(
 ) -> Float32[np.ndarray, "height width"]:
     """The sum of the weights at each cell, divided by the largest sum.
 
-    For attention: the cells are those where an agent stood at its past steps, the weights those
-    that it gives to these steps now.
+    For attention: the cells are the positions of an agent at past steps, the weights its attention
+    to these steps.
 
     Args:
         cells: (row, column); a cell may occur many times.
-        weights: of each of them, 0 or more; None counts how often a cell occurs.
+        weights: of each of them, 0 or more; None counts how often each cell occurs.
         height: of the map.
         width: of the map.
     """
@@ -35,14 +35,14 @@ def tint(
     heat: Float32[np.ndarray, "H W"],
     tile_px: int,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Lays heat over the ground of a map or view, but under all that is drawn on it.
+    """Blends heat over the ground of a map or view, but under the pieces drawn on it.
 
-    Opacity grows fast at first, so that little heat is seen too.
+    Opacity grows as heat to the power of 3/4, so that small values are visible too.
 
     Args:
-        picture: with agents, goals, and outlines.
+        picture: with agents, goals and outlines.
         bare: the same without them.
-        heat: from 0 to 1; where it is 0 nothing changes.
+        heat: from 0 to 1; cells with 0 stay as they are.
         tile_px: side of a cell in pixels.
     """
     row, column = np.nonzero(heat > 0)

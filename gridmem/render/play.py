@@ -28,70 +28,70 @@ def _play(argv: Sequence[str]) -> int:
     print(STARTING, flush=True)
     _set_up_jax()
     if options.video or options.gif or options.frames or options.picture:
-        return _make_films(options)
+        return _write_files(options)
     return _open_window(options)
 
 
-def _make_films(options: "Namespace") -> int:
-    from gridmem.render.player.output import film, play_out, write_picture
-    from gridmem.render.player.records import Records
-    from gridmem.render.player.setup import begin, set_up
+def _write_files(options: "Namespace") -> int:
+    from gridmem.render.player.episode_log import EpisodeLog
+    from gridmem.render.player.output import episode_frames, play_out, write_picture
+    from gridmem.render.player.setup import set_up, start_game
     from gridmem.render.video import write_frames, write_video
 
     if options.player == "keys":
-        raise ValueError("there are no keys without a window; choose another --player")
-    records = Records(None, options.save)
-    game = begin(set_up(options, _trained(options), has_keys=False), options, lambda game: "")
+        raise ValueError("--player keys needs a window; choose another --player")
+    log = EpisodeLog(None, options.save)
+    setup = set_up(options, _named_agent(options), has_keys=False)
+    game = start_game(setup, options, lambda game: "")
     play_out(game, options.steps)
-    said = [records.save(game)]
+    messages = [log.save_replay(game)]
     for path in filter(None, (options.video, options.gif)):
-        write_video(path, film(game, options.size, options.steps), float(options.speed))
-        said.append(f"wrote {path}")
+        write_video(path, episode_frames(game, options.size, options.steps), float(options.speed))
+        messages.append(f"wrote {path}")
     if options.frames:
-        write_frames(options.frames, film(game, options.size, options.steps))
-        said.append(f"wrote {options.frames}")
+        write_frames(options.frames, episode_frames(game, options.size, options.steps))
+        messages.append(f"wrote {options.frames}")
     if options.picture:
         write_picture(options.picture, game, options.steps)
-        said.append(f"wrote {options.picture}")
-    for sentence in filter(None, said):
-        print(sentence)
+        messages.append(f"wrote {options.picture}")
+    for message in filter(None, messages):
+        print(message)
     return 0
 
 
 def _open_window(options: "Namespace") -> int:
-    from gridmem.render.player.main_loop import live, while_busy
-    from gridmem.render.player.recorder import Camera
-    from gridmem.render.player.records import Records
-    from gridmem.render.player.scores import score_file
-    from gridmem.render.player.setup import begin, set_up
+    from gridmem.render.player.episode_log import EpisodeLog, score_file
+    from gridmem.render.player.main_loop import run_game, run_in_background
+    from gridmem.render.player.recorder import Recorder
+    from gridmem.render.player.setup import set_up, start_game
     from gridmem.render.window import Window
 
     if options.steps is not None:
         raise ValueError("--steps is for --video, --gif and --frames; see also --max-steps")
-    records = Records(score_file(options.scores), options.save)
-    camera = Camera(Path.cwd(), "gridmem", float(options.speed))
-    setup = set_up(options, _trained(options) or _released(options), has_keys=True)
+    log = EpisodeLog(score_file(options.scores), options.save)
+    recorder = Recorder(Path.cwd(), "gridmem", float(options.speed))
+    setup = set_up(options, _named_agent(options) or _default_agent(options), has_keys=True)
     window = Window("GridMem", *options.size)
-    said = []
+    messages = []
     try:
-        game = while_busy(window, lambda: begin(setup, options, records.at_end))
+        game = run_in_background(window, lambda: start_game(setup, options, log.end_episode))
         if game:
-            live(game, window, camera)
-            said.append(records.save(game))
+            run_game(game, window, recorder)
+            messages.append(log.save_replay(game))
     finally:
         window.close()
-        said.append(camera.stop())
-    for sentence in filter(None, said):
-        print(sentence)
+        messages.append(recorder.stop())
+    for message in filter(None, messages):
+        print(message)
     return 0
 
 
-def _trained(options: "Namespace") -> Any:
-    """The agent of the run that is named, if one is."""
+def _named_agent(options: "Namespace") -> Any:
+    """The agent of the option --agent; None without it."""
     if options.agent is None:
         for flag in ("player", "crowd"):
             if getattr(options, flag) == "agent":
-                raise ValueError(f"--{flag} agent needs a trained one; name it with --agent RUN")
+                raise ValueError(f"--{flag} agent needs a trained agent; name it with --agent RUN")
         return None
     missing = [name for name in NEEDED_BY_AGENTS if find_spec(name) is None]
     if missing:
@@ -103,10 +103,10 @@ def _trained(options: "Namespace") -> Any:
     return load(options.agent)
 
 
-def _released(options: "Namespace") -> Any:
-    """For whoever names nothing: the agent of the default id, if it can be had."""
-    elsewhere = options.id, options.replay, options.view_size, options.levels
-    if any(given is not None for given in elsewhere) or not all(map(find_spec, NEEDED_BY_AGENTS)):
+def _default_agent(options: "Namespace") -> Any:
+    """The released agent of the default id; None for another environment, or without libraries."""
+    changes = options.id, options.replay, options.view_size, options.levels
+    if any(given is not None for given in changes) or not all(map(find_spec, NEEDED_BY_AGENTS)):
         return None
     from gridmem.baselines import load
     from gridmem.render.player.setup import DEFAULT_ID
@@ -115,7 +115,7 @@ def _released(options: "Namespace") -> Any:
 
 
 def _set_up_jax() -> None:
-    """Steps one at a time are fastest on the CPU; what was compiled is kept for the next time."""
+    """Single steps are fastest on the CPU; compiled programs are cached for the next start."""
     import jax
 
     if not os.environ.get("JAX_PLATFORMS"):
@@ -126,7 +126,7 @@ def _set_up_jax() -> None:
 
 
 def _cache_folder() -> Path | None:
-    """Where compiled programs are kept; None for a user without a place for them."""
+    """The cache of compiled programs; None if the user has no writable one."""
     try:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         folder = cache / "gridmem" / "jax"

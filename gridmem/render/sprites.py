@@ -1,31 +1,30 @@
 """The pixel art of `assets/sprites.png` at any size; plain colours where that file is missing.
 
-The art is there at two sizes. A tile of px pixels is made from one of them by averaging over areas:
-whole multiples stay sharp. `assets/make_sprites.py` makes the file and says what is in it.
+The file has the art at two sizes. A tile of px pixels is resampled from one of them by averaging
+over areas: whole multiples stay sharp. `assets/make_sprites.py` writes the file and describes it.
 """
 
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 
 from gridmem.envs.assets import asset
-from gridmem.render.png import read_png
 
 ATLAS, ART_SIZES, ROWS, COLUMNS = "sprites.png", (16, 8), 5, 16
 FLOOR, WALL, ROCK, GOLD = (228, 220, 202), (52, 57, 81), (160, 112, 72), (230, 159, 0)
-FOG, PIECE_FOG = (14, 22, 58, 158), 0.5  # agents and goals are less fogged, to be found
+FOG, PIECE_FOG = (14, 22, 58, 158), 0.5  # agents and goals are fogged less, to stay visible
 AGENTS = (0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (240, 228, 66)
 FACINGS = 5  # up, right, down, left, none yet
-GROUNDS, GOAL = 48, len(AGENTS) * FACINGS  # how many grounds; the number of the goal's piece
+GROUNDS, GOAL = 48, len(AGENTS) * FACINGS  # number of grounds; index of the goal's piece
 
 
 class Sprites(NamedTuple):
-    """All tiles at one size, each as it is when seen and then as it is under fog.
+    """All tiles at one size, first without and then with fog.
 
-    Grounds are 16 floors, 16 walls and 16 rocks, and then those again under fog; pieces are the
-    agents, colour by colour, each in its five facings, and then the goal.
+    Grounds are 16 floors, 16 walls and 16 rocks; pieces are the agents, colour by colour, each in
+    its five facings, and then the goal.
     """
 
     ground: UInt8[np.ndarray, "rows row_bytes"]  # row y of ground t is row t * px + y
@@ -35,34 +34,37 @@ class Sprites(NamedTuple):
 @lru_cache(maxsize=16)
 def sprites(px: int) -> Sprites:
     """The sprites for tiles of `px` pixels."""
-    tiles = _resized(_art(px), px)
+    tiles = _resize(_art(px), px)
     ground = tiles[:3].reshape(GROUNDS, px, px, 4)[..., :3]
     agents = tiles[3:, :-1].reshape(GOAL, px, px, 4)
     goal, fog = tiles[3, -1], tiles[4, -1]
     piece = np.concatenate([agents, goal[None]])
     fogged = piece.copy()
-    fogged[..., :3] = _under(fog, piece[..., :3], PIECE_FOG)
+    fogged[..., :3] = _fogged(fog, piece[..., :3], PIECE_FOG)
     return Sprites(
-        np.concatenate([ground, _under(fog, ground)]).reshape(-1, px * 3),
+        np.concatenate([ground, _fogged(fog, ground)]).reshape(-1, px * 3),
         np.stack([piece, fogged]),
     )
 
 
 def _art(px: int) -> UInt8[np.ndarray, "5 16 n n 4"]:
-    """The art to make tiles of px pixels from."""
+    """The art from which tiles of px pixels are resampled."""
     art = _atlas()
     if not art or px < 8:  # fewer pixels show no shapes
-        return _plain()
+        return _plain_colours()
     return art[16 if px >= 12 else 8]
 
 
-@cache
 def _atlas() -> dict[int, UInt8[np.ndarray, "5 16 n n 4"]]:
-    """Rows and columns of tiles of the file by their size; nothing if there is no file."""
+    """The tiles of the file, in rows and columns, by their size; empty if there is no file."""
     try:
-        picture = read_png(asset(ATLAS))
+        path = asset(ATLAS)
     except FileNotFoundError:
         return {}
+    from PIL import Image
+
+    with Image.open(path) as image:
+        picture = np.array(image)
     art, top = {}, 0
     for n in ART_SIZES:
         sheet = picture[top : top + ROWS * n, : COLUMNS * n]
@@ -71,7 +73,7 @@ def _atlas() -> dict[int, UInt8[np.ndarray, "5 16 n n 4"]]:
     return art
 
 
-def _plain() -> UInt8[np.ndarray, "5 16 1 1 4"]:
+def _plain_colours() -> UInt8[np.ndarray, "5 16 1 1 4"]:
     """Tiles of one pixel each."""
     art = np.full((ROWS, COLUMNS, 1, 1, 4), 255, np.uint8)
     for row, colour in enumerate((FLOOR, WALL, ROCK)):
@@ -81,8 +83,8 @@ def _plain() -> UInt8[np.ndarray, "5 16 1 1 4"]:
     return art
 
 
-def _resized(art: UInt8[np.ndarray, "5 16 n n 4"], px: int) -> UInt8[np.ndarray, "5 16 px px 4"]:
-    """Every new pixel is the mean of the area that it covers, weighted by opacity."""
+def _resize(art: UInt8[np.ndarray, "5 16 n n 4"], px: int) -> UInt8[np.ndarray, "5 16 px px 4"]:
+    """Every new pixel is the mean over the area that it covers, weighted by opacity."""
     n = art.shape[-2]
     new, old = np.arange(px)[:, None], np.arange(n)[None]
     # Lengths in units of 1 / (n * px) of a tile, so that they are whole numbers.
@@ -96,8 +98,10 @@ def _resized(art: UInt8[np.ndarray, "5 16 n n 4"], px: int) -> UInt8[np.ndarray,
     return np.round(mean).astype(np.uint8)
 
 
-def _under(
-    fog: UInt8[np.ndarray, "px px 4"], colours: UInt8[np.ndarray, "n px px 3"], part: float = 1.0
+def _fogged(
+    fog: UInt8[np.ndarray, "px px 4"],
+    colours: UInt8[np.ndarray, "n px px 3"],
+    strength: float = 1.0,
 ) -> UInt8[np.ndarray, "n px px 3"]:
-    share = part * fog[..., 3:] / 255
+    share = strength * fog[..., 3:] / 255
     return np.round(colours * (1 - share) + fog[..., :3] * share).astype(np.uint8)

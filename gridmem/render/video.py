@@ -1,7 +1,7 @@
-"""Frames as a video (mp4, gif) or as a folder of pictures; whole, or not there at all.
+"""Writes frames as a video (mp4, gif) or as a folder of pictures, completely or not at all.
 
-Frames are taken one at a time, and passed to ffmpeg as they come. It comes with imageio-ffmpeg,
-which the extra `play` brings; a folder of pictures needs nothing.
+Frames are taken one at a time and passed on to ffmpeg, so that a long episode fits into memory.
+The extra `play` installs ffmpeg (imageio-ffmpeg); a folder of pictures does without it.
 """
 
 import subprocess
@@ -14,12 +14,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from gridmem.render.png import write_png
+MAX_GIF_FPS = 50  # viewers slow down faster ones
 
-MAX_GIF_FPS = 50  # viewers slow down what is faster
-
-# H.264 halves the resolution of colour, hence even sides; and without the labels of the colour
-# space, players guess one.
+# H.264 halves the resolution of colour, hence even sides. Without colour space labels, players
+# guess one.
 _MP4 = (
     *("-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2,scale=out_color_matrix=bt709:out_range=tv"),
     *("-pix_fmt", "yuv420p", "-color_range", "tv", "-colorspace", "bt709"),
@@ -29,23 +27,33 @@ _MP4 = (
 _LOSSLESS = "-c:v", "libx264rgb", "-preset", "ultrafast", "-qp", "0"
 
 
+def write_png(path: str | Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
+    """Writes a picture as a PNG file, whatever the ending of its name.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    from PIL import Image
+
+    Image.fromarray(picture).save(path, format="PNG")
+
+
 def write_video(
     path: str | Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float | int = 8
 ) -> None:
-    """Writes a video. A file that is there already is replaced when the new one is done.
+    """Writes a video. An existing file is replaced once the new one is complete.
 
     Args:
         path: a name that ends in .mp4 or .gif.
-        frames: pictures of one size, at least one; an odd side gets one more line of pixels in an
-            mp4.
-        fps: frames a second; at most 50 in a gif.
+        frames: pictures of one size, at least one; an mp4 pads an odd side by one pixel.
+        fps: frames per second; at most 50 in a gif.
 
     Raises:
-        ValueError: for another ending, a place that cannot be written to, no frames or frames
-            that do not fit, a rate that cannot be, or if the extra is not installed.
-        OSError: if the disk refuses.
+        ValueError: for another ending, a folder that does not exist or is not writable, no frames
+            or invalid ones, an invalid rate, or if the extra `play` is not installed.
+        OSError: if ffmpeg fails or the disk is full.
     """
-    path, frames = Path(path), _checked(frames)
+    path, frames = Path(path), _validated(frames)
     kind = path.suffix.lower()
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a file for the video")
@@ -54,11 +62,11 @@ def write_video(
     if not 0 < fps < float("inf") or (kind == ".gif" and fps > MAX_GIF_FPS):
         raise ValueError(f"fps is {fps}; it must be above 0, and at most {MAX_GIF_FPS} in a gif")
     ffmpeg = _ffmpeg()
-    with _place(path) as partial:
+    with _atomic_path(path) as partial:
         if kind == ".mp4":
             _encode(ffmpeg, partial, frames, fps, _MP4)
             return
-        # The palette must be known before the first frame is written, so all are stored first.
+        # The palette depends on all frames, so they are stored before the first one is written.
         stored, palette = partial.with_name("frames.mkv"), partial.with_name("palette.png")
         _encode(ffmpeg, stored, frames, fps, _LOSSLESS)
         _run(ffmpeg, "-i", stored, "-vf", "palettegen", palette)
@@ -70,20 +78,20 @@ def write_frames(folder: str | Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]
     """Writes a folder of pictures: 00000.png, 00001.png, and so on.
 
     Args:
-        folder: its name; it is made, and must not be there yet, unless it is empty.
+        folder: is created; it may exist if it is empty.
         frames: pictures of one size, at least one.
 
     Raises:
-        ValueError: if the folder cannot be made or is not empty, for no frames or frames that do
-            not fit.
-        OSError: if the disk refuses.
+        ValueError: if the folder cannot be created or is not empty, or for no frames or invalid
+            ones.
+        OSError: if the disk is full.
     """
     folder = Path(folder)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise ValueError(f"{folder} is there already, and no empty folder; name a new one")
-    with _place(folder) as partial:
+        raise ValueError(f"{folder} exists and is not an empty folder; name a new one")
+    with _atomic_path(folder) as partial:
         partial.mkdir()
-        for number, frame in enumerate(_checked(frames)):
+        for number, frame in enumerate(_validated(frames)):
             write_png(partial / f"{number:05}.png", frame)
         if folder.exists():
             folder.rmdir()
@@ -103,7 +111,7 @@ def _encode(
 
 
 def _run(ffmpeg: str, *arguments: str | Path, frames: Iterable[np.ndarray] = ()) -> None:
-    """Runs ffmpeg to its end; it reads the frames from its standard input."""
+    """Runs ffmpeg to its end, with the frames as its standard input."""
     with tempfile.TemporaryFile() as log:
         command = [ffmpeg, "-loglevel", "error", "-y", *map(str, arguments)]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log)
@@ -112,7 +120,7 @@ def _run(ffmpeg: str, *arguments: str | Path, frames: Iterable[np.ndarray] = ())
             for frame in frames:
                 try:
                     process.stdin.write(frame.data)
-                except OSError:  # ffmpeg has ended; its log says why
+                except OSError:  # ffmpeg has exited; its log says why
                     break
             process.communicate()
         except BaseException:
@@ -135,8 +143,8 @@ def _ffmpeg() -> str:
     return imageio_ffmpeg.get_ffmpeg_exe()
 
 
-def _checked(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """The frames, contiguous, each checked as it comes."""
+def _validated(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The frames, contiguous, each checked when it is taken."""
     shape = None
     for number, frame in enumerate(frames):
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
@@ -155,14 +163,13 @@ def _checked(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 @contextmanager
-def _place(path: Path) -> Iterator[Path]:
-    """A path to write to, in a hidden folder; moved to `path` if the block ends well."""
+def _atomic_path(path: Path) -> Iterator[Path]:
+    """A path to write to, in a hidden folder; moved to `path` if the block raises nothing."""
     try:
         hidden = tempfile.TemporaryDirectory(dir=path.absolute().parent, prefix=f".{path.name}-")
     except OSError as error:
         raise ValueError(
-            f"cannot write {path} ({error.strerror}); name a place in a folder that is there and "
-            f"can be written to"
+            f"cannot write {path} ({error.strerror}); name a path in an existing, writable folder"
         ) from None
     with hidden as folder:
         partial = Path(folder) / path.name

@@ -1,4 +1,4 @@
-"""The window of the render mode "human": it shows one picture after the other, and that is all."""
+"""The window of the render mode "human"."""
 
 import time
 from typing import Any
@@ -8,13 +8,13 @@ from jaxtyping import UInt8
 
 from gridmem.render.window import Window
 
-OPENING_PX = 640  # of the longer side, about
+OPENING_PX = 640  # approximate length of the longer side
 
 
 class Viewer:
-    """Opens a window with the first picture. Once the person has closed it, it stays closed.
+    """Shows pictures in a window that opens with the first. Closed by the user, it stays closed.
 
-    It copies and pickles as what has not been opened yet.
+    A copy or an unpickled one starts without a window.
     """
 
     def __init__(self, title: str, fps: float) -> None:
@@ -23,10 +23,9 @@ class Viewer:
         self._due = 0.0
 
     def show(self, picture: UInt8[np.ndarray, "h w 3"]) -> None:
-        """Shows a picture, as large as whole multiples of its pixels allow, and for its time.
+        """Shows a picture at the largest whole multiple of its size.
 
-        It returns when the next picture is due by the frames a second, or at once if the window
-        was closed.
+        Returns when the next picture is due at `fps`, or at once if the window was closed.
 
         Raises:
             ValueError: without pygame, or without a display.
@@ -39,19 +38,19 @@ class Viewer:
             return
         self._due = max(self._due + 1 / self._fps, time.monotonic())
         while True:
-            room_across, room_down = self._window.size
-            times = max(min(room_across // width, room_down // height), 1)
+            window_width, window_height = self._window.size
+            times = max(min(window_width // width, window_height // height), 1)
             self._window.show(picture.repeat(times, axis=0).repeat(times, axis=1))
-            left_ms = 1000 * (self._due - time.monotonic())
-            keys = self._window.wait(max(left_ms, 0.0))
+            remaining_ms = 1000 * (self._due - time.monotonic())
+            keys = self._window.wait(max(remaining_ms, 0.0))
             if self._window.closed or ("escape", False) in keys or ("q", False) in keys:
-                self._window.dismiss()
+                self._window.close_all()
                 return
             if time.monotonic() >= self._due:
                 return
 
     def close(self) -> None:
-        """Closes the window; a picture shown later opens another."""
+        """Closes the window; a later picture opens a new one."""
         if self._window and not self._window.closed:
             self._window.close()
         self._window = None

@@ -1,9 +1,9 @@
-"""A task that memory solves and nothing else does: a cue, a corridor, a choice.
+"""A task that only memory solves: a cue, a corridor, a choice.
 
-The agent begins at one end of a corridor. A rock in the wall beside it, above or below, says in
-which arm at the other end the last waypoint lies. Nobody sees the rock from there. Waypoints along
-the corridor pay whoever walks on, so that the walk itself is easily learnt. Time suffices for the
-walk and one arm: whoever chooses the wrong one, or dawdles, gets one waypoint less.
+The agent starts at one end of a corridor. A rock in the wall beside it, above or below, shows in
+which arm at the other end the last waypoint is; the rock is not in view there. Waypoints along the
+corridor are rewarded, so that the walk itself is easy to learn. The time limit allows the walk and
+one arm: an agent that chooses the wrong one, or wastes steps, gets one waypoint less.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which levels an environment played, told by the levels themselves."""
+"""An environment that records a digest of every level it starts."""
 
 import hashlib
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""A disk that takes no more, for whoever may write anywhere."""
+"""A full disk, for tests that run as root, too."""
 
 import resource
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Run folders as the trainer leaves them, of agents that have learnt nothing."""
+"""Run folders like those of the trainer, with untrained agents."""
 
 import json
 from dataclasses import replace

@@ -12,13 +12,13 @@ from breadth import breadth
 from flax import nnx
 
 import gridmem
-from gridmem.baselines.actor import _kept
+from gridmem.baselines.actor import _drop_old
 from gridmem.baselines.agent import Agent
 from gridmem.baselines.model.policy import model_policy, streaming_policy
 from gridmem.envs.batch.autoreset import VectorEnv
 from gridmem.envs.batch.rollout import play
 
-STEPS = tiny.CONFIG.env.max_steps
+STEPS = tiny.CONFIG.make_env().max_steps
 NUM_ENVS = 4
 
 
@@ -97,13 +97,13 @@ def test_memory_and_programs_stay_as_they_are(window):
     env = gymnasium.make(agent.env_id, **agent.options)
     act = agent.actor(greedy=True)
     episode(env, act, seed=0)
-    kept, size = _kept._cache_size(), jax.tree.map(jnp.shape, act._recall)
+    compiled_before, size = _drop_old._cache_size(), jax.tree.map(jnp.shape, act._state)
     slots = 2 * (window or STEPS + 1)
-    assert {cache.key.shape[3] for cache in act._recall.memory.caches} == {slots}
+    assert {cache.key.shape[3] for cache in act._state.memory.caches} == {slots}
     for _ in range(5):
         episode(env, act)
-        assert jax.tree.map(jnp.shape, act._recall) == size
-    assert _kept._cache_size() <= kept + 1
+        assert jax.tree.map(jnp.shape, act._state) == size
+    assert _drop_old._cache_size() <= compiled_before + 1
     other = agent.actor(greedy=True, seed=3)
     assert other._step is act._step
     compiled = act._step._cache_size()
@@ -157,7 +157,7 @@ def test_streams_begin_anew_each_at_its_own_time(agent):
 @pytest.mark.slow
 def test_a_batch_as_the_streams_of_pure_jax(agent):
     """The same `VectorEnv` under `streaming_policy`, rows of resets included."""
-    from gridmem.envs.batch.rollout import Streams, advance
+    from gridmem.envs.batch.rollout import RunnerState, unroll
     from gridmem.envs.batch.seeding import seed_key
 
     num_steps = 3 * STEPS
@@ -167,8 +167,8 @@ def test_a_batch_as_the_streams_of_pure_jax(agent):
     @jax.jit
     def streams(keys):
         state, timestep = vector.reset(keys)
-        begun = Streams(state, timestep, policy.init(NUM_ENVS))
-        return advance(vector.step, policy, begun, jax.random.key(0), num_steps, 0).rollout.action
+        begun = RunnerState(state, timestep, policy.init(NUM_ENVS))
+        return unroll(vector.step, policy, begun, jax.random.key(0), num_steps, 0).rollout.action
 
     envs = gymnasium.make_vec(agent.env_id, num_envs=NUM_ENVS, **agent.options)
     obs, _ = envs.reset(seed=7)

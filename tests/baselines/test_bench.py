@@ -4,16 +4,19 @@ import json
 from itertools import count
 
 import jax
-import jax.numpy as jnp
 import pytest
 import tiny
 
 from gridmem.baselines import bench
-from gridmem.baselines.bench import main, parse
+from gridmem.baselines.bench import main
 from gridmem.baselines.config import to_dict
-from gridmem.baselines.costs import benchmark, matmul_speed, plan
-from gridmem.baselines.costs.benchmark import Measurement
-from gridmem.baselines.costs.benchmark_table import head, line
+from gridmem.baselines.costs import benchmark, hardware, plan
+from gridmem.baselines.costs.benchmark import (
+    Measurement,
+    measure_environment,
+    table_head,
+    table_row,
+)
 
 CONFIG = tiny.config(model={"num_layers": 1})
 MEASURED = Measurement(
@@ -38,13 +41,6 @@ def preset(tmp_path):
     return file
 
 
-@pytest.fixture
-def ticking(monkeypatch):
-    """A clock that goes on by a second whenever it is read."""
-    ticks = count()
-    monkeypatch.setattr("time.perf_counter", lambda: float(next(ticks)))
-
-
 def run(capsys, *argv):
     """Exit code, stdout and stderr of the program."""
     code = main([str(word) for word in argv])
@@ -55,15 +51,15 @@ def test_speeds_follow_from_the_median():
     assert MEASURED.steps_per_second == 8000
     assert MEASURED.speed == pytest.approx(41.744e9)
     assert MEASURED.share == pytest.approx(0.2609)
-    told = MEASURED.to_dict()
-    assert told["seconds"] == (16, 2, 4)
-    assert told["flops_per_second"] == MEASURED.speed
-    assert (told["steps_per_second"], told["share_of_matmul"]) == (8000, MEASURED.share)
+    data = MEASURED.to_dict()
+    assert data["seconds"] == (16, 2, 4)
+    assert data["flops_per_second"] == MEASURED.speed
+    assert (data["steps_per_second"], data["share_of_matmul"]) == (8000, MEASURED.share)
 
 
 def test_the_lines_are_a_table():
     environment = Measurement("environment", None, None, 500, 1.0, (0.5,))
-    assert [head(), line(environment), line(MEASURED)] == [
+    assert [table_head(), table_row(environment), table_row(MEASURED)] == [
         "mixer      layers  part         agent steps/s  compile, s    GFLOP/s  of matmul"
         "  MFLOP a step  KiB, plan   KiB, XLA",
         "                   environment          1,000         1.0",
@@ -72,15 +68,15 @@ def test_the_lines_are_a_table():
     ]
 
 
-def test_all_parts_are_measured_and_kept(monkeypatch, tmp_path, capsys, preset):
-    monkeypatch.setattr(matmul_speed, "SIDES", {jax.default_backend(): (32,)})
+def test_all_parts_are_measured_and_written(monkeypatch, tmp_path, capsys, preset):
+    monkeypatch.setattr(hardware, "SIDES", {jax.default_backend(): (32,)})
     out = tmp_path / "out.json"
     flags = ["--mixers", "none", "--layers", "1", "--repeats", "2"]
     code, told, problem = run(capsys, "--preset", preset, *flags, "--out", out)
     assert (code, problem) == (0, "")
     settings, _, title, *lines = told.splitlines()[1:]
     assert settings == "GridMem-9x9-v0, 8 x 1 agents, 16 steps, 2 x 2 minibatches, float32"
-    assert title == head()
+    assert title == table_head()
     assert [row[19:30].strip() for row in lines] == list(bench.PARTS)
     kept = json.loads(out.read_text())
     assert kept["config"] == to_dict(CONFIG)
@@ -101,57 +97,65 @@ def test_all_parts_are_measured_and_kept(monkeypatch, tmp_path, capsys, preset):
     assert rollout["xla_bytes"] > rollout["plan_bytes"]
 
 
-def test_an_update_goes_on_from_the_one_before(ticking):
-    seen = []
-
-    def call(number):
-        seen.append(number)
-        return jnp.asarray(number + 1)
-
-    result, seconds = benchmark._timed(call, 0, 3)
-    assert [int(number) for number in seen] == [0, 1, 2, 3]
-    assert (int(result), seconds) == (4, (1, 1, 1))
+def test_seconds_are_those_of_each_call_but_the_first(monkeypatch):
+    ticks = count()  # each call takes one second
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(ticks)))
+    assert measure_environment(CONFIG, 3).seconds == (1, 1, 1)
 
 
-def test_the_device_is_as_fast_as_its_best_product(ticking):
-    assert matmul_speed.matmul_speed("float32", (2, 8, 4)) == 2 * 8**3
+def test_xla_need_not_have_a_cost_analysis(monkeypatch, tmp_path, capsys, preset):
+    monkeypatch.setattr(hardware, "SIDES", {jax.default_backend(): (32,)})
+    monkeypatch.setattr(jax.stages.Compiled, "cost_analysis", lambda _: None)
+    flags = ["--parts", "rollout", "--mixers", "none", "--repeats", "1"]
+    code, _, _ = run(capsys, "--preset", preset, *flags, "--out", tmp_path / "out.json")
+    (rollout,) = json.loads((tmp_path / "out.json").read_text())["results"]
+    assert (code, rollout["xla_bytes"]) == (0, None)
 
 
-def test_bytes_are_those_of_xla(monkeypatch):
-    args = jnp.zeros((8, 16)), jnp.zeros((16, 4))
-    assert benchmark._bytes(jnp.matmul, args, 2) == 4 * (8 * 16 + 16 * 4 + 8 * 4) / 2
-    for nothing in (None, {}, {"flops": 1.0}):
-        monkeypatch.setattr(jax.stages.Compiled, "cost_analysis", lambda _, told=nothing: told)
-        assert benchmark._bytes(jnp.matmul, args, 2) is None
+@pytest.fixture
+def planned(monkeypatch):
+    """The configs that are planned; none of them fits, so that nothing is measured."""
+    configs = []
+    monkeypatch.setattr(plan, "problem", lambda each: configs.append(each.config) or "too large")
+    return configs
 
 
-def test_without_a_preset_it_is_the_reference_in_a_size_for_the_device():
-    config, models = bench._configs(parse([]))
+def test_without_a_preset_it_is_the_reference_in_a_size_for_the_device(capsys, planned):
+    _, out, problem = run(capsys, "--parts", "whole")
     on_cpu = jax.default_backend() == "cpu"
-    assert config.ppo.num_envs == (4 if on_cpu else 256)
-    assert config.model.dtype == ("float32" if on_cpu else "bfloat16")
-    assert config.ppo.num_minibatches == 16
-    named = [(each.model.mixer, each.model.num_layers) for each in models]
-    assert named == [("attention", 6)]
+    num_envs, dtype = (4, "float32") if on_cpu else (256, "bfloat16")
+    expected = f"GridMem-v0, {num_envs} x 16 agents, 512 steps, 1 x 16 minibatches, {dtype}\n"
+    assert expected in out
+    assert problem == "error: too large\n"
+    assert [(each.model.mixer, each.model.num_layers) for each in planned] == [("attention", 6)]
 
 
-def test_options_change_the_preset():
+def test_options_change_the_preset(capsys, planned, monkeypatch):
+    monkeypatch.setattr(plan, "problem", lambda each: planned.append(each.config))
+    monkeypatch.setattr(benchmark, "measure", lambda *_: [])
     words = "--preset small --mixers none,attention,none --layers 3 --num-envs 6 --dtype float32"
-    config, models = bench._configs(parse([*words.split(), "--num-minibatches", "8"]))
-    assert config.env.env_id == "GridMem-9x9-v0"
-    assert (config.ppo.num_envs, config.ppo.num_minibatches) == (6, 8)
-    assert config.model.dtype == "float32"
-    named = [(each.model.mixer, each.model.num_layers) for each in models]
-    assert named == [("none", 3), ("attention", 3)]
+    code, _, _ = run(capsys, *words.split(), "--num-minibatches", "8", "--parts", "whole")
+    assert code == 0
+    assert [(each.model.mixer, each.model.num_layers) for each in planned] == [
+        ("none", 3),
+        ("attention", 3),
+    ]
+    for config in planned:
+        assert config.env.env_id == "GridMem-9x9-v0"
+        assert (config.ppo.num_envs, config.ppo.num_minibatches) == (6, 8)
+        assert config.model.dtype == "float32"
 
 
-def test_the_compilation_cache_is_left_as_it_was():
-    before = jax.config.jax_enable_compilation_cache
-    seen = []
-    bench._without_cache(lambda: seen.append(jax.config.jax_enable_compilation_cache))
-    with pytest.raises(OSError, match="full"):
-        bench._without_cache(lambda: (_ for _ in ()).throw(OSError("full")))
-    assert seen == [False]
+def test_the_compilation_cache_is_off_while_measuring_and_restored(capsys, planned, monkeypatch):
+    before, during = jax.config.jax_enable_compilation_cache, []
+
+    def problem(_):
+        during.append(jax.config.jax_enable_compilation_cache)
+        return "too large"
+
+    monkeypatch.setattr(plan, "problem", problem)
+    assert run(capsys, "--parts", "whole")[0] == 2
+    assert during == [False]
     assert jax.config.jax_enable_compilation_cache == before
 
 
@@ -169,11 +173,11 @@ def test_the_compilation_cache_is_left_as_it_was():
         ("--num-envs 4 --num-minibatches 7", "num_minibatches is 7; it must divide the"),
         ("--repeats 0", "'0' is not a whole number, 1 or more"),
         ("--reppeats 2", "there is no option '--reppeats' (did you mean '--repeats'?)"),
-        ("attention", "'attention' is too much; all is given by options"),
+        ("attention", "unexpected argument 'attention'; all arguments are options"),
         ("--out nosuch/x.json", "cannot write nosuch/x.json (No such file or directory)"),
     ],
 )
-def test_bad_input_is_told_in_one_sentence(tmp_path, monkeypatch, capsys, argv, sentence):
+def test_bad_input_is_refused_in_one_sentence(tmp_path, monkeypatch, capsys, argv, sentence):
     monkeypatch.chdir(tmp_path)
     code, told, problem = run(capsys, *argv.split())
     assert (code, told) == (2, "")
@@ -183,9 +187,7 @@ def test_bad_input_is_told_in_one_sentence(tmp_path, monkeypatch, capsys, argv, 
     assert not list(tmp_path.iterdir())
 
 
-def test_what_does_not_fit_is_refused(monkeypatch, capsys, preset):
-    planned = []
-    monkeypatch.setattr(plan, "problem", lambda each: planned.append(each.config) or "too large")
+def test_a_model_that_does_not_fit_is_refused(planned, capsys, preset):
     flags = ["--parts", "whole", "--mixers", "none", "--layers", "3"]
     code, _, problem = run(capsys, "--preset", preset, *flags)
     assert (code, problem) == (2, "error: too large\n")

@@ -16,8 +16,7 @@ from gridmem.baselines.config import TrainConfig, to_dict
 from gridmem.baselines.runs import comparison
 from gridmem.baselines.runs import plots as curve
 from gridmem.baselines.runs.comparison import labels
-from gridmem.baselines.runs.history import RunRecord, read_record
-from gridmem.baselines.runs.names import named
+from gridmem.baselines.runs.history import RunRecord, named, read_record
 from gridmem.baselines.runs.plots import draw_band, draw_curve, limit, series, smooth
 from gridmem.envs.analysis.level_packs import pack
 
@@ -66,16 +65,16 @@ def shown(text):
     return drawn
 
 
-def test_the_picture_is_written_and_the_ends_are_told(tmp_path, capsys):
+def test_the_picture_is_written_and_final_values_are_printed(tmp_path, capsys):
     first = saved_runs.save(tmp_path / "a", saved_runs.SCORED, rows_of([1, 2, 5]))
     other = replace(saved_runs.SCORED, total_steps=99)
     second = saved_runs.save(tmp_path / "b", other, rows_of([4, 3], seconds=90, gain=1.5))
     out = tmp_path / "curves.png"
-    code, told, problem = compare(capsys, first, second, "--out", out)
+    code, text, problem = compare(capsys, first, second, "--out", out)
     assert (code, problem) == (0, "")
     assert matplotlib.image.imread(out).shape[2] == 4
     scores = [f"{(value - RANDOM) / (BEST - RANDOM):.2f}" for value in (5, 3)]
-    assert [line.split() for line in told.splitlines()] == [
+    assert [line.split() for line in text.splitlines()] == [
         ["settings", "steps", "minutes", "return", "score", "memory", "gain"],
         ["a", "total_steps", "1280", "300,000", "0.0", "5.00", scores[0], "2.00"],
         ["b", "total_steps", "99", "200,000", "3.0", "3.00", scores[1], "1.50"],
@@ -83,7 +82,7 @@ def test_the_picture_is_written_and_the_ends_are_told(tmp_path, capsys):
     ]
 
 
-def test_curves_stand_where_they_belong(tmp_path, capsys, figures):
+def test_each_curve_is_in_its_panel(tmp_path, capsys, figures):
     first = saved_runs.save(tmp_path / "a", saved_runs.SCORED, rows_of([1, 2, 5]))
     again = replace(saved_runs.SCORED, seed=7, run_dir="x", eval_levels=5)
     second = saved_runs.save(tmp_path / "b", again, rows_of([4, None, 3], seconds=0.25))
@@ -118,28 +117,28 @@ def test_a_run_without_times_is_left_out_of_wall_clock(tmp_path, capsys, figures
     rows = rows_of([1, 2])
     old = saved_runs.save(tmp_path / "old", tiny.CONFIG, without_seconds(rows))
     new = saved_runs.save(tmp_path / "new", tiny.config(model={"mixer": "none"}), rows)
-    _, told, _ = compare(capsys, old, new, "--out", tmp_path / "x.png")
-    assert "\nno wall-clock, as of an older version: old\n" in told
-    assert "score" not in told
+    _, text, _ = compare(capsys, old, new, "--out", tmp_path / "x.png")
+    assert "\nno wall-clock, as of an older version: old\n" in text
+    assert "score" not in text
     steps, seconds = figures[0].axes[:2]
     assert (len(lines_of(steps)), len(lines_of(seconds))) == (2, 1)
     assert lines_of(seconds)[0][0] == "C1"
-    _, told, _ = compare(capsys, old, "--out", tmp_path / "x.png")
-    assert "minutes" not in told
+    _, text, _ = compare(capsys, old, "--out", tmp_path / "x.png")
+    assert "minutes" not in text
     assert [axis.get_xlabel() for axis in figures[1].axes] == ["", "million agent steps"]
 
 
 def test_a_run_in_which_no_episode_has_ended_is_drawn_empty(tmp_path, capsys, figures):
     rows = without_seconds(rows_of([None, None]))
     run = saved_runs.save(tmp_path / "a", saved_runs.SCORED, rows)
-    code, told, _ = compare(capsys, run, "--out", tmp_path / "x.png")
+    code, text, _ = compare(capsys, run, "--out", tmp_path / "x.png")
     assert code == 0
-    assert "return" not in told
+    assert "return" not in text
     labels = [axis.get_ylabel() for axis in figures[0].axes]
     assert labels == ["mean return per episode", "memory gain"]
 
 
-def test_what_is_whole_is_read(tmp_path):
+def test_incomplete_lines_are_not_read(tmp_path):
     folder = saved_runs.save(tmp_path / "a", tiny.CONFIG, rows_of([1, 2]))
     with (folder / "metrics.jsonl").open("ab") as file:
         file.write(b'{"steps": 300000.0, "episode_return": null, "entropy": 1.0}\n')
@@ -169,7 +168,7 @@ def called(*configs):
     return [named[record.recipe] for record in records]
 
 
-def test_labels_tell_what_differs():
+def test_labels_have_the_settings_that_differ():
     assert called(tiny.CONFIG) == ["env_id GridMem-9x9-v0, mixer attention"]
     assert (
         called(tiny.CONFIG, tiny.config(seed=1))
@@ -203,18 +202,18 @@ def test_runs_of_different_lengths_are_smoothed_alike(tmp_path, capsys, figures)
     long = saved_runs.save(tmp_path / "long", tiny.CONFIG, rows_of(returns))
     killed = tiny.config(model={"mixer": "none"})
     short = saved_runs.save(tmp_path / "short", killed, rows_of(returns[:40]))
-    code, told, _ = compare(capsys, long, short, "--out", tmp_path / "x.png")
+    code, text, _ = compare(capsys, long, short, "--out", tmp_path / "x.png")
     assert code == 0
     (_, _, of_long), (_, _, of_short) = lines_of(figures[0].axes[0])
     assert of_short == of_long[:40]
     assert of_long[39] == pytest.approx(np.mean(returns[36:40]))  # a fiftieth of the longer one
-    assert [line.split()[-2] for line in told.splitlines()[1:3]] == [
+    assert [line.split()[-2] for line in text.splitlines()[1:3]] == [
         f"{of_long[-1]:.2f}",
         f"{of_short[-1]:.2f}",
     ]
 
 
-def test_a_band_is_around_the_mean_as_far_as_all_have_got():
+def test_a_band_covers_the_range_of_all_curves():
     panel = Figure().subplots()
     curves = [
         (np.arange(5.0), np.array([0.0, 1, 2, 3, 4])),
@@ -236,7 +235,7 @@ def test_a_band_is_around_the_mean_as_far_as_all_have_got():
     assert [len(line.get_xdata()) for line in apart.lines] == [0, 5, 3]
 
 
-def test_the_first_updates_do_not_rule_the_axis():
+def test_the_first_updates_do_not_set_the_axis():
     panel = Figure().subplots()
     limit(panel, [np.array([99.0, *[1.0] * 19]), np.array([2.0])], [1.5])
     assert panel.get_ylim() == (0, pytest.approx(2.2))
@@ -246,7 +245,7 @@ def test_the_first_updates_do_not_rule_the_axis():
     assert panel.get_ylim() == (0, 1)
 
 
-def test_names_are_shown_as_they_are(tmp_path, capsys, figures):
+def test_names_are_escaped_in_pictures(tmp_path, capsys, figures):
     names = ["_a", "$b$", "c^2$", r"\$d"]
     folders = []
     for number, name in enumerate(names):
@@ -275,7 +274,7 @@ def test_names_are_shown_as_they_are(tmp_path, capsys, figures):
         ("small small", "small is named twice; name each run once"),
     ],
 )
-def test_a_run_is_one_run_by_whatever_path(tmp_path, monkeypatch, given, sentence):
+def test_a_run_is_identified_by_any_path(tmp_path, monkeypatch, given, sentence):
     monkeypatch.chdir(tmp_path)
     for folder in ("run", "many/seed-0", "many/seed-1"):
         (tmp_path / folder).mkdir(parents=True)
@@ -286,7 +285,7 @@ def test_a_run_is_one_run_by_whatever_path(tmp_path, monkeypatch, given, sentenc
     assert list(named(["run", "many", "small"])) == ["run", "many/seed-0", "many/seed-1", "small"]
 
 
-def test_a_series_has_the_rows_that_have_both():
+def test_a_series_has_the_rows_with_all_metrics():
     rows = [{"steps": 1.0, "a": 5.0}, {"steps": 2.0}, {"a": 6.0}, {"steps": 4.0, "a": 7.0}]
     where, values = series(rows, "steps", "a")
     assert (where.tolist(), values.tolist()) == ([1, 4], [5, 7])
@@ -297,8 +296,8 @@ def test_the_curve_of_a_run_in_which_few_episodes_ended(monkeypatch):
     figures = []
     monkeypatch.setattr(curve, "png", lambda figure: figures.append(figure) or b"")
     results = {
-        who: {"mean_return": 4.0, "memory_gain": 1.0, "found_again": found}
-        for who, found in (("agent", 30.0), ("g", 29.0), ("random", 99.0))
+        label: {"episode_return": 4.0, "memory_gain": gain}
+        for label, gain in (("agent", 1.0), ("g", None), ("random", 1.0))
     }
     for returns in ([None, 2, None, 3], [None, None]):
         draw_curve("title", rows_of(returns), results)
@@ -310,7 +309,7 @@ def test_the_curve_of_a_run_in_which_few_episodes_ended(monkeypatch):
         *("training levels", "agent", "g", "random")
     ]
     gains = [line.get_label() for line in figures[0].axes[1].lines]
-    assert gains[-2:] == ["agent", "random"]  # too few episodes of the other had two finds
+    assert gains[-2:] == ["agent", "random"]
     assert "g" not in gains
     monkeypatch.undo()
     assert draw_curve("title", rows_of([1, 2]), results).startswith(b"\x89PNG")
@@ -333,7 +332,7 @@ def test_the_curve_of_a_run_in_which_few_episodes_ended(monkeypatch):
         ("{root}/run --out {root}/nosuch/x.png", "cannot write"),
     ],
 )
-def test_bad_input_is_told_in_one_sentence(tmp_path, monkeypatch, capsys, argv, sentence):
+def test_bad_input_is_refused_in_one_sentence(tmp_path, monkeypatch, capsys, argv, sentence):
     monkeypatch.chdir(tmp_path)
     for name, rows in (("run", rows_of([1])), ("empty", []), ("half", []), ("cut", [])):
         saved_runs.save(tmp_path / name, tiny.CONFIG, rows)
@@ -342,8 +341,8 @@ def test_bad_input_is_told_in_one_sentence(tmp_path, monkeypatch, capsys, argv, 
     for name, settings in (("strange", {"colour": "red"}), ("list", [])):
         saved_runs.save(tmp_path / name, tiny.CONFIG, rows_of([1]))
         (tmp_path / name / "config.json").write_text(json.dumps(settings))
-    code, told, problem = compare(capsys, *argv.format(root=tmp_path).split())
-    assert (code, told) == (2, "")
+    code, text, problem = compare(capsys, *argv.format(root=tmp_path).split())
+    assert (code, text) == (2, "")
     assert problem.startswith("error: ")
     assert sentence in problem
     assert problem.count("\n") == 1

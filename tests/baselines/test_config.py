@@ -9,6 +9,7 @@ import pytest
 import tiny
 from flax import nnx
 
+import gridmem
 from gridmem.baselines.config import (
     EnvSettings,
     ModelConfig,
@@ -50,7 +51,38 @@ def test_every_setting_is_written():
             for f in fields(config)
         }
 
-    assert to_dict(CHANGED) == names(CHANGED)
+    env = {"env_id": "GridMem-9x9-v0", "view_size": 7, "num_agents": 2, "max_steps": 16}
+    env |= {"goal_moves": None, "compass": None}
+    assert to_dict(CHANGED) == {**names(CHANGED), "env": env}
+
+
+OTHER_ENVS = {
+    "dig": {"env_id": "GridMem-Dig-v0", "dig_steps": 2, "max_steps": 64},
+    "tour": {"task": {"type": "Tour", "num_goals": 2}, "threshold": 0.25},
+    "text": {"map": {"type": "TextMap", "rows": ["#####", "#.G.#", "#####"]}},
+}
+
+
+@pytest.mark.parametrize("env", OTHER_ENVS.values(), ids=OTHER_ENVS)
+def test_an_environment_may_have_any_option(env):
+    config = from_dict({"env": env})
+    options = {name: value for name, value in env.items() if name != "env_id"}
+    assert config.make_env() == gridmem.make(env.get("env_id", "GridMem-9x9-v0"), **options)
+    again = from_dict(json.loads(json.dumps(to_dict(config))))
+    assert again == config
+    assert hash(again) == hash(config)
+
+
+def test_options_of_an_environment_may_be_objects():
+    config = TrainConfig(env=EnvSettings(task=gridmem.Tour(num_goals=2)))
+    assert config == from_dict({"env": {"task": {"type": "Tour", "num_goals": 2}}})
+    assert config.make_env().config.task == gridmem.Tour(num_goals=2)
+
+
+def test_an_option_that_is_none_is_that_of_the_id():
+    settings = EnvSettings("GridMem-v0", num_agents=3, view_size=7)
+    assert replace(settings, view_size=None) == EnvSettings("GridMem-v0", num_agents=3)
+    assert replace(settings, env_id="GridMem-9x9-v0").options == settings.options
 
 
 def test_missing_settings_get_defaults():
@@ -62,7 +94,7 @@ def test_missing_settings_get_defaults():
 
 def test_a_whole_number_may_have_a_point():
     config = from_dict({"total_steps": 1e6, "env": {"view_size": 5.0}, "ppo": {"gamma": 1}})
-    assert (config.total_steps, config.env.view_size) == (10**6, 5)
+    assert (config.total_steps, config.env.options["view_size"]) == (10**6, 5)
     assert isinstance(config.total_steps, int)
 
 
@@ -73,6 +105,8 @@ def test_a_whole_number_may_have_a_point():
         ({"ppo": {"gama": 1}}, "no setting 'gama' (did you mean 'gamma'?) in PPOConfig"),
         ({"model": {"zzz": 1}}, "no setting 'zzz' in ModelConfig; it has mixer, num_layers"),
         ({"ppo": 3}, "setting 'ppo' is 3; it must be a dict of settings"),
+        ({"env": 3}, "setting 'env' is 3; it must be a dict of settings"),
+        ({"env": {"max_step": 3}}, "no option 'max_step' (did you mean 'max_steps'?)"),
     ],
 )
 def test_unknown_settings_are_refused(data, sentence):

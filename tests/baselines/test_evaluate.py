@@ -19,16 +19,15 @@ from refusing_disk import file_size_limit
 import gridmem
 from gridmem.baselines import load
 from gridmem.baselines.evaluate import main, parse
-from gridmem.baselines.evaluation import evaluator as examination
+from gridmem.baselines.evaluation import evaluator, rollouts
 from gridmem.baselines.evaluation import plot as evaluation_picture
-from gridmem.baselines.evaluation import rollouts as evaluation
-from gridmem.baselines.evaluation.report import Gap, Report, Row
+from gridmem.baselines.evaluation.report import Gap, Report, Row, table
 from gridmem.baselines.evaluation.rollouts import HELD_OUT_KEY_DATA, draw_levels
-from gridmem.baselines.evaluation.scenarios import changed_rules, fresh_course, own_course
-from gridmem.baselines.evaluation.table import table
-from gridmem.baselines.runs.names import named
+from gridmem.baselines.evaluation.scenarios import changed_rules, fresh_scenario, own_scenario
+from gridmem.baselines.runs.history import named
 from gridmem.baselines.tables import aligned
-from gridmem.baselines.training import final_evaluation as conclusion
+from gridmem.baselines.training import final_evaluation
+from gridmem.baselines.training.final_evaluation import over_seeds
 from gridmem.envs.analysis.replay import load_replay
 from gridmem.envs.analysis.score import Score
 from gridmem.render.play import main as play_main
@@ -59,12 +58,12 @@ def runs(tmp_path_factory):
 def done(runs, tmp_path_factory):
     """What an evaluation of all of them printed and wrote."""
     out = tmp_path_factory.mktemp("out") / "deep"
-    compiled = evaluation._play_group._cache_size()
+    compiled = rollouts._play_chunk._cache_size()
     code, told, progress = evaluate(
         *runs.values(), "--levels", N, "--on", ID, "--agents", 2, "--out", out
     )
     assert code == 0, progress
-    compiled = evaluation._play_group._cache_size() - compiled
+    compiled = rollouts._play_chunk._cache_size() - compiled
     data = json.loads((out / "evaluation.json").read_text())
     return {"out": out, "told": told, "progress": progress, "data": data, "compiled": compiled}
 
@@ -132,29 +131,29 @@ def test_the_numbers_are_those_of_the_episodes(runs, done):
     assert (high - low) / told["return_standard_error"] == pytest.approx(2 * 1.96, rel=0.2)
 
 
-def test_random_actions_are_those_of_nobody(done):
+def test_random_actions_have_rows_without_an_agent(done):
     assert row(done, "", "random", max_steps=64, view_size=3, num_agents=1)["score"]["score"] < 0.1
     same, crowd = (row(done, "", "random", max_steps=16, num_agents=number) for number in (1, 2))
     assert same["episode_return"] != crowd["episode_return"]
 
 
-def test_who_has_no_memory_does_not_miss_it(done):
+def test_a_wiped_memory_changes_nothing_for_a_memoryless_agent(done):
     sampled, wiped = (row(done, "scored", player) for player in ("sampled", "memory wiped"))
     assert {**sampled, "player": ""} == {**wiped, "player": ""}
     greedy = row(done, "scored", "greedy")
     assert sampled["episode_return"] != greedy["episode_return"]
 
 
-def test_each_row_is_played_by_whom_it_names(runs, monkeypatch):
+def test_each_row_has_the_episodes_of_its_player(runs, monkeypatch):
     players = []
 
     def stand_still(env, player, params, levels, key):
         players.append((player.graphdef is not None, player.greedy, player.forgetful))
         actions = np.full((len(levels.tiles), env.max_steps, env.num_agents), 9, np.uint8)
-        return evaluation.Played(actions, actions.astype(np.float32))
+        return rollouts.Played(actions, actions.astype(np.float32))
 
-    monkeypatch.setattr(examination, "play_levels", stand_still)
-    report = examination.examine({"a": load(runs["first"])}, N, 0, str)
+    monkeypatch.setattr(evaluator, "play_levels", stand_still)
+    report = evaluator.evaluate_agents({"a": load(runs["first"])}, N, 0, str)
     assert {each.player: who for each, who in zip(report.rows, players, strict=True)} == {
         "random": (False, False, False),
         "sampled": (True, False, False),
@@ -179,8 +178,8 @@ def test_the_gap_is_between_fresh_levels_and_test_levels(done):
 def test_a_gap_by_hand():
     def played(kind, *finds):
         episodes = gridmem.EpisodeMetrics(*[np.float32(finds)[:, None]] * 9)
-        course = type("Course", (), {"kind": kind})
-        return saved_row(course, episodes)
+        scenario = type("Scenario", (), {"kind": kind})
+        return saved_row(scenario, episodes)
 
     report = Report([played("test", 1, 3), played("fresh", 2, 2, 8)], 0)
     # 4 - 2; the variances are 2 of two levels and 12 of three.
@@ -189,7 +188,7 @@ def test_a_gap_by_hand():
 
 def test_fresh_levels_are_neither_stored_nor_held_out(runs):
     agent = load(runs["first"])
-    fresh, stored = fresh_course(agent, 200).levels, own_course(agent, 1000).levels
+    fresh, stored = fresh_scenario(agent, 200).levels, own_scenario(agent, 1000).levels
     held_out, _ = draw_levels(agent.env, 200, HELD_OUT_KEY_DATA)
 
     def distinct(levels):
@@ -221,22 +220,22 @@ def test_only_what_is_played_by_the_rules_of_its_id_is_scored(done):
         ),
     ],
 )
-def test_changed_rules_are_named(options, changes):
+def test_changed_rules_are_listed(options, changes):
     assert changed_rules(ID, gridmem.make(ID, **options)) == changes
 
 
 def test_levels_are_drawn_where_the_stored_ones_do_not_fit(runs):
     agent = load(runs["first"])
     large = replace(agent, env=gridmem.make(ID, height=11))
-    course = own_course(large, 8)
-    assert (course.kind, course.levels.tiles.shape) == ("held-out", (8, 13, 11))
-    assert course.why_no_score
+    scenario = own_scenario(large, 8)
+    assert (scenario.kind, scenario.levels.tiles.shape) == ("held-out", (8, 13, 11))
+    assert scenario.why_no_score
     levels, _ = draw_levels(large.env, 8, HELD_OUT_KEY_DATA)
-    assert np.array_equal(course.levels.tiles, levels.tiles)
-    assert own_course(agent, 8).kind == "test"
+    assert np.array_equal(scenario.levels.tiles, levels.tiles)
+    assert own_scenario(agent, 8).kind == "test"
 
 
-def test_the_table_is_aligned_and_says_what_the_file_says(done):
+def test_the_table_is_aligned_and_agrees_with_the_file(done):
     blocks = done["told"].split("\n\n")[:-1]
     assert [block.splitlines()[0] for block in blocks] == [
         f"{ID}, view {view} x {view}, {steps} steps, {agents}; {N} {kinds} levels"
@@ -259,14 +258,14 @@ def test_the_table_is_aligned_and_says_what_the_file_says(done):
 
 
 def test_a_table_by_hand(runs):
-    course = own_course(load(runs["scored"]), 2)
+    scenario = own_scenario(load(runs["scored"]), 2)
     finds = gridmem.EpisodeMetrics(*[np.float32([[2], [4]])] * 9)
     names = [name for name in gridmem.EpisodeMetrics._fields if name != "bumps"]
     told = {**dict(zip(names, map(float, range(1, 9)), strict=True)), "return_standard_error": 0.25}
-    random = saved_row(course, finds, "random", Score(0, -0.01, 0.01, ""))
+    random = saved_row(scenario, finds, "random", Score(0, -0.01, 0.01, ""))
     random = random._replace(agent="", metrics={**told, "bumps": None, "memory_gain": None})
     random = random._replace(intervals={"memory_gain": None})
-    agent = saved_row(course, finds, score=Score(0.5, 0.25, 0.75, ""))
+    agent = saved_row(scenario, finds, score=Score(0.5, 0.25, 0.75, ""))
     agent = agent._replace(metrics={**told, "bumps": 12.5, "memory_gain": 1.5})
     agent = agent._replace(intervals={"memory_gain": (1.25, 2.0)})
     many = np.full((30, 1), 2, np.int32)
@@ -295,11 +294,11 @@ def test_a_table_by_hand(runs):
 
 @pytest.mark.parametrize(("found_again", "shown"), [(29, False), (30, True)])
 def test_a_memory_gain_of_few_episodes_is_not_shown(runs, found_again, shown, monkeypatch):
-    course = own_course(load(runs["scored"]), 2)
+    scenario = own_scenario(load(runs["scored"]), 2)
     visits = np.repeat(np.int32([2, 0, 1]), [found_again, 7, 7])[:, None]
     episodes = gridmem.EpisodeMetrics(*[visits] * 9)
     metrics = dict.fromkeys([*gridmem.EpisodeMetrics._fields, "return_standard_error"], 1.0)
-    row = saved_row(course, episodes)._replace(
+    row = saved_row(scenario, episodes)._replace(
         metrics={**metrics, "memory_gain": 1.75},
         intervals={"memory_gain": (1.21, 2.62), "episode_return": None},
     )
@@ -316,11 +315,13 @@ def test_a_memory_gain_of_few_episodes_is_not_shown(runs, found_again, shown, mo
     panel = figures[0].axes[-1]
     assert [text.get_text() for text in panel.texts] == ["1.75 (30)" if shown else "(29)"]
     assert len(panel.patches) == shown
-    results = {"a": {"mean_return": 1.0, "first_find_steps": 1.0, "memory_gain": 1.75}}
-    results["a"]["found_again"] = float(found_again)
-    assert ("1.75" in conclusion.table(results)[1]) == shown
-    of_seeds = conclusion.table(results, results, {"a": float(found_again)})
-    assert ("1.75 ± 1.75" in of_seeds[1]) == shown
+    for rows in ([row], [row, row]):
+        report = Report(rows, None)
+        lines = final_evaluation.table(
+            report, {"sampled": over_seeds(report, "sampled")}, len(rows)
+        )
+        assert ("1.75" in lines[1]) == shown
+        assert ("1.75 ± 0.00" in lines[1]) == (shown and len(rows) == 2)
 
 
 def test_columns_are_aligned_and_empty_ones_left_out():
@@ -333,7 +334,7 @@ def test_columns_are_aligned_and_empty_ones_left_out():
     assert aligned([["x", "y", "z"], ["1", "22", "3"]], left=2) == ["x  y   z", "1  22  3"]
 
 
-def test_progress_is_told_apart_from_the_results(done):
+def test_progress_goes_to_stderr(done):
     lines = done["progress"].splitlines()
     number = len(done["data"]["rows"])
     assert len(lines) == number
@@ -346,12 +347,14 @@ def replays(done, agent):
     return {path.stem: (load_replay(path).visits.sum(), path) for path in paths}
 
 
-def test_the_best_the_median_and_the_worst_episode_can_be_watched(runs, done, tmp_path, capsys):
+def test_the_best_the_median_and_the_worst_episode_are_saved_as_replays(
+    runs, done, tmp_path, capsys
+):
     assert len(list((done["out"] / "replays").iterdir())) == 9
     agent = load(runs["scored"])
-    levels = own_course(agent, N).levels
-    actions = evaluation.play_levels(
-        agent.env, evaluation.Player(agent.graphdef), agent.params, levels, jax.random.key(0)
+    levels = own_scenario(agent, N).levels
+    actions = rollouts.play_levels(
+        agent.env, rollouts.Player(agent.graphdef), agent.params, levels, jax.random.key(0)
     ).action
     returns = np.asarray(gridmem.measure(agent.env, levels, actions).episode_return)[:, 0]
     found = replays(done, "scored")
@@ -371,7 +374,7 @@ def test_the_best_the_median_and_the_worst_episode_can_be_watched(runs, done, tm
     assert f"--replay {done['out']}/replays/first-best.npz\n" in done["told"]
 
 
-def test_a_disk_that_takes_nothing_is_told_before_anything_is_played(runs, tmp_path):
+def test_a_full_disk_is_refused_before_the_evaluation(runs, tmp_path):
     with file_size_limit(1000):
         code, told, problem = evaluate(runs["scored"], "--out", tmp_path)
     assert (code, told) == (2, "")
@@ -382,23 +385,23 @@ def test_a_disk_that_takes_nothing_is_told_before_anything_is_played(runs, tmp_p
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("refuge", breadth([True, False], True))
-def test_a_disk_that_fails_in_the_meantime_does_not_cost_the_table(
-    runs, tmp_path, monkeypatch, refuge
+@pytest.mark.parametrize("has_fallback", breadth([True, False], True))
+def test_a_disk_that_fails_during_the_evaluation_does_not_cost_the_table(
+    runs, tmp_path, monkeypatch, has_fallback
 ):
     out, elsewhere = tmp_path / "out", tmp_path / "temporary"
     elsewhere.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
-    examine = examination.examine
+    evaluate_agents = evaluator.evaluate_agents
 
-    def examine_and_break(*args, **options):
-        report = examine(*args, **options)
+    def evaluate_and_break(*args, **options):
+        report = evaluate_agents(*args, **options)
         out.rmdir()
-        if not refuge:
+        if not has_fallback:
             elsewhere.rmdir()
         return report
 
-    monkeypatch.setattr(examination, "examine", examine_and_break)
+    monkeypatch.setattr(evaluator, "evaluate_agents", evaluate_and_break)
     code, told, progress = evaluate(runs["scored"], "--levels", N, "--replays", 1, "--out", out)
     assert "Traceback" not in progress
     assert "scored, memory wiped" in told
@@ -406,12 +409,12 @@ def test_a_disk_that_fails_in_the_meantime_does_not_cost_the_table(
     warnings = [line for line in told.splitlines() if line.startswith("warning: ")]
     assert len(warnings) == 3
     assert f"results are in {out}" not in told
-    assert (code, len(list(elsewhere.rglob("*.npz")))) == ((0, 1) if refuge else (1, 0))
-    assert ("watch an episode" in told) == refuge
+    assert (code, len(list(elsewhere.rglob("*.npz")))) == ((0, 1) if has_fallback else (1, 0))
+    assert ("watch an episode" in told) == has_fallback
 
 
-def saved_row(course, episodes, player="sampled", score=None):
-    return Row("a", player, course, np.zeros((1, 1, 1), np.uint8), episodes, {}, {}, score)
+def saved_row(scenario, episodes, player="sampled", score=None):
+    return Row("a", player, scenario, np.zeros((1, 1, 1), np.uint8), episodes, {}, {}, score)
 
 
 @pytest.mark.parametrize(
@@ -458,7 +461,7 @@ def test_the_picture_shows_values_and_intervals(done, runs, monkeypatch, tmp_pat
         assert at[0][:, 0] == pytest.approx(interval)
 
 
-def test_the_same_again_is_the_same_and_another_seed_is_not(runs, done, tmp_path, monkeypatch):
+def test_an_evaluation_depends_on_its_seed_only(runs, done, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     results = []
     for seed in (0, 0, 1):
@@ -486,7 +489,7 @@ def test_the_results_of_one_run_are_kept_in_its_folder(tmp_path):
     assert [path.name for path in (run / "replays").iterdir()] == ["run-best.npz"]
 
 
-def test_runs_of_the_same_name_are_called_what_they_were_given_as(runs, tmp_path, monkeypatch):
+def test_runs_of_the_same_name_are_named_by_their_paths(runs, tmp_path, monkeypatch):
     other = saved_runs.save(tmp_path / "x" / "first", saved_runs.SMALL)
     given = [str(runs["first"]), f"{other}/agent.safetensors", str(runs["second"])]
     assert list(named(given)) == given
@@ -503,7 +506,7 @@ def test_runs_of_the_same_name_are_called_what_they_were_given_as(runs, tmp_path
         ("nosuch", "there is no run folder, file or released agent 'nosuch'"),
         ("{first} {first}", "is named twice; name each run once"),
         ("{first} --level 3", "no option '--level' (did you mean '--levels'?)"),
-        ("{first} --levels 3 {second}", "is too much; name all runs before the first option"),
+        ("{first} --levels 3 {second}", "unexpected argument ' the first option"),
         ("{first} --levels 1", "'1' is not a whole number, 2 or more"),
         ("{first} --levels 1001", "--levels is 1001; there are 1,000 test levels"),
         ("{first} --seed -1", "'-1' is not a whole number, 0 or more"),
@@ -515,7 +518,7 @@ def test_runs_of_the_same_name_are_called_what_they_were_given_as(runs, tmp_path
         ("{first} --out {first}/config.json", "cannot make the folder"),
     ],
 )
-def test_bad_input_is_told_in_one_sentence_before_anything_is_played(
+def test_bad_input_is_refused_in_one_sentence_before_the_evaluation(
     runs, tmp_path, monkeypatch, argv, sentence
 ):
     monkeypatch.chdir(tmp_path)
@@ -531,6 +534,6 @@ def test_bad_input_is_told_in_one_sentence_before_anything_is_played(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_what_is_not_given_has_a_value():
+def test_options_have_defaults():
     options = parse(["a"])
     assert (options.levels, options.seed, options.replays, options.out) == (1000, 0, 3, None)

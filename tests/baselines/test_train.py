@@ -15,13 +15,12 @@ import numpy as np
 import pytest
 import tiny
 
-from gridmem.baselines import train
 from gridmem.baselines.config import TrainConfig, from_dict
 from gridmem.baselines.runs.checkpoint import load
-from gridmem.baselines.train import comparison, main
+from gridmem.baselines.train import comparison, distributed_flags, main
 from gridmem.baselines.training import loop as training
 from gridmem.baselines.training.cli import parse
-from gridmem.baselines.training.signals import Interruption
+from gridmem.baselines.training.signals import StopSignal
 
 NUM_UPDATES = 10
 METRICS = [
@@ -53,6 +52,9 @@ def flags(config, default):
         new, old = getattr(config, field.name), getattr(default, field.name)
         if is_dataclass(new):
             out += flags(new, old)
+        elif field.name == "options":
+            changes = {name: value for name, value in new.items() if old.get(name) != value}
+            out += [word for name in changes for word in (f"--{name}", str(changes[name]))]
         elif new != old:
             out += [f"--{field.name.replace('_', '-')}", str(new)]
     return out
@@ -101,7 +103,7 @@ def untouched(tmp_path, monkeypatch):
         ),
         ("--learning_rat=1", "no option '--learning-rat' (did you mean '--learning-rate'?)"),
         ("--zzz", "there is no option '--zzz'; --help-all lists them"),
-        ("--seed 1 quickstart", "'quickstart' is too much; a preset's name comes before"),
+        ("--seed 1 quickstart", "unexpected argument 'quickstart'; a preset's name comes before"),
         ("--total-steps abc", "--total-steps: 'abc' is not a whole number; --help-all lists"),
         ("--total-steps", "argument --total-steps: expected one argument"),
         ("--total-steps 0", "error: total_steps is 0; it must be a whole number above 0"),
@@ -116,7 +118,7 @@ def untouched(tmp_path, monkeypatch):
         ("--run-dir /dev/null/run", "cannot make the run folder /dev/null/run (Not a directory)"),
     ],
 )
-def test_bad_input_is_answered_by_one_sentence(argv, sentence, untouched, capfd):
+def test_bad_input_is_refused_in_one_sentence(argv, sentence, untouched, capfd):
     code, out, err = run(capfd, shlex.split(argv))
     assert (code, out) == (2, "")
     assert err.startswith("error: ")
@@ -136,23 +138,23 @@ def test_an_existing_folder_is_left_alone(tmp_path, capfd):
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == "precious"
 
 
-def test_help_names_the_presets_and_what_is_changed_first(capfd, monkeypatch):
-    told = {}
+def test_help_has_the_presets_and_the_most_used_settings(capfd, monkeypatch):
+    texts = {}
     for width, flag in (("80", "--help"), ("20", "--help-all")):
         monkeypatch.setenv("COLUMNS", width)
         with pytest.raises(SystemExit) as end:
             main([flag])
         assert end.value.code == 0
-        told[flag] = capfd.readouterr().out
-        assert "quickstart: " in told[flag]
-    assert len(told["--help"].splitlines()) <= 40
+        texts[flag] = capfd.readouterr().out
+        assert "quickstart: " in texts[flag]
+    assert len(texts["--help"].splitlines()) <= 40
     for name in ("env_id", "total_steps", "learning_rate", "plan", "resume"):
-        assert f"--{name.replace('_', '-')}" in told["--help"]
+        assert f"--{name.replace('_', '-')}" in texts["--help"]
     config = TrainConfig()
     for part in (config, config.env, config.model, config.ppo, config.optimizer):
         for field in fields(part):
-            if not is_dataclass(getattr(part, field.name)):
-                assert f"--{field.name.replace('_', '-')} " in told["--help-all"]
+            if field.name != "options" and not is_dataclass(getattr(part, field.name)):
+                assert f"--{field.name.replace('_', '-')} " in texts["--help-all"]
 
 
 def test_flags_reach_the_config():
@@ -161,7 +163,7 @@ def test_flags_reach_the_config():
     config = command.config
     assert command.name == "quickstart"
     assert (config.model.mixer, config.ppo.gamma, config.ppo.num_envs) == ("none", 0.5, 16)
-    assert (config.env.view_size, config.ppo.num_minibatches) == (7, 2)
+    assert (config.env.options["view_size"], config.ppo.num_minibatches) == (7, 2)
 
 
 def test_a_run_from_start_to_end(tmp_path, capfd):
@@ -174,7 +176,7 @@ def test_a_run_from_start_to_end(tmp_path, capfd):
         "checkpoint",
         "config.json",
         "curve.png",
-        "eval.json",
+        "evaluation.json",
         "metrics.jsonl",
         "tensorboard",
     ]
@@ -186,18 +188,15 @@ def test_a_run_from_start_to_end(tmp_path, capfd):
     assert [row["steps"] for row in rows] == [128.0 * n for n in range(1, NUM_UPDATES + 1)]
     assert all(list(row) == METRICS for row in rows)
     assert np.isfinite([list(row.values()) for row in rows]).all()
-    evaluation = json.loads((folder / "eval.json").read_text())
-    assert evaluation["num_levels"] == 32
-    assert evaluation["env"]["max_steps"] == 16
-    assert list(evaluation["results"]) == ["agent", "agent, greedy", "random"]
-    for result in evaluation["results"].values():
-        assert result.keys() == {
-            "mean_return",
-            "return_standard_error",
-            "first_find_steps",
-            "memory_gain",
-            "found_again",
-        }
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    for row, agent, player in zip(
+        evaluation["rows"], ["run", "run", ""], ["sampled", "greedy", "random"], strict=True
+    ):
+        assert (row["agent"], row["player"], row["levels"]) == (agent, player, "held-out")
+        assert row["env"]["max_steps"] == 16
+        assert row["num_levels"] == 32
+        assert {"episode_return", "return_standard_error", "memory_gain", "found_again"} <= set(row)
+        assert row["intervals"].keys() == row.keys() & row["intervals"].keys()
     picture = matplotlib.image.imread(folder / "curve.png")
     assert picture.shape[0] > 300
     assert picture.std() > 0.05
@@ -214,7 +213,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_an_interruption_saves_what_was_learned(number, tmp_path, capfd, monkeypatch):
+def test_a_signal_ends_the_run_after_a_checkpoint(number, tmp_path, capfd, monkeypatch):
     calls = []
 
     def update(*args):
@@ -223,9 +222,9 @@ def test_an_interruption_saves_what_was_learned(number, tmp_path, capfd, monkeyp
             os.kill(os.getpid(), number)
         return original(*args)
 
-    original = training.advance
+    original = training.update_seeds
     handlers = [signal.getsignal(n) for n in SIGNALS]
-    monkeypatch.setattr(training, "advance", update)
+    monkeypatch.setattr(training, "update_seeds", update)
     folder = tmp_path / "run"
     code, out, err = run(capfd, tiny_flags(folder))
     assert (code, err) == (130, "")
@@ -235,7 +234,7 @@ def test_an_interruption_saves_what_was_learned(number, tmp_path, capfd, monkeyp
     learner, _ = load_checkpoint(folder)
     assert int(learner.num_updates) == len(rows_of(folder)) == 3
     assert_finite(learner)
-    assert not (folder / "eval.json").exists()
+    assert not (folder / "evaluation.json").exists()
     assert [signal.getsignal(n) for n in SIGNALS] == handlers
 
 
@@ -243,7 +242,7 @@ def test_an_update_that_cannot_be_deterministic_says_so(tmp_path, capfd, monkeyp
     def update(*args):
         raise IndexError("raw_hash_map::at\nand more")
 
-    monkeypatch.setattr(training, "advance", update)
+    monkeypatch.setattr(training, "update_seeds", update)
     monkeypatch.setattr(training.jax, "default_backend", lambda: "gpu")
     flags = tiny_flags(tmp_path / "run")
     code, out, _ = run(capfd, [*flags, "--deterministic"])
@@ -253,14 +252,14 @@ def test_an_update_that_cannot_be_deterministic_says_so(tmp_path, capfd, monkeyp
         run(capfd, [*tiny_flags(tmp_path / "other")])
 
 
-def test_a_second_interruption_stops_at_once(tmp_path, capfd, monkeypatch):
+def test_a_second_signal_stops_at_once(tmp_path, capfd, monkeypatch):
     def update(*args):
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(1)
         raise AssertionError("not stopped")
 
-    monkeypatch.setattr(training, "advance", update)
+    monkeypatch.setattr(training, "update_seeds", update)
     code, _, err = run(capfd, tiny_flags(tmp_path / "run"))
     assert (code, err) == (130, "interrupted\n")
 
@@ -271,21 +270,23 @@ def test_a_second_hang_up_stops_nothing():
 
     old = signal.signal(signal.SIGHUP, stop)
     try:
-        with Interruption() as interruption:
+        with StopSignal() as stop_signal:
             for _ in range(2):
                 signal.raise_signal(signal.SIGHUP)
-        assert interruption.came
+        assert stop_signal.received
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup has it
-        with Interruption() as interruption:
+        with StopSignal() as stop_signal:
             signal.raise_signal(signal.SIGHUP)
-        assert not interruption.came
+        assert not stop_signal.received
     finally:
         signal.signal(signal.SIGHUP, old)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_an_interrupted_evaluation_says_how_to_go_on(number, tmp_path, capfd, monkeypatch):
-    monkeypatch.setattr(training, "conclude", lambda *args: signal.raise_signal(number))
+def test_an_interrupted_evaluation_prints_the_command_that_resumes_it(
+    number, tmp_path, capfd, monkeypatch
+):
+    monkeypatch.setattr(training, "evaluate_run", lambda *args: signal.raise_signal(number))
     folder = tmp_path / "run"
     code, out, err = run(capfd, tiny_flags(folder))
     assert (code, err) == (130, "")
@@ -300,7 +301,7 @@ def test_a_run_can_be_in_a_thread(tmp_path, capfd):
 
 
 @pytest.mark.parametrize("output", ["full", "closed"])
-def test_output_that_is_refused_stops_nothing(output, tmp_path, capfd, monkeypatch):
+def test_a_run_survives_failing_output(output, tmp_path, capfd, monkeypatch):
     if output == "full":
         stdout = open("/dev/full", "w")  # noqa: SIM115
     else:
@@ -311,7 +312,7 @@ def test_output_that_is_refused_stops_nothing(output, tmp_path, capfd, monkeypat
     folder = tmp_path / "run"
     assert main(tiny_flags(folder)) == 0
     stdout.close()
-    assert (folder / "eval.json").exists()
+    assert (folder / "evaluation.json").exists()
     assert len(rows_of(folder)) == NUM_UPDATES
     assert capfd.readouterr() == ("", "")
 
@@ -322,7 +323,7 @@ STOPPED = (
 )
 
 
-def test_numbers_that_are_none_end_the_run_and_not_the_checkpoint(tmp_path, capfd, monkeypatch):
+def test_non_finite_metrics_end_the_run_and_not_the_checkpoint(tmp_path, capfd, monkeypatch):
     calls = []
 
     def update(config, env, graphdef, learner):
@@ -331,8 +332,8 @@ def test_numbers_that_are_none_end_the_run_and_not_the_checkpoint(tmp_path, capf
             learner = learner._replace(params=jax.tree.map(lambda x: x * np.nan, learner.params))
         return original(config, env, graphdef, learner)
 
-    original = training.advance
-    monkeypatch.setattr(training, "advance", update)
+    original = training.update_seeds
+    monkeypatch.setattr(training, "update_seeds", update)
     folder = tmp_path / "run"
     code, out, err = run(capfd, tiny_flags(folder, checkpoint_seconds=0.0))
     assert (code, err) == (1, "")
@@ -353,20 +354,20 @@ def test_an_absurd_learning_rate_ends_the_run(tmp_path, capfd):
     code, out, err = run(capfd, tiny_flags(folder, model=small, optimizer=absurd))
     assert (code, err) == (1, "")
     stopped = re.search(f"^{STOPPED}$", out, re.MULTILINE)
-    assert not (folder / "eval.json").exists()
+    assert not (folder / "evaluation.json").exists()
     assert (stopped["checkpoint"] is not None) == (folder / "checkpoint").exists()
     if stopped["checkpoint"]:
         assert_finite(load_checkpoint(folder)[0])
 
 
-def test_targets_beyond_the_histogram_are_warned_of_once(tmp_path, capfd, monkeypatch):
-    original = training.advance
+def test_targets_beyond_the_histogram_cause_one_warning(tmp_path, capfd, monkeypatch):
+    original = training.update_seeds
 
     def update(*args):
         learner, metrics = original(*args)
         return learner, metrics._replace(target_outside=jax.numpy.float32(0.25))
 
-    monkeypatch.setattr(training, "advance", update)
+    monkeypatch.setattr(training, "update_seeds", update)
     code, out, err = run(capfd, tiny_flags(tmp_path / "run"))
     assert (code, err) == (0, "")
     (warning,) = (line for line in out.splitlines() if line.startswith("warning: "))
@@ -398,7 +399,7 @@ def child(preparation, argv):
     )
 
 
-def test_a_full_disk_stops_nothing(tmp_path):
+def test_a_run_survives_a_full_disk(tmp_path):
     folder = tmp_path / "run"
     full = "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))"
     process = child(full, tiny_flags(folder))
@@ -413,14 +414,15 @@ def test_a_full_disk_stops_nothing(tmp_path):
     rows = rows_of(folder) + rest
     assert [row["steps"] for row in rows] == [128.0 * n for n in range(1, NUM_UPDATES + 1)]
     assert min(len(rest), len(rows) - len(rest)) > 0
-    assert json.loads((folder / "eval.json").read_text())["num_levels"] == 32
+    assert json.loads((folder / "evaluation.json").read_text())["rows"][0]["num_levels"] == 32
     assert "mean return" in out
 
 
 @pytest.mark.slow
-def test_a_signal_from_outside_saves_what_was_learned(tmp_path):
+def test_a_signal_from_another_process_ends_the_run_after_a_checkpoint(tmp_path):
     folder = tmp_path / "run"
-    slow = "update = training.advance; training.advance = lambda *a: time.sleep(1) or update(*a)"
+    slow = "update, wait = training.update_seeds, lambda: time.sleep(1)\n"
+    slow += "training.update_seeds = lambda *args: wait() or update(*args)"
     process = child(slow, tiny_flags(folder))
     deadline = time.monotonic() + 240
     log = folder / "metrics.jsonl"
@@ -454,12 +456,12 @@ def test_the_comparison_is_the_same_run_but_for_its_memory(argv, words, monkeypa
     assert comparison(argv, mixer) == f"uv run {advice}"
 
 
-def test_processes_that_train_together_are_told_a_folder_and_how_to_meet(monkeypatch):
+def test_commands_of_several_processes_have_their_flags_and_a_folder(monkeypatch):
     monkeypatch.delenv("UV", raising=False)
     together = "--coordinator here:1 --num-processes 2 --process-id 0"
     argv = ["small", *together.split(), "--run-dir", "runs/a"]
-    assert train._together(parse(argv, "train")) == together.split()
-    assert train._together(parse(["--distributed"], "train")) == ["--distributed"]
+    assert distributed_flags(parse(argv, "train")) == together.split()
+    assert distributed_flags(parse(["--distributed"], "train")) == ["--distributed"]
     assert comparison(argv, "attention", "runs/a") == (
         f"python -m gridmem.baselines.train small {together} --mixer none --run-dir runs/a-none"
     )

@@ -1,12 +1,12 @@
 """What autoreset costs: `uv run python tests/benchmarks/autoreset.py [IDS...]`.
 
-Everything is measured in one run, by turns, so that whatever else the machine does slows all of it.
+Everything is measured in one run, by turns, so that other load on the machine slows all of it.
 A step is timed as one of 64 in a `lax.scan` under jit, its state donated and all outputs
 returned. "quiet": no episode ends. "staggered": in each step so many end as in the long run,
 NUM_ENVS / max_steps. The bound of a staggered step is step + reset / max_steps, where step
 is one without autoreset and reset that of the whole batch at once. Compilation is not counted;
-the best of the repeats is taken. With --groups other group sizes are compared, with
---gymnax also the vmapped step of the gymnax face. The last row of each id is that of
+the best of the repeats is taken. With --groups other chunk sizes are compared, with
+--gymnax also the vmapped step of the gymnax adapter. The last row of each id is that of
 `gymnasium.make_vec`, numpy in and out.
 """
 
@@ -48,7 +48,7 @@ def best_by_turns(runs: dict[str, Callable[[], float]]) -> dict[str, float]:
 
 
 def timed(function: Callable[..., Any], *arguments: Callable[[], Any]) -> Callable[[], float]:
-    """A run that makes fresh arguments, since they are given away, and times the rest."""
+    """A run that makes fresh arguments, since they are donated, and times the rest."""
 
     def run() -> float:
         made = jax.block_until_ready([make() for make in arguments])
@@ -63,20 +63,20 @@ def scanned(step: Callable[..., Any]) -> Callable[..., Any]:
     """NUM_STEPS steps under jit."""
 
     def body(state: Any, action: jax.Array) -> Any:
-        state, *told = step(state, action)
-        return state, told
+        state, *outputs = step(state, action)
+        return state, outputs
 
     return jax.jit(lambda state, actions: lax.scan(body, state, actions), donate_argnums=0)
 
 
 def gymnax_step(env: GymnaxEnv) -> Callable[..., Any]:
-    """The vmapped step of the gymnax face, in the form of the others; it draws its keys, too."""
+    """The vmapped step of the gymnax adapter, in the form of the others; it draws its keys, too."""
 
     def step(state: Any, action: jax.Array) -> Any:
         keys = jax.random.split(jax.random.wrap_key_data(state.keys[0]), NUM_ENVS)
-        obs, envs, *told = jax.vmap(env.step)(keys, state.envs, action)
+        obs, envs, *rest = jax.vmap(env.step)(keys, state.envs, action)
         keys = state.keys.at[0].set(jax.random.key_data(keys[-1]))
-        return state._replace(envs=envs, keys=keys), obs, told
+        return state._replace(envs=envs, keys=keys), obs, rest
 
     return step
 
@@ -87,7 +87,7 @@ def make_vec(id: str, mode: str, spread: bool) -> Callable[[], float]:
     envs.reset(seed=0)
     if spread:
         simulator = envs._simulator
-        simulator._state = staggered(simulator.setup.batch, simulator._state)
+        simulator._state = staggered(simulator.config.batch, simulator._state)
     actions = np.random.default_rng(0).integers(0, 4, (NUM_STEPS, NUM_ENVS))
 
     def run() -> float:
@@ -126,7 +126,9 @@ def measure(id: str, groups: list[int], gymnax: bool) -> None:
         for mode in ("NextStep", "SameStep"):
             runs[f"make_vec {mode}, {how}"] = make_vec(id, mode, how == "staggered")
     for group in groups:
-        vector.CPU_GROUP = vector.ACCELERATOR_GROUP = group  # read when the step is traced
+        vector.CPU_CHUNK_SIZE = vector.ACCELERATOR_CHUNK_SIZE = (
+            group  # read when the step is traced
+        )
         run = timed(scanned(lambda *a: batch.step(*a)), begin["staggered"], lambda: actions)
         run()
         runs[f"groups of {group}, staggered"] = run

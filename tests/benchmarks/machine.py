@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import jax
 
-from gridmem.baselines.costs.machine import cpu_model
+from gridmem.baselines.costs.hardware import cpu_model
 
 
 def machine(*packages: str) -> str:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import gridmem
+from gridmem.envs.analysis.metrics import MIN_FOUND_AGAIN
 
 LEVELS_AT_A_TIME = 100
 SHORTEST_PATHS = gridmem.oracle_actions
@@ -57,6 +58,8 @@ def row(id, name, num_levels):
     levels = jax.tree.map(lambda leaf: leaf[:num_levels], gridmem.levels(id))
     metrics = measured(env, player, levels)
     told = gridmem.summary(metrics)
+    if (metrics.visits > 1).sum() < MIN_FOUND_AGAIN:
+        told["memory_gain"] = None
     score = "" if "moves" in name else f"{gridmem.score(id, metrics.episode_return).score:.3f}"
     numbers = [
         f"{told['episode_return']:.2f} ± {told['return_standard_error']:.2f}",

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 from twin import FLOOR, GOAL, MOVES, NO_ACTION, ROCK, Twin
 
-FAR = 2**29
+INF = 2**29
 
 
 def cost(tile, dig_steps):
@@ -17,9 +17,9 @@ def cost(tile, dig_steps):
 
 
 def distances(tiles, dig_steps):
-    """Steps to the nearest goal from every cell that can be entered; FAR elsewhere."""
+    """Steps to the nearest goal from every cell that can be entered; INF elsewhere."""
     height, width = tiles.shape
-    steps = np.full(tiles.shape, FAR, np.int32)
+    steps = np.full(tiles.shape, INF, np.int32)
     heap = [(0, int(row), int(column)) for row, column in np.argwhere(tiles == GOAL)]
     while heap:
         so_far, row, column = heapq.heappop(heap)
@@ -44,7 +44,7 @@ def by_move(tiles, position, dig_steps):
     steps = remembered(tiles.tobytes(), tiles.shape, dig_steps)
     cells = [(position[0] + down, position[1] + right) for down, right in MOVES.values()]
     costs = [cost(tiles[cell], dig_steps) for cell in cells]
-    return [min(c + steps[cell], FAR) if c else FAR for c, cell in zip(costs, cells, strict=True)]
+    return [min(c + steps[cell], INF) if c else INF for c, cell in zip(costs, cells, strict=True)]
 
 
 def watched(level, num_agents, view_size, max_steps, dig_steps, task, seed, stray=0.3):
@@ -58,16 +58,16 @@ def watched(level, num_agents, view_size, max_steps, dig_steps, task, seed, stra
     agents = range(num_agents)
     seen = [in_view(twin, agent) for agent in agents]
     actions = np.zeros((max_steps, num_agents), np.int32)
-    told = {name: [] for name in ("reward", "shortest", "unseen", "dug", "bumped")}
+    traced = {name: [] for name in ("reward", "shortest", "unseen", "dug", "bumped")}
     for time in range(max_steps):
         for agent in agents:
             ways = by_move(twin.tiles, twin.position[agent], dig_steps)
-            best = int(np.argmin(ways)) if min(ways) < FAR else NO_ACTION
+            best = int(np.argmin(ways)) if min(ways) < INF else NO_ACTION
             actions[time, agent] = rng.integers(-1, 6) if rng.random() < stray else best
         able = [busy == 0 for busy in twin.busy]
         before, tiles = list(twin.position), twin.tiles.copy()
         twin.step(actions[time].tolist())
-        rows = {name: [] for name in told}
+        rows = {name: [] for name in traced}
         for agent in agents:
             move = MOVES.get(int(actions[time, agent]))
             tried = able[agent] and move is not None
@@ -77,12 +77,12 @@ def watched(level, num_agents, view_size, max_steps, dig_steps, task, seed, stra
             blocked = tried and cost(tiles[target], dig_steps) is None
             shortest = min(by_move(twin.tiles, twin.position[agent], dig_steps)) if found else 0
             seen[agent] = (seen[agent] and not found) or in_view(twin, agent)
-            row = [float(found), shortest if shortest < FAR else 0, not seen[agent], dug, blocked]
+            row = [float(found), shortest if shortest < INF else 0, not seen[agent], dug, blocked]
             for name, value in zip(rows, row, strict=True):
                 rows[name].append(value)
         for name, row in rows.items():
-            told[name].append(row)
-    return actions, told
+            traced[name].append(row)
+    return actions, traced
 
 
 def in_view(twin, agent):

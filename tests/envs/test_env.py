@@ -1,6 +1,6 @@
 """The contract that every registered environment keeps, and golden digests of its episodes.
 
-`uv run python tests/envs/test_env.py` prints the digests anew.
+`uv run python tests/envs/test_env.py` prints the present digests.
 """
 
 import hashlib
@@ -320,8 +320,8 @@ def seen(id):
         return begun, env.step(begun[0], [1, 2])
 
     leaves = jax.tree.leaves(run(jax.random.key(3)))
-    told = b"".join(leaf.dtype.name.encode() + np.asarray(leaf).tobytes() for leaf in leaves)
-    return hashlib.sha256(told).hexdigest()
+    data = b"".join(leaf.dtype.name.encode() + np.asarray(leaf).tobytes() for leaf in leaves)
+    return hashlib.sha256(data).hexdigest()
 
 
 @pytest.mark.parametrize("id", breadth(IDS, SMALL))

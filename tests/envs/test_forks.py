@@ -1,10 +1,11 @@
-"""What computes refuses in a fork of a process in which JAX runs; else it would hang.
+"""Computing in a fork of a process that uses JAX is refused; otherwise it would hang.
 
-Here it is told that it is in one. Real forks: `tests/clients/test_processes.py`.
+Here the fork is simulated. Real forks: `tests/clients/test_processes.py`.
 """
 
 import gymnasium
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -24,7 +25,7 @@ def batch(output="numpy"):
 
 VECTOR = gridmem.VectorEnv(ENV, 2)
 CORE_STATE, _ = jax.eval_shape(ENV.reset, KEY)
-SEEDS = np.zeros((2, 2), np.uint32)
+SEEDS = jnp.zeros((2, 2), jnp.uint32)
 COMPUTING = {
     "make": lambda: gridmem.make(SMALL),
     "Env.generate": lambda: ENV.generate(KEY),
@@ -46,13 +47,13 @@ COMPUTING = {
 
 
 @pytest.mark.parametrize("name", COMPUTING)
-def test_what_computes_refuses_in_a_fork(name, monkeypatch):
+def test_computing_in_a_fork_is_refused(name, monkeypatch):
     monkeypatch.setattr(forks, "_forked_from_jax", True)
     with pytest.raises(RuntimeError, match="this process was forked from one that had already"):
         COMPUTING[name]()
 
 
-def test_what_needs_no_jax_works_in_a_fork(monkeypatch):
+def test_functions_without_jax_work_in_a_fork(monkeypatch):
     monkeypatch.setattr(forks, "_forked_from_jax", True)
     assert gridmem.score(SMALL, np.ones(9)).best == "ceiling"
     assert len(gridmem.levels(SMALL).tiles) == 1000

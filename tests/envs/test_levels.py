@@ -55,7 +55,7 @@ def test_a_level_and_its_actions_are_an_episode():
     [
         (["###", "#.#", "###"], None, "no goal; draw one, 'G' in text or 3 in an array"),
         (["####", "#.G.", "####"], None, "outermost cells must all be '#'"),
-        (np.full((3, 3), 3), None, "no floor to be dropped on"),
+        (np.full((3, 3), 3), None, "no floor for spawns"),
         (np.zeros((3, 3), int), None, "no goal"),
         (np.array([[1, 1, 1], [1, 3, 0], [1, 1, 1]]), None, "open at its edge"),
         (np.array([[1, 1, 1, 1], [1, 3, 7, 1], [1, 1, 1, 1]]), [[1, 2]], "other than floor"),

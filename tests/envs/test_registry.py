@@ -127,11 +127,11 @@ def test_numbers_may_be_those_of_numpy_or_jax(scalar, monkeypatch):
     made = gridmem.make("GridMem-v0", map=map_, **options)
     assert made == expected
     assert json.dumps(config_to_dict(made.config)) == json.dumps(config_to_dict(expected.config))
-    faces = [gymnasium.make("GridMem-9x9-v0", max_steps=scalar, observation="view").unwrapped]
-    faces += [gymnasium.make_vec("GridMem-9x9-v0", scalar, max_steps=scalar).unwrapped]
-    faces += [gridmem.gymnax_env("GridMem-9x9-v0", max_steps=scalar)]
-    assert [face.core.max_steps for face in faces] == [20, 20, 20]
-    assert faces[1].num_envs == 20
+    adapters = [gymnasium.make("GridMem-9x9-v0", max_steps=scalar, observation="view").unwrapped]
+    adapters += [gymnasium.make_vec("GridMem-9x9-v0", scalar, max_steps=scalar).unwrapped]
+    adapters += [gridmem.gymnax_env("GridMem-9x9-v0", max_steps=scalar)]
+    assert [adapter.core.max_steps for adapter in adapters] == [20, 20, 20]
+    assert adapters[1].num_envs == 20
     assert len(gridmem.parallel_env("GridMem-9x9-v0", num_agents=np.int64(2)).possible_agents) == 2
 
 
@@ -170,8 +170,8 @@ MISTAKES = {
     "make('GridMem-v0', max_steps=np.float64(9))": "max_steps is 9.0; it must be a whole number",
     "make('GridMem-v0', max_steps='9')": "max_steps is '9'; it must be a whole number, 1 or more",
     "make('GridMem-v0', dig_steps=-1)": "dig_steps is -1; it must be a whole number, 0 or more",
-    "make('GridMem-v0', task={'num_goals': 0})": "num_goals is 0; it must be a whole number above "
-    "0",
+    "make('GridMem-v0', task={'num_goals': 0})": "num_goals is 0; it must be a whole number, 1 or "
+    "more",
     "NoiseMap(4, 9)": "map height is 4; it must be a whole number of cells from 5 to 250",
     "NoiseMap(9, 251)": "map width is 251; it must be a whole number of cells from 5 to 250",
     "NoiseMap(9.5, 9)": "map height is 9.5; it must be a whole number of cells",

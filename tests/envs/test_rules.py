@@ -350,7 +350,7 @@ def test_a_goal_that_moves_stays_where_every_spawn_is_taken():
     assert game.rows[1] == "#.G.#"
 
 
-def test_whoever_stands_beside_keeps_the_goal_from_landing_there():
+def test_a_moved_goal_does_not_land_on_an_agent():
     game = Game("######## #0G..12# ########", moving, num_agents=2)
     game.play((RIGHT, RIGHT))  # the other agent steps from spawn 1 to spawn 2
     assert game.reward == [1, 0]

@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 import campaign
+import campaign_training
 import pytest
 
 from gridmem.baselines.config import from_file, to_dict
@@ -99,7 +100,7 @@ def test_the_schedule_of_a_run_ends_with_its_minutes(settings, tmp_path, capsys)
     assert "\nattention    " in (first / "train.txt").read_text()
     assert run("train", settings, second, "--from", first, *minutes) == 0
     assert f"the run in {first} is complete" in capsys.readouterr().out
-    campaign.unpack(second, tmp_path)
+    campaign_training.unpack(second, tmp_path)
     total_steps = from_file(tmp_path / "run" / "config.json").total_steps
     assert total_steps == pytest.approx(0.97 * 4 * (600 - 2 * 50), abs=5)
     assert read_metrics(tmp_path / "run" / "metrics.jsonl")[-1]["steps"] >= total_steps
@@ -108,16 +109,16 @@ def test_the_schedule_of_a_run_ends_with_its_minutes(settings, tmp_path, capsys)
 
 @pytest.mark.slow
 def test_a_run_goes_on_from_stage_to_stage(settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(campaign, "ENDING_SECONDS", 100.0)
+    monkeypatch.setattr(campaign_training, "ENDING_SECONDS", 100.0)
     source, steps = measured(tmp_path / "bench", 1e6), []
-    monkeypatch.setattr(campaign, "STARTING_SECONDS", -100.0)
+    monkeypatch.setattr(campaign_training, "STARTING_SECONDS", -100.0)
     for name in ("1", "2"):
         out = tmp_path / name
         flags = ["--training-minutes", 10, "--minutes", 130 / 60]  # told to stop after 30 s
         assert run("train", settings, out, "--from", source, *flags) == 0
         assert_can_be_brought_home(out)
         (tmp_path / f"unpacked-{name}").mkdir()
-        campaign.unpack(out, tmp_path / f"unpacked-{name}")
+        campaign_training.unpack(out, tmp_path / f"unpacked-{name}")
         rows = read_metrics(tmp_path / f"unpacked-{name}" / "run" / "metrics.jsonl")
         steps.append(rows[-1]["steps"])
         assert [row["steps"] for row in rows] == sorted({row["steps"] for row in rows})

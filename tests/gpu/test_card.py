@@ -201,13 +201,13 @@ INTERRUPTED = """
 import os, signal, sys
 from gridmem.baselines.training import loop as training
 from gridmem.baselines.train import main
-original, calls = training.advance, []
-def advance(*args):
+original, calls = training.update_seeds, []
+def update_seeds(*args):
     calls.append(1)
     if len(calls) == 2:
         os.kill(os.getpid(), signal.SIGTERM)
     return original(*args)
-training.advance = advance
+training.update_seeds = update_seeds
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -14,12 +14,13 @@ from jax._src.cudnn import fused_attention_stablehlo
 from jax._src.pallas.triton import gpu_info
 from jax.extend.core import Jaxpr
 
-from gridmem.baselines.costs.abstract_run import outline
+from gridmem.baselines.costs.abstract_run import abstract_run
 from gridmem.baselines.model.mixers import MIXERS
 from gridmem.baselines.model.mixers.attention_kernels import cuda_capabilities, cudnn_refusal
 from gridmem.baselines.model.mixers.decode_kernel import by_triton, decode_by_xla
 from gridmem.baselines.model.policy import model_policy
-from gridmem.baselines.ppo.learner import collect, loss, update
+from gridmem.baselines.ppo.learner import make_batch, minibatch_loss, update
+from gridmem.baselines.ppo.rollout import collect
 from gridmem.baselines.presets import preset
 from gridmem.baselines.train import main
 from gridmem.baselines.training.attention_choice import (
@@ -52,7 +53,7 @@ def changed(name, **parts):
 
 def traced(config):
     """An update, not yet lowered for any platform."""
-    run = outline(config)
+    run = abstract_run(config)
     return update.trace(config, run.env, run.graphdef, run.learner)
 
 
@@ -261,13 +262,15 @@ def test_many_seeds_decode_side_by_side():
 )
 def test_float32_products_are_not_left_to_tf32(mixer, dtype):
     config = changed("small", model={"mixer": mixer, "dtype": dtype})
-    run = outline(config)
+    run = abstract_run(config)
 
     def gradient(params, data):
-        return jax.grad(lambda params: loss(config, run.graphdef, params, data)[0])(params)
+        loss = partial(minibatch_loss, config, run.graphdef)
+        return jax.grad(loss, has_aux=True)(params, data)[0]
 
     def rollout(params, key):
-        return collect(config, run.env, nnx.merge(run.graphdef, params), None, key, key)
+        model = nnx.merge(run.graphdef, params)
+        return make_batch(config, collect(config, run.env, model, None, key, key))
 
     key = jax.random.key(0)
     jaxprs = [
@@ -290,7 +293,7 @@ def test_no_cache_is_copied_in_a_rollouts_loops():
     """In the program that XLA makes for a CPU."""
     config = changed("small", env={"max_steps": 128}, model={"dtype": "float32"})
     env, batch = config.make_env(), 8
-    run = outline(config)
+    run = abstract_run(config)
 
     def rollout(params, key):
         levels = jax.vmap(env.generate)(jax.random.split(key, batch // env.num_agents))

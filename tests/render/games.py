@@ -1,4 +1,4 @@
-"""What the tests of the play application share: small environments, and games in them."""
+"""Shared by the tests of the play application: small environments, and games in them."""
 
 from functools import cache
 from typing import Any, NamedTuple
@@ -8,11 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from gridmem import Env, EnvConfig, TextMap
-from gridmem.envs.batch.policy import Acted, Policy, random_policy
-from gridmem.render.player.cast import Cast
-from gridmem.render.player.controllers import OraclePlayer, PolicyPlayer
+from gridmem.envs.batch.policy import Policy, PolicyOutput, random_policy
+from gridmem.render.player.controllers import Controllers, OracleController, PolicyController
 from gridmem.render.player.game import Game
-from gridmem.render.player.level_source import one_cave
+from gridmem.render.player.level_source import single_level
 
 CORRIDOR = "#########", "#0.....G#", "#########"
 ROOM = "#######", "#0....#", "#.##..#", "#....G#", "#1..###", "#######"
@@ -30,53 +29,53 @@ def level_of(env):
 
 
 def remembering_policy():
-    """Acts by a number in which all that it was told, in its order, has left its mark."""
+    """Acts by a hash of all its observations in their order."""
 
     def act(carry, timestep, key):
-        told = timestep.obs.view.astype("int32").sum(axis=(1, 2)) + timestep.obs.last_action
-        carry = (carry * 31 + told + 7) % 9973
-        chance = jax.random.randint(key, told.shape, 0, 2, "int32")
-        return Acted(carry, (carry + chance) % 4, carry)
+        seen = timestep.obs.view.astype("int32").sum(axis=(1, 2)) + timestep.obs.last_action
+        carry = (carry * 31 + seen + 7) % 9973
+        chance = jax.random.randint(key, seen.shape, 0, 2, "int32")
+        return PolicyOutput(carry, (carry + chance) % 4, carry)
 
     return Policy(init=lambda batch: np.zeros(batch, np.int32), act=act)
 
 
 @cache
-def players(env):
+def controllers(env):
     return {
-        "oracle": OraclePlayer(env),
-        "random": PolicyPlayer(env, random_policy(4)),
-        "remembering": PolicyPlayer(env, remembering_policy()),
+        "oracle": OracleController(env),
+        "random": PolicyController(env, random_policy(4)),
+        "remembering": PolicyController(env, remembering_policy()),
     }
 
 
-class Thoughts(NamedTuple):
-    """What a trained agent tells of its choice."""
+class Outputs(NamedTuple):
+    """The extras of a trained agent."""
 
     value: Any
     logits: Any
     weights: Any
 
 
-def thinking_policy(num_slots):
-    """Always goes up, and thinks the same; agent a remembers what was a + 1 steps ago."""
+def explaining_policy(num_slots):
+    """Always goes up, with constant outputs; agent a attends to a + 1 steps ago."""
 
     def act(carry, timestep, key):
         batch = len(timestep.reward)
         logits = jnp.tile(jnp.log(jnp.array([0.1, 0.2, 0.3, 0.4])), (batch, 1))
         slots = jnp.maximum(timestep.time - 1 - jnp.arange(batch, dtype=jnp.int32), 0)
         weights = jax.nn.one_hot(slots, num_slots)
-        thoughts = Thoughts(jnp.full(batch, 1.5), logits, weights)
-        return Acted(carry, jnp.zeros(batch, jnp.int32), thoughts)
+        outputs = Outputs(jnp.full(batch, 1.5), logits, weights)
+        return PolicyOutput(carry, jnp.zeros(batch, jnp.int32), outputs)
 
     return Policy(init=lambda batch: (), act=act)
 
 
-def with_agent(env, lead="you"):
-    agent = PolicyPlayer(env, thinking_policy(env.max_steps + 1))
-    return Cast({**players(env), "agent": agent}, lead, "random")
+def with_agent(env, player="you"):
+    agent = PolicyController(env, explaining_policy(env.max_steps + 1))
+    return Controllers({**controllers(env), "agent": agent}, player, "random")
 
 
-def game_of(env, lead="you", crowd="random", cast=None, **options):
-    cast = cast or Cast(players(env), lead, crowd)
-    return Game(env, "Test-v0", one_cave("a cave", level_of(env)), cast, **options)
+def game_of(env, player="you", crowd="random", controlled_by=None, **options):
+    controlled_by = controlled_by or Controllers(controllers(env), player, crowd)
+    return Game(env, "Test-v0", single_level("a level", level_of(env)), controlled_by, **options)

@@ -1,24 +1,28 @@
-"""Golden pictures: PNG files in a folder, looked at when written and compared ever after."""
+"""Golden pictures: PNG files in a folder; after writing them, look at each."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from gridmem.render.png import write_png
-
-TOLERANCE = 2  # of 255, for what compilers and versions of numpy round differently
+TOLERANCE = 2  # of 255, for rounding that differs between compilers and versions of numpy
 
 
 def write(folder, pictures):
-    """Writes pictures, functions by their names."""
+    """Writes pictures, given as functions by name."""
     folder.mkdir(exist_ok=True)
     for name, picture in pictures.items():
-        write_png(folder / f"{name}.png", picture())
+        Image.fromarray(picture()).save(folder / f"{name}.png", optimize=True)
+
+
+def read(path):
+    """A picture as an array."""
+    with Image.open(path) as image:
+        return np.array(image)
 
 
 def compare(folder, name, actual, tmp_path):
-    """Fails if a picture is not the golden one, and leaves it where it can be looked at."""
-    expected = np.asarray(Image.open(folder / f"{name}.png")).astype(int)
+    """Fails if a picture differs from the golden one, and writes it to `tmp_path`."""
+    expected = read(folder / f"{name}.png").astype(int)
     assert actual.shape == expected.shape
     far = np.abs(actual - expected).max(axis=-1) > TOLERANCE
     if far.any():
@@ -27,5 +31,5 @@ def compare(folder, name, actual, tmp_path):
 
 
 def tiles_of(picture):
-    """A map drawn in text, as `gridmem.render.text` does."""
+    """A map drawn in text, as `gridmem.render.draw.as_text` does."""
     return np.array([[".#%G@".index(cell) for cell in row] for row in picture.split()], np.uint8)

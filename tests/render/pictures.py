@@ -1,6 +1,6 @@
 """The pictures in tests/render/golden/; `uv run python tests/render/pictures.py` writes them.
 
-Whoever changes the art writes them anew and looks at each.
+After a change of the art, write them again and look at each.
 """
 
 from pathlib import Path

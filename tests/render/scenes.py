@@ -1,6 +1,6 @@
 """The pictures in tests/render/golden_scenes/; `uv run python tests/render/scenes.py` writes them.
 
-Whoever changes the art or the layout writes them anew and looks at each.
+After a change of the art or the layout, write them again and look at each.
 """
 
 from pathlib import Path
@@ -9,8 +9,8 @@ import numpy as np
 from golden_files import tiles_of, write
 
 from gridmem.envs.analysis.trips import Trip
-from gridmem.render.frame import Moment, frame
-from gridmem.render.trip_path import draw_way
+from gridmem.render.frame import FrameState, frame
+from gridmem.render.trip_figure import draw_trip
 
 GOLDEN = Path(__file__).parent / "golden_scenes"
 CAVE = """
@@ -22,10 +22,16 @@ CAVE = """
 #....%%%..#.#
 #############
 """
-HELP = "Keys", "", "arrows, WASD   move", "Tab            the whole cave", "Esc            quit"
+HELP = (
+    "Keys",
+    "",
+    "arrows, WASD   move",
+    "Tab            show the whole cave",
+    "Esc            quit",
+)
 
 
-def a_moment(**changes):
+def a_state(**changes):
     """An agent that has walked from (3, 5) to (4, 5), and has seen the middle of a cave."""
     tiles = tiles_of(CAVE)
     positions = np.array([(1, 10), (4, 5), (5, 3)], np.int32)
@@ -33,7 +39,7 @@ def a_moment(**changes):
     view[2, 2] = view[3, 0] = 4
     seen = np.zeros(tiles.shape, bool)
     seen[1:7, 3:8] = True
-    moment = Moment(
+    state = FrameState(
         tiles=tiles,
         positions=positions,
         facing=np.array([0, 2, 3], np.int32),
@@ -41,11 +47,11 @@ def a_moment(**changes):
         view=view,
         seen=seen,
         title="GridMem-v0",
-        lines=(("visits", "3"), ("steps left", "412"), ("trips", "51 12 9")),
+        lines=(("finds", "3"), ("steps left", "412"), ("trips", "51 12 9")),
         bars=(("up", 0.62), ("right", 0.25), ("down", 0.13), ("left", 0.0)),
-        status="your move; H help",
+        status="your move; H: help",
     )
-    return moment._replace(**changes)
+    return state._replace(**changes)
 
 
 def heat():
@@ -56,7 +62,7 @@ def heat():
 
 
 def a_trip():
-    """Out of the lower right corner, to and fro, and to the goal."""
+    """From the lower right corner, back and forth, to the goal."""
     turns = [(5, 11), (1, 11), (1, 8), (1, 10), (1, 8), (3, 8), (3, 5), (4, 5), (4, 3)]
     cells = [turns[0]]
     for row, column in turns[1:]:
@@ -67,13 +73,13 @@ def a_trip():
 
 
 SCENES = {
-    "view": lambda: frame(a_moment(), 640, 400),
-    "view-heat": lambda: frame(a_moment(heat=heat()), 640, 400),
-    "whole": lambda: frame(a_moment(whole=True, heat=heat()), 1280, 800),
-    "help": lambda: frame(a_moment(help=HELP), 640, 400),
-    "way": lambda: draw_way(a_trip(), a_moment().seen, 16, agent=4),
-    "way-heat": lambda: draw_way(a_trip(), a_moment().seen, 16, heat=heat()),
-    "way-small": lambda: draw_way(a_trip(), a_moment().seen, 5),
+    "view": lambda: frame(a_state(), 640, 400),
+    "view-heat": lambda: frame(a_state(heat=heat()), 640, 400),
+    "whole": lambda: frame(a_state(whole=True, heat=heat()), 1280, 800),
+    "help": lambda: frame(a_state(help=HELP), 640, 400),
+    "trip": lambda: draw_trip(a_trip(), a_state().seen, 16, agent=4),
+    "trip-heat": lambda: draw_trip(a_trip(), a_state().seen, 16, heat=heat()),
+    "trip-small": lambda: draw_trip(a_trip(), a_state().seen, 5),
 }
 
 

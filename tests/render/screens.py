@@ -1,4 +1,4 @@
-"""A virtual screen, programs with a window on it, and a person at its keyboard."""
+"""A virtual screen, programs with a window on it, and a simulated keyboard."""
 
 import os
 import re
@@ -63,16 +63,16 @@ class Program:
         self.process.kill()
         self.process.communicate()
 
-    def wait_for(self, there, seconds=120):
+    def wait_for(self, condition, seconds=120):
         """Waits until a function returns something true."""
         end = time.monotonic() + seconds
-        while not there():
-            assert time.monotonic() < end, "it does not come"
+        while not condition():
+            assert time.monotonic() < end, "timeout"
             assert self.process.poll() is None, "the program has ended"
             time.sleep(0.1)
 
-    def answer(self):
-        """Lets a program go on that waits for a line."""
+    def send_line(self):
+        """Sends the line that the program waits for."""
         self.process.stdin.write("\n")
         self.process.stdin.flush()
 
@@ -81,7 +81,7 @@ class Program:
         return self._window() is not None
 
     def focus(self):
-        """Waits for the window, and turns the keyboard to it."""
+        """Waits for the window, and gives it the keyboard focus."""
         self.wait_for(self.has_window)
         self._run("xdotool", "windowfocus", self._window())
 
@@ -95,15 +95,15 @@ class Program:
 
     def pixels(self):
         """What the screen shows of the window, [height, width, 3]."""
-        told = self._run("xwininfo", "-id", self._window())
+        geometry = self._run("xwininfo", "-id", self._window())
         left, top, width, height = (
-            int(re.search(rf"{name}: +(-?\d+)", told)[1])
+            int(re.search(rf"{name}: +(-?\d+)", geometry)[1])
             for name in ("Absolute upper-left X", "Absolute upper-left Y", "Width", "Height")
         )
         return self._screen()[top : top + height, left : left + width]
 
     def processor_seconds(self):
-        """What it has used of the processor up to now."""
+        """The processor time used so far."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

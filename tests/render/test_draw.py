@@ -1,16 +1,17 @@
 import runpy
 
+import jax
 import numpy as np
 import pytest
-from golden_files import compare, tiles_of
+from golden_files import compare, read, tiles_of
 from pictures import CAVE, FACING, GOLDEN, PICTURES, POSITIONS, part_seen
-from PIL import Image
 
+import gridmem
 from gridmem.envs.assets import asset
 from gridmem.envs.types import Tile
 from gridmem.render import sprites
-from gridmem.render.draw import DARK, PALE, draw, draw_view
-from gridmem.render.sprites import AGENTS, FLOOR, FOG, GOLD, PIECE_FOG, ROCK, WALL
+from gridmem.render.draw import DARK, LIGHT, as_text, draw, draw_view
+from gridmem.render.sprites import AGENTS, FLOOR, GOLD, PIECE_FOG, ROCK, WALL
 
 EVERY_TILE = np.array([[0, 0, 1, 0, 0, 2, 0, 0, 3, 0, 0, 4, 0]], np.uint8)
 SIZES = [1, 2, 3, 5, 6, 7, 8, 12, 16, 33]
@@ -31,15 +32,15 @@ def luminance(colours):
     return linear(colours) @ [0.2126, 0.7152, 0.0722]
 
 
-# The art, read by another PNG reader, and put together cell by cell.
+# The art, composed cell by cell.
 
 
 def art():
-    picture = np.asarray(Image.open(asset("sprites.png"))).astype(float)
+    picture = read(asset("sprites.png")).astype(float)
     return picture[:80].reshape(5, 16, 16, 16, 4).swapaxes(1, 2)
 
 
-def test_the_art_is_what_its_script_makes():
+def test_the_art_is_the_output_of_its_script():
     script = runpy.run_path(str(asset("make_sprites.py")))
     expected = script["sheet"](16).reshape(5, 16, 16, 16, 4).swapaxes(1, 2)
     np.testing.assert_array_equal(art(), expected)
@@ -91,7 +92,7 @@ def by_cells(tiles, pieces, seen):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_picture_is_put_together_from_the_art(seed):
+def test_a_picture_is_composed_of_the_art(seed):
     rng = np.random.default_rng(seed)
     tiles = rng.choice(4, (13, 17), p=[0.5, 0.2, 0.2, 0.1]).astype(np.uint8)
     tiles[[0, -1]] = tiles[:, [0, -1]] = Tile.WALL
@@ -116,7 +117,7 @@ def test_every_golden_picture_is_compared():
 
 
 @pytest.mark.parametrize("px", SIZES)
-def test_size_and_dtype(px):
+def test_shape_and_dtype(px):
     tiles = tiles_of(CAVE)
     picture = draw(tiles, POSITIONS, px, part_seen(), facing=FACING, highlight=(0, 0, 3))
     assert picture.shape == (9 * px, 15 * px, 3)
@@ -164,7 +165,7 @@ def test_facings_and_colours_differ_also_at_8_pixels():
         assert len(looks) == 30
 
 
-def test_colours_follow_the_number_of_the_agent_and_begin_anew_after_six():
+def test_colours_follow_the_index_of_the_agent_modulo_six():
     tiles, row = np.zeros((1, 8), np.uint8), np.zeros(8, int)
     positions = np.stack([row, np.arange(8)], axis=1)
     plain = draw(tiles, positions, 1)
@@ -179,7 +180,7 @@ def test_the_first_agent_is_on_top_and_agents_hide_goals():
     np.testing.assert_array_equal(draw(tiles, here), draw(tiles * 0, here[:1]))
 
 
-def test_a_view_shows_the_agent_itself_and_all_others_alike():
+def test_in_a_view_all_other_agents_look_alike():
     view = np.zeros((3, 3), np.uint8)
     view[1, 1] = view[0, 0] = view[2, 1] = Tile.AGENT
     picture = draw_view(view, 16, facing=2, colour=4)
@@ -191,7 +192,7 @@ def test_a_view_shows_the_agent_itself_and_all_others_alike():
     np.testing.assert_array_equal(cell(picture, 2, 1, 16), other)
 
 
-def test_a_view_tells_nothing_of_where_it_is():
+def test_a_view_does_not_reveal_its_position():
     # All empty floors look alike, also in pictures of tiles that show their agents themselves.
     view = np.zeros((5, 5), np.uint8)
     for picture in (draw_view(view), draw(view)):
@@ -205,7 +206,7 @@ def test_tiles_that_show_their_agents():
     assert (cell(picture, 0, 1, 16) == AGENTS[0]).all(-1).any()
 
 
-def test_fog_covers_what_is_not_seen():
+def test_fog_covers_unseen_cells():
     seen = part_seen()
     plain, fogged = (draw(tiles_of(CAVE), tile_px=16, seen=s) for s in (None, seen))
     for (row, column), visible in np.ndenumerate(seen):
@@ -218,7 +219,7 @@ def test_fog_covers_what_is_not_seen():
 
 
 @pytest.mark.parametrize("px", [4, 8, 16])
-def test_a_highlight_frames_its_square_and_changes_nothing_else(px):
+def test_a_highlight_changes_only_a_frame_around_its_square(px):
     tiles, line = np.zeros((9, 9), np.uint8), max(px // 8, 1)
     plain, framed = draw(tiles, tile_px=px), draw(tiles, tile_px=px, highlight=(3, 4, 3))
     changed = (plain != framed).any(axis=-1)
@@ -226,12 +227,12 @@ def test_a_highlight_frames_its_square_and_changes_nothing_else(px):
     expected[2 * px - 2 * line : 5 * px + 2 * line, 3 * px - 2 * line : 6 * px + 2 * line] = True
     expected[2 * px : 5 * px, 3 * px : 6 * px] = False
     np.testing.assert_array_equal(changed, expected)
-    np.testing.assert_array_equal(framed[2 * px - 1, 3 * px], PALE)
+    np.testing.assert_array_equal(framed[2 * px - 1, 3 * px], LIGHT)
     np.testing.assert_array_equal(framed[5 * px + 2 * line - 1, 6 * px], DARK)
 
 
 @pytest.mark.parametrize("square", [(0, 0, 5), (8, 8, 5), (4, 4, 99), (20, -20, 3)])
-def test_a_highlight_may_reach_beyond_the_map(square):
+def test_a_highlight_may_extend_beyond_the_map(square):
     tiles = np.zeros((9, 9), np.uint8)
     big = np.zeros((129, 129), np.uint8)
     around = draw(big, tile_px=8, highlight=(square[0] + 60, square[1] + 60, square[2]))
@@ -240,7 +241,7 @@ def test_a_highlight_may_reach_beyond_the_map(square):
     )
 
 
-def test_the_same_arguments_give_the_same_picture_and_stay_as_they_were():
+def test_drawing_is_deterministic_and_does_not_change_its_arguments():
     tiles, positions, seen, facing = tiles_of(CAVE), POSITIONS.copy(), part_seen(), FACING.copy()
     first = draw(tiles, positions, 16, seen, facing=facing, highlight=(3, 3, 5))
     kept = first.copy()
@@ -253,51 +254,44 @@ def test_the_same_arguments_give_the_same_picture_and_stay_as_they_were():
     np.testing.assert_array_equal(facing, FACING)
 
 
-@pytest.fixture
-def no_atlas(monkeypatch):
+def test_without_the_art_there_are_plain_colours(monkeypatch):
     monkeypatch.setattr(sprites, "ATLAS", "nosuch.png")
-    for cached in (sprites.sprites, sprites._atlas):
-        cached.cache_clear()
-    yield
-    for cached in (sprites.sprites, sprites._atlas):
-        cached.cache_clear()
+    sprites.sprites.cache_clear()
+    try:
+        picture = draw(np.array([[0, 1, 2, 3, 0]], np.uint8), np.array([[0, 4]]), 8)
+    finally:
+        sprites.sprites.cache_clear()
+    for column, colour in enumerate([FLOOR, WALL, ROCK, GOLD, AGENTS[0]]):
+        assert (cell(picture, 0, column, 8) == np.array(colour)).all()
 
 
-@pytest.mark.usefixtures("no_atlas")
-@pytest.mark.parametrize("px", [1, 8, 16])
-def test_plain_colours_where_there_is_no_atlas(px):
-    seen = np.array([[True, True, True, True, True, False]])
-    tiles, agent = np.array([[0, 1, 2, 3, 0, 0]], np.uint8), np.array([[0, 4]])
-    picture = draw(tiles, agent, px, seen, colours=np.array([3]))
-    colours = [
-        FLOOR,
-        WALL,
-        ROCK,
-        GOLD,
-        AGENTS[3],
-        np.round(blend(*np.array([FLOOR, FOG[:3]]), FOG[3])),
-    ]
-    for column, colour in enumerate(colours):
-        assert (cell(picture, 0, column, px) == np.array(colour)).all()
-
-
-def test_a_damaged_atlas_is_named(no_atlas, monkeypatch, tmp_path):
-    broken = tmp_path / "broken.png"
-    broken.write_bytes(asset("sprites.png").read_bytes()[:-20])
-    monkeypatch.setattr(sprites, "ATLAS", str(broken))
-    with pytest.raises(ValueError, match=r"broken\.png is damaged"):
-        draw(tiles_of(CAVE))
-
-
-def test_a_tile_of_no_pixels_is_refused():
+def test_an_invalid_tile_size_is_refused():
     with pytest.raises(ValueError, match="tile_px is 0; it must be a whole number of pixels"):
         draw(tiles_of(CAVE), tile_px=0)
 
 
 @pytest.mark.parametrize("facing", [-1, 5])
-def test_a_facing_that_is_none_is_refused(facing):
+def test_an_invalid_facing_is_refused(facing):
     view = np.zeros((3, 3), np.uint8)
-    with pytest.raises(ValueError, match="a facing is none of 0"):
+    with pytest.raises(ValueError, match="a facing must be 0"):
         draw(view, np.array([[1, 1]]), facing=np.array([facing]))
-    with pytest.raises(ValueError, match="a facing is none of 0"):
+    with pytest.raises(ValueError, match="a facing must be 0"):
         draw_view(view, facing=facing)
+
+
+# Text.
+
+
+def test_text_has_the_format_of_text_map():
+    rows = "######", "#0.%G#", "#%...#", "######"
+    tiles = np.array(gridmem.TextMap(rows).generate(jax.random.key(0)))
+    tiles[1, 4] = Tile.GOAL
+    assert as_text(tiles) == "\n".join(rows).replace("0", ".")
+
+
+def test_text_shows_agents_over_the_tiles():
+    tiles = np.array([[Tile.FLOOR, Tile.GOAL], [Tile.AGENT, Tile.ROCK]], np.uint8)
+    kept = tiles.copy()
+    assert as_text(tiles) == ".G\n@%"
+    assert as_text(tiles, np.array([[0, 1], [0, 0]])) == "@@\n@%"
+    np.testing.assert_array_equal(tiles, kept)

@@ -2,12 +2,11 @@ import numpy as np
 import pytest
 from breadth import breadth
 from golden_files import compare
-from scenes import GOLDEN, HELP, SCENES, a_moment, heat
+from scenes import GOLDEN, HELP, SCENES, a_state, heat
 
 from gridmem.render.draw import draw, draw_view
-from gridmem.render.font import draw_text, text_px
 from gridmem.render.frame import frame
-from gridmem.render.paint import ACCENT, BACK, BAR, MUTED, PANEL, TEXT
+from gridmem.render.paint import ACCENT, BACK, BAR, MUTED, PANEL, TEXT, draw_text, text_px
 
 SIZES = [(640, 400), (1280, 800), (1920, 1080), (801, 617), (400, 900), (1500, 410)]
 TINY = [(1, 1), (30, 200), (200, 30), (120, 90), (333, 333)]
@@ -23,16 +22,15 @@ KINDS = {
 def found(picture, part):
     """Row and column of a picture within another; None if it is not there."""
     height, width = part.shape[:2]
-    rows, columns = picture.shape[0] - height + 1, picture.shape[1] - width + 1
-    # A few of its pixels rule out most places.
-    can_be = np.ones((rows, columns), bool)
-    telling = np.argwhere((part != part[0, 0]).any(axis=-1))
-    for row, column in telling[:: len(telling) // 30 + 1]:
-        there = picture[row : row + rows, column : column + columns]
-        can_be &= (there == part[row, column]).all(axis=-1)
-    for row, column in np.argwhere(can_be):
+    inside = picture[: picture.shape[0] - height + 1, : picture.shape[1] - width + 1]
+    contrasting = np.argwhere((part != part[0, 0]).any(axis=-1))
+    places = np.argwhere((inside == part[0, 0]).all(axis=-1))
+    for pixel in contrasting[:: len(contrasting) // 30 + 1]:  # a few rule out most places
+        here = picture[tuple((places + pixel).T)]
+        places = places[(here == part[tuple(pixel)]).all(axis=-1)]
+    for row, column in places.tolist():
         if np.array_equal(picture[row : row + height, column : column + width], part):
-            return int(row), int(column)
+            return row, column
     return None
 
 
@@ -55,81 +53,81 @@ def test_every_golden_picture_is_compared():
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("width", "height"), [*SIZES, *TINY])
-def test_a_frame_has_the_size_that_is_asked_for(kind, width, height):
-    picture = frame(a_moment(**KINDS[kind]), width, height)
+def test_a_frame_has_the_requested_size(kind, width, height):
+    picture = frame(a_state(**KINDS[kind]), width, height)
     assert picture.shape == (height, width, 3)
     assert picture.dtype == np.uint8
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_frame_is_a_function_of_the_moment_and_leaves_it_alone(kind):
-    moment, untouched = a_moment(**KINDS[kind]), a_moment(**KINDS[kind])
-    for leaf in moment:
+def test_a_frame_is_a_pure_function_of_its_state(kind):
+    state, untouched = a_state(**KINDS[kind]), a_state(**KINDS[kind])
+    for leaf in state:
         if isinstance(leaf, np.ndarray):
             leaf.flags.writeable = False
-    first, second = frame(moment, 640, 400), frame(moment, 640, 400)
+    first, second = frame(state, 640, 400), frame(state, 640, 400)
     first_again = first.copy()
     second[:] = 0
     np.testing.assert_array_equal(first, first_again)
     np.testing.assert_array_equal(frame(untouched, 640, 400), first)
-    for leaf, same in zip(moment, untouched, strict=True):
+    for leaf, same in zip(state, untouched, strict=True):
         np.testing.assert_array_equal(leaf, same)
 
 
 @pytest.mark.parametrize(("width", "height", "px"), [(640, 400, 74), (1280, 800, 148)])
-def test_a_view_fills_the_field_in_whole_pixels(width, height, px):
-    moment = a_moment()
-    view = draw_view(moment.view, px, 2, 1)
-    row, column = found(frame(moment, width, height), view)
+def test_a_view_fills_the_window_in_whole_pixels(width, height, px):
+    state = a_state()
+    view = draw_view(state.view, px, 2, 1)
+    row, column = found(frame(state, width, height), view)
     # In the middle, with less than a pixel a cell to spare beside the margins.
     scale = width // 640
     free = height - 18 * scale - 5 * px
     assert 12 * scale <= free < 12 * scale + 5
     assert row == free // 2
-    assert (frame(moment, width, height)[: height - 18 * scale, :column] == BACK).all()
+    assert (frame(state, width, height)[: height - 18 * scale, :column] == BACK).all()
 
 
 @pytest.mark.parametrize(
     ("width", "height", "px", "side"), [(640, 400, 31, 39), (1280, 800, 63, 78)]
 )
 def test_a_whole_cave_with_the_view_outlined_and_beside_it(width, height, px, side):
-    moment = a_moment(whole=True)
+    state = a_state(whole=True)
     cave = SHOWN[True](px)
-    picture = frame(moment, width, height)
+    picture = frame(state, width, height)
     assert found(picture, cave)
-    assert found(picture, draw_view(moment.view, side, 2, 1))
+    assert found(picture, draw_view(state.view, side, 2, 1))
 
 
 def test_a_view_that_shows_everything_is_not_outlined():
     view = np.zeros((21, 21), np.uint8)
-    moment = a_moment(whole=True, view=view)
-    white = (frame(moment, 640, 400) == 255).all(axis=-1).sum()
-    assert white < (frame(a_moment(whole=True), 640, 400) == 255).all(axis=-1).sum() - 500
+    state = a_state(whole=True, view=view)
+    white = (frame(state, 640, 400) == 255).all(axis=-1).sum()
+    assert white < (frame(a_state(whole=True), 640, 400) == 255).all(axis=-1).sum() - 500
 
 
 @pytest.mark.parametrize("heat", [None, heat()], ids=["no heat", "heat"])
-def test_unless_the_cave_is_shown_nothing_unseen_is(heat):
-    moment = a_moment(heat=heat)
-    tiles, positions = moment.tiles.copy(), moment.positions.copy()
-    tiles[~moment.seen] = (tiles[~moment.seen] + 1) % 4
+def test_without_the_whole_cave_unseen_cells_are_hidden(heat):
+    state = a_state(heat=heat)
+    tiles, positions = state.tiles.copy(), state.positions.copy()
+    tiles[~state.seen] = (tiles[~state.seen] + 1) % 4
     positions[0] = 3, 11
-    other = moment._replace(tiles=tiles, positions=positions)
-    np.testing.assert_array_equal(frame(other, 640, 400), frame(moment, 640, 400))
+    other = state._replace(tiles=tiles, positions=positions)
+    np.testing.assert_array_equal(frame(other, 640, 400), frame(state, 640, 400))
     assert (
-        frame(other._replace(whole=True), 640, 400) != frame(moment._replace(whole=True), 640, 400)
+        frame(other._replace(whole=True), 640, 400) != frame(state._replace(whole=True), 640, 400)
     ).any()
 
 
 def test_without_heat_the_seen_cells_do_not_matter_to_a_view():
-    moment = a_moment()
-    picture = frame(moment._replace(seen=~moment.seen), 640, 400)
-    np.testing.assert_array_equal(picture, frame(moment, 640, 400))
+    state = a_state()
+    picture = frame(state._replace(seen=~state.seen), 640, 400)
+    np.testing.assert_array_equal(picture, frame(state, 640, 400))
 
 
 def test_heat_lies_on_the_same_cells_of_view_and_cave():
     for whole, px, row, column in ((False, 74, 1, 2), (True, 31, 3, 5)):
-        cool, warm = (frame(a_moment(whole=whole, heat=h), 640, 400) for h in (0 * heat(), heat()))
-        assert (cool[:, :400] == frame(a_moment(whole=whole), 640, 400)[:, :400]).all()
+        cool, warm = (frame(a_state(whole=whole, heat=h), 640, 400) for h in (0 * heat(), heat()))
+        assert (cool[:, :400] == frame(a_state(whole=whole), 640, 400)[:, :400]).all()
         changed = (cool != warm).any(axis=-1)[:380, :424]
         plain = SHOWN[whole](px)
         top, left = found(cool, plain)
@@ -144,7 +142,7 @@ def test_heat_lies_on_the_same_cells_of_view_and_cave():
 
 
 def _shown_cave(px):
-    m, order = a_moment(), np.array([1, 2, 0])
+    m, order = a_state(), np.array([1, 2, 0])
     return draw(
         m.tiles,
         m.positions[order],
@@ -156,17 +154,17 @@ def _shown_cave(px):
     )
 
 
-SHOWN = {False: lambda px: draw_view(a_moment().view, px, 2, 1), True: _shown_cave}
+SHOWN = {False: lambda px: draw_view(a_state().view, px, 2, 1), True: _shown_cave}
 
 
 @pytest.mark.parametrize(
     ("width", "height", "scale"), breadth([(640, 400, 1), (1280, 800, 2)], (640, 400, 1))
 )
-def test_the_words_of_the_panel(width, height, scale):
-    picture = frame(a_moment(), width, height)
+def test_the_text_of_the_panel(width, height, scale):
+    picture = frame(a_state(), width, height)
     assert written(picture, "GridMem-v0", ACCENT, scale)
     rows = []
-    for label, value in a_moment().lines:
+    for label, value in a_state().lines:
         row, left = written(picture, label, MUTED, scale)
         same, right = written(picture, value, TEXT, scale)
         assert same == row
@@ -174,13 +172,13 @@ def test_the_words_of_the_panel(width, height, scale):
         assert right + text_px(value, scale)[1] == width - 10 * scale
         rows.append(row)
     assert np.diff(rows).tolist() == [13 * scale] * 2
-    assert written(picture, "your move; H help", TEXT, scale)[0] > height - 18 * scale
+    assert written(picture, "your move; H: help", TEXT, scale)[0] > height - 18 * scale
 
 
 def test_the_length_of_a_bar_is_its_share():
     shares = (0.0, 0.25, 0.5, 1.0, 1.7)
     bars = tuple((f"bar {n}", share) for n, share in enumerate(shares))
-    picture = frame(a_moment(bars=bars), 640, 400)
+    picture = frame(a_state(bars=bars), 640, 400)
     lengths = []
     for label, share in bars:
         row, _ = written(picture, label, MUTED)
@@ -191,12 +189,12 @@ def test_the_length_of_a_bar_is_its_share():
     np.testing.assert_allclose(lengths, [0, full / 4, full / 2, full, full], atol=0.5)
 
 
-def test_what_is_too_long_is_cut_and_what_is_too_much_left_out():
+def test_long_text_is_shortened_and_lines_without_room_are_left_out():
     long = "a very long label that says far too much of itself"
-    moment = a_moment(
+    state = a_state(
         title=long, lines=((long, "12 of 34"), *(("more", "1"),) * 50), status=5 * long, help=()
     )
-    picture = frame(moment, 640, 400)
+    picture = frame(state, 640, 400)
     assert written(picture, "12 of 34", TEXT)
     assert written(picture, "a very long label ", MUTED)
     assert not written(picture, "a very long label that says", MUTED)
@@ -206,35 +204,35 @@ def test_what_is_too_long_is_cut_and_what_is_too_much_left_out():
     assert (panel[372:382, 2:] == PANEL).all()
 
 
-def test_a_long_title_goes_on_in_the_next_line():
-    moment = a_moment(title="GridMem-13x13-v0, seed 3141592653, level 10")
+def test_a_long_title_is_wrapped():
+    state = a_state(title="GridMem-13x13-v0, seed 3141592653, level 10")
     for size in ((640, 400), (1280, 800)):
-        picture = frame(moment, *size)
+        picture = frame(state, *size)
         scale = size[0] // 640
         first = written(picture, "GridMem-13x13-v0, seed", ACCENT, scale)
         rest = written(picture, "level 10", ACCENT, scale)
         assert rest[0] > first[0]
-        assert written(picture, "visits", MUTED, scale)[0] > rest[0]
+        assert written(picture, "finds", MUTED, scale)[0] > rest[0]
 
 
-def test_notes_are_at_the_foot_of_the_panel_where_there_is_room():
-    moment = a_moment(notes=("a sentence that is longer than the panel is wide", "", "H   help"))
-    picture = frame(moment, 640, 400)
+def test_notes_are_at_the_foot_of_the_panel_if_there_is_room():
+    state = a_state(notes=("a sentence that is longer than the panel is wide", "", "H   help"))
+    picture = frame(state, 640, 400)
     row, _ = written(picture, "H   help", MUTED)
     assert 330 < row < 382
     assert written(picture, "a sentence that is longer", MUTED)
     for changes in ({"whole": True}, {"heat": heat()}, {"lines": (("more", "1"),) * 24}):
-        assert not written(frame(moment._replace(**changes), 640, 400), "H   help", MUTED)
+        assert not written(frame(state._replace(**changes), 640, 400), "H   help", MUTED)
 
 
 def test_a_narrow_window_has_no_panel():
-    picture = frame(a_moment(), 300, 400)
-    assert not written(picture, "visits", MUTED)
-    assert written(picture, "your move; H help", TEXT)
+    picture = frame(a_state(), 300, 400)
+    assert not written(picture, "finds", MUTED)
+    assert written(picture, "your move; H: help", TEXT)
 
 
 def test_help_lies_over_everything_and_darkens_it():
-    plain, picture = frame(a_moment(), 640, 400), frame(a_moment(help=HELP), 640, 400)
+    plain, picture = frame(a_state(), 640, 400), frame(a_state(help=HELP), 640, 400)
     row, column = written(picture, "Keys", ACCENT)
     for number, line in enumerate(HELP[2:], start=2):
         assert written(picture, line, TEXT) == (row + 13 * number, column)
@@ -244,7 +242,7 @@ def test_help_lies_over_everything_and_darkens_it():
 
 def test_the_watched_agent_lies_over_the_others():
     together = np.full((3, 2), (4, 5), np.int32)
-    moment = a_moment(whole=True, positions=together)
-    alone = moment._replace(positions=np.array([(1, 1), (4, 5), (1, 1)], np.int32))
+    state = a_state(whole=True, positions=together)
+    alone = state._replace(positions=np.array([(1, 1), (4, 5), (1, 1)], np.int32))
     where = np.s_[200:231, 170:250]
-    np.testing.assert_array_equal(frame(moment, 640, 400)[where], frame(alone, 640, 400)[where])
+    np.testing.assert_array_equal(frame(state, 640, 400)[where], frame(alone, 640, 400)[where])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from gridmem.render.draw import draw
-from gridmem.render.heatmap import COLD, HOT, OPACITY, on_map, tint
+from gridmem.render.heatmap import COLD, HOT, OPACITY, heat_on_map, tint
 from gridmem.render.sprites import FLOOR
 
 CELLS = np.array([(1, 2), (0, 0), (1, 2), (2, 1)], np.int32)
@@ -11,25 +11,21 @@ CELLS = np.array([(1, 2), (0, 0), (1, 2), (2, 1)], np.int32)
 def test_weights_on_the_map_by_hand():
     weights = np.array([0.1, 0.4, 0.15, 0.35])
     np.testing.assert_allclose(
-        on_map(CELLS, weights, 3, 4),
+        heat_on_map(CELLS, weights, 3, 4),
         [[1, 0, 0, 0], [0, 0, 0.625, 0], [0, 0.875, 0, 0]],
         atol=1e-6,
     )
 
 
-def test_without_weights_visits_count():
+def test_without_weights_visits_are_counted():
     np.testing.assert_array_equal(
-        on_map(CELLS, None, 3, 4), [[0.5, 0, 0, 0], [0, 0, 1, 0], [0, 0.5, 0, 0]]
+        heat_on_map(CELLS, None, 3, 4), [[0.5, 0, 0, 0], [0, 0, 1, 0], [0, 0.5, 0, 0]]
     )
 
 
-@pytest.mark.parametrize("weights", [None, np.zeros(0, np.float32)])
-def test_no_steps_are_no_heat(weights):
-    assert not on_map(np.zeros((0, 2), np.int32), weights, 3, 4).any()
-
-
-def test_weights_of_nothing_are_no_heat():
-    assert not on_map(CELLS, np.zeros(4, np.float32), 3, 4).any()
+def test_no_cells_or_zero_weights_give_no_heat():
+    assert not heat_on_map(np.zeros((0, 2), np.int32), None, 3, 4).any()
+    assert not heat_on_map(CELLS, np.zeros(4, np.float32), 3, 4).any()
 
 
 def test_colours_by_hand():
@@ -47,14 +43,14 @@ def test_colours_by_hand():
     )
 
 
-def test_the_hotter_the_darker():
+def test_hotter_is_darker():
     bare = np.full((1, 21, 3), FLOOR, np.uint8)
     tinted = tint(bare, bare, np.linspace(0, 1, 21, dtype=np.float32)[None], 1)
     assert (np.diff(tinted[0].astype(float) @ [0.2126, 0.7152, 0.0722]) < 0).all()
 
 
 @pytest.mark.parametrize("px", [1, 8, 16])
-def test_agents_stay_on_top_and_cold_cells_as_they_are(px):
+def test_agents_and_cold_cells_are_unchanged(px):
     tiles, none = np.zeros((3, 4), np.uint8), np.zeros((0, 2), np.int32)
     bare, picture = draw(tiles, none, px), draw(tiles, CELLS[:1], px)
     before = bare.copy(), picture.copy()

@@ -3,15 +3,14 @@ from functools import partial
 import jax
 import numpy as np
 import pytest
-from scenes import a_moment, a_trip
+from scenes import a_state, a_trip
 
 from gridmem import Env, EnvConfig, TextMap
 from gridmem.render.draw import draw
 from gridmem.render.heatmap import tint
 from gridmem.render.paint import ACCENT, BAR, EDGE, MUTED
 from gridmem.render.sprites import AGENTS, FLOOR
-from gridmem.render.trip_figure import episode_picture
-from gridmem.render.trip_path import BEGIN, END, draw_way, way_colour
+from gridmem.render.trip_figure import BEGIN, END, draw_trip, episode_picture, trip_colour
 
 RIGHT, DOWN, LEFT = 1, 2, 3
 FLOOR_PIXEL = np.full((1, 1, 3), FLOOR, np.uint8)
@@ -37,33 +36,35 @@ def corridor(max_steps, num_agents=1):
 
 
 @pytest.mark.parametrize("px", [5, 16, 24])
-def test_a_way_leads_through_its_cells_and_no_others(px):
+def test_a_path_is_drawn_on_its_cells_only(px):
     trip, seen = a_trip(), np.ones(a_trip().tiles.shape, bool)
-    picture, bare = draw_way(trip, seen, px), draw(trip.tiles % 3, np.zeros((0, 2), int), px)
+    picture, bare = draw_trip(trip, seen, px), draw(trip.tiles % 3, np.zeros((0, 2), int), px)
     changed = (picture != bare).any(axis=-1)
     if px > 5:  # where marks are no larger than cells
         cells = changed.reshape(7, px, 13, px).any(axis=(1, 3))
         np.testing.assert_array_equal(np.argwhere(cells), np.unique(trip.cells, axis=0))
-    # Where the way crosses itself the later part shows. A centre is where two stretches meet.
+    # Where the path crosses itself the later part is shown. Two segments meet at a centre.
     last_time = {tuple(cell): time for time, cell in enumerate(trip.cells.tolist())}
     for (row, column), time in last_time.items():
         if 3 <= time < trip.steps - 2:
             shown = picture[row * px + px // 2, column * px + px // 2]
-            stretches = [way_colour(t / (trip.steps - 1)) for t in (time - 1, time)]
-            assert tuple(shown.tolist()) in stretches
+            segments = [trip_colour(t / (trip.steps - 1)) for t in (time - 1, time)]
+            assert tuple(shown.tolist()) in segments
 
 
-def test_a_way_brightens_from_its_beginning_to_its_end():
-    assert way_colour(0.0) == BEGIN
-    assert way_colour(1.0) == END
-    light = [np.dot(way_colour(share), [0.2126, 0.7152, 0.0722]) for share in np.linspace(0, 1, 33)]
+def test_a_path_brightens_from_begin_to_end():
+    assert trip_colour(0.0) == BEGIN
+    assert trip_colour(1.0) == END
+    light = [
+        np.dot(trip_colour(share), [0.2126, 0.7152, 0.0722]) for share in np.linspace(0, 1, 33)
+    ]
     assert (np.diff(light) > 0).all()
 
 
 @pytest.mark.parametrize("agent", [0, 4, 9])
-def test_a_way_begins_at_the_agent_in_its_colour_and_fog_lies_below(agent):
-    trip, seen = a_trip(), a_moment().seen
-    picture = draw_way(trip, seen, 16, agent)
+def test_a_trip_shows_the_agent_the_goal_and_fog(agent):
+    trip, seen = a_trip(), a_state().seen
+    picture = draw_trip(trip, seen, 16, agent)
     (row, column), goal = trip.cells[0] * 16, trip.cells[-1] * 16
     here = np.abs(picture[row : row + 16, column : column + 16].astype(int) - AGENTS[agent % 6])
     assert (here.sum(axis=-1) < 30).mean() > 0.05
@@ -82,7 +83,7 @@ def bars(picture, colour):
     return columns[starts].tolist()
 
 
-def test_the_bars_are_steps_and_shortest_paths():
+def test_the_bars_show_steps_and_shortest_paths():
     env, level = corridor(12)
     # Two steps, then eight, then two without a find. Agents land at (1, 1).
     moves = [RIGHT, RIGHT, LEFT, LEFT, DOWN, DOWN, DOWN, DOWN, RIGHT, RIGHT, RIGHT, LEFT]
@@ -99,14 +100,14 @@ def test_the_bars_are_steps_and_shortest_paths():
 @pytest.mark.parametrize(
     ("finds", "columns", "rows"), [(1, 2, 1), (3, 3, 1), (5, 4, 2), (20, 4, 2)]
 )
-def test_there_are_as_many_caves_as_trips_up_to_eight(finds, columns, rows):
+def test_up_to_eight_trips_have_a_map(finds, columns, rows):
     env, level = corridor(40)
     picture = episode_picture(env, level, np.full((2 * finds, 1), RIGHT))
     # 192 x 96 pixels a cave, its caption 320 wide, and what stands around them.
     assert picture.shape == (32 + 56 + rows * (96 + 30 + 28) + 150 + 32, 64 - 28 + columns * 348, 3)
 
 
-def test_a_cave_is_lit_where_it_had_been_seen_by_the_end_of_the_trip():
+def test_a_map_is_lit_where_the_agent_had_seen_it():
     env, level = corridor(12)
     picture = episode_picture(env, level, np.full((3, 1), RIGHT))
     first = picture[88 + 30 :, 32 + 64 :][32:64]  # the middle row of cells, in 320 pixels for 192
@@ -135,7 +136,7 @@ def test_the_last_trips_are_shown_too():
 
 
 @pytest.mark.parametrize(("finds", "marked"), [(8, False), (9, True), (20, True)])
-def test_trips_that_are_left_out_are_named_between_the_rows(finds, marked):
+def test_trips_without_a_map_are_named_between_the_rows(finds, marked):
     env, level = corridor(40)
     picture = episode_picture(env, level, np.full((2 * finds, 1), RIGHT))
     gap = picture[88 + 30 + 96 :][:28]
@@ -151,12 +152,12 @@ def colour_blind(colour, kind):
 
 
 @pytest.mark.parametrize("kind", ["none", "red", "green"])
-def test_a_way_and_heat_differ_for_all_kinds_of_colour_vision(kind):
-    way = [colour_blind(way_colour(share), kind) for share in np.linspace(0, 1, 33)]
+def test_path_and_heat_differ_for_all_kinds_of_colour_vision(kind):
+    path = [colour_blind(trip_colour(share), kind) for share in np.linspace(0, 1, 33)]
     floor = np.full((1, 33, 3), FLOOR, np.uint8)
     hot = tint(floor, floor, np.linspace(0, 1, 33, dtype=np.float32)[None], 1)[0]
     hot = [colour_blind(colour, kind) for colour in hot]
-    distance = min(np.abs(one - other).max() for one in way for other in hot)
+    distance = min(np.abs(one - other).max() for one in path for other in hot)
     assert distance > 0.15
 
 
@@ -168,7 +169,7 @@ def test_an_agent_without_a_find():
     assert len(bars(picture, EDGE)) == 1
 
 
-def test_a_picture_leaves_all_as_it_was_and_is_the_same_again():
+def test_a_picture_is_deterministic_and_changes_nothing():
     env, level = corridor(12, num_agents=2)
     level = jax.tree.map(np.asarray, level)
     actions = np.random.default_rng(0).integers(0, 4, (12, 2))
@@ -180,7 +181,7 @@ def test_a_picture_leaves_all_as_it_was_and_is_the_same_again():
         np.testing.assert_array_equal(leaf, same)
 
 
-def test_a_title_of_ones_own():
+def test_a_title():
     env, level = corridor(12)
     actions = np.full((12, 1), RIGHT)
     plain, titled = (episode_picture(env, level, actions, title=t) for t in ("", "Memory"))
@@ -188,7 +189,7 @@ def test_a_title_of_ones_own():
     np.testing.assert_array_equal(plain[80:], titled[80:])
 
 
-def test_attention_lies_on_the_cells_of_earlier_trips():
+def test_attention_is_drawn_on_the_cells_of_earlier_trips():
     env, level = corridor(12)
     # Two finds, the first after a bump: from (1, 1), (1, 1), (1, 2); (1, 1), (1, 2); (1, 1).
     actions = np.array([LEFT, RIGHT, RIGHT, RIGHT, RIGHT, RIGHT])[:, None]
@@ -200,7 +201,7 @@ def test_attention_lies_on_the_cells_of_earlier_trips():
     plain = episode_picture(env, level, actions)
     picture = episode_picture(env, level, actions, attention=attention)
     assert picture.shape == plain.shape
-    tops = [88 + 30 + 32 * row + 2 for row in range(3)]  # clear of way and agent
+    tops = [88 + 30 + 32 * row + 2 for row in range(3)]  # clear of path and agent
     lefts = [32 + 64 + 348 * trip for trip in range(3)]
     for trip, hot in enumerate([{}, {(1, 2): 1, (1, 1): 0.5}, {(1, 2): 1, (1, 1): 0.6}]):
         for row, column in np.ndindex(3, 6):

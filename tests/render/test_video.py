@@ -18,7 +18,7 @@ TILES[2, 3], TILES[3, 3] = 3, 2
 
 
 def frames(count, px=16):
-    """An agent that walks around; yields as a program would draw them."""
+    """Frames of an agent that walks around, drawn one at a time."""
     ring = [(1, c) for c in range(1, 6)] + [(4, c) for c in range(5, 0, -1)]
     for number in range(count):
         yield draw(TILES, np.array([ring[number % 10]]), px, facing=np.array([number % 4]))
@@ -59,7 +59,7 @@ def test_an_mp4_has_every_frame(tmp_path):
     for actual, expected in zip(decoded(path), frames(25), strict=True):
         assert np.abs(actual.astype(int) - expected).mean() < 6
     _, said = ffmpeg("-i", path, "-f", "null", "-")
-    # What every player can show.
+    # Supported by every player.
     for words in ("Video: h264", "yuv420p(tv, bt709", " 20 fps"):
         assert words in said
 
@@ -95,10 +95,10 @@ def test_frames_are_written_as_pictures(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "film"]
 
 
-def test_frames_go_into_an_empty_folder_but_not_among_others(tmp_path):
+def test_frames_need_an_empty_folder(tmp_path):
     (tmp_path / "film").mkdir()
     write_frames(tmp_path / "film", frames(2))
-    with pytest.raises(ValueError, match="film is there already, and no empty folder"):
+    with pytest.raises(ValueError, match="film exists and is not an empty folder"):
         write_frames(tmp_path / "film", frames(2))
     assert len(list((tmp_path / "film").iterdir())) == 2
 
@@ -132,9 +132,7 @@ def growing(count):
         ),
     ],
 )
-def test_a_failure_leaves_nothing_behind_and_what_was_there_stays(
-    name, make, error, words, tmp_path
-):
+def test_a_failure_leaves_no_file_and_keeps_an_old_one(name, make, error, words, tmp_path):
     write = write_video if "." in name else write_frames
     with pytest.raises(error, match=words):
         write(tmp_path / name, make())
@@ -160,17 +158,17 @@ def test_an_unknown_ending_is_refused(name, tmp_path):
 
 
 @pytest.mark.parametrize("fps", [0, -1, float("inf"), float("nan")])
-def test_a_rate_that_cannot_be_is_refused(fps, tmp_path):
+def test_an_invalid_rate_is_refused(fps, tmp_path):
     with pytest.raises(ValueError, match=r"fps is .+; it must be above 0"):
         write_video(tmp_path / "a.mp4", frames(1), fps)
 
 
-def test_a_gif_cannot_be_fast(tmp_path):
+def test_a_gif_has_a_maximal_rate(tmp_path):
     with pytest.raises(ValueError, match="fps is 60; it must be above 0, and at most 50 in a gif"):
         write_video(tmp_path / "a.gif", frames(1), 60)
 
 
-def test_a_place_that_cannot_be_written_to_is_refused(tmp_path):
+def test_an_unwritable_path_is_refused(tmp_path):
     (tmp_path / "a.mp4").mkdir()
     (tmp_path / "file").touch()
     for path in (tmp_path / "nosuch" / "a.gif", tmp_path / "file" / "a.mp4"):
@@ -180,11 +178,11 @@ def test_a_place_that_cannot_be_written_to_is_refused(tmp_path):
             write_frames(path.with_suffix(""), frames(1))
     with pytest.raises(ValueError, match=r"a\.mp4 is a folder; name a file"):
         write_video(tmp_path / "a.mp4", frames(1))
-    with pytest.raises(ValueError, match="file is there already"):
+    with pytest.raises(ValueError, match="file exists and is not"):
         write_frames(tmp_path / "file", frames(1))
 
 
-def test_without_the_extra_a_sentence_names_it(tmp_path, monkeypatch):
+def test_the_missing_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     for name in ("a.mp4", "a.gif"):
         with pytest.raises(ValueError, match=r"^video needs imageio-ffmpeg; install gridmem\[pl"):
@@ -192,7 +190,7 @@ def test_without_the_extra_a_sentence_names_it(tmp_path, monkeypatch):
     write_frames(tmp_path / "film", frames(1))
 
 
-def test_frames_are_asked_for_one_at_a_time(tmp_path):
+def test_frames_are_consumed_one_at_a_time(tmp_path):
     """So that an episode of any length fits into memory."""
     alive = 0
 

@@ -32,7 +32,7 @@ def test_pictures_are_shown_in_whole_multiples(viewer):
     np.testing.assert_array_equal(windows.shown()[:, 150:450], expected)
 
 
-def test_each_picture_has_its_time(viewer):
+def test_pictures_are_shown_at_the_frame_rate(viewer):
     viewer.show(PICTURE)
     start = time.monotonic()
     for _ in range(10):
@@ -41,7 +41,7 @@ def test_each_picture_has_its_time(viewer):
 
 
 @pytest.mark.parametrize("how", ["escape", "q", "cross"])
-def test_the_person_can_close_it_for_good(how, viewer):
+def test_the_user_can_close_it_for_good(how, viewer):
     viewer.show(PICTURE)
     if how == "cross":
         pygame.event.post(pygame.event.Event(pygame.QUIT))
@@ -53,7 +53,7 @@ def test_the_person_can_close_it_for_good(how, viewer):
     assert not pygame.display.get_init()
 
 
-def test_several_environments_show_in_turn_until_each_is_closed(monkeypatch):
+def test_several_environments_share_a_window(monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     envs = [gymnasium.make("GridMem-9x9-v0", render_mode="human") for _ in range(2)]
     for env in envs:
@@ -68,7 +68,7 @@ def test_several_environments_show_in_turn_until_each_is_closed(monkeypatch):
     assert not pygame.display.get_init()
 
 
-def test_closing(viewer):
+def test_a_closed_viewer_can_be_used_again(viewer):
     viewer.close()
     viewer.show(PICTURE)
     viewer.close()
@@ -77,7 +77,7 @@ def test_closing(viewer):
     assert pygame.display.get_init()
 
 
-def test_it_is_copied_without_its_window(viewer):
+def test_a_copy_has_no_window(viewer):
     viewer.show(PICTURE)
     for other in (copy.deepcopy(viewer), pickle.loads(pickle.dumps(viewer))):
         other.close()

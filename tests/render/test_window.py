@@ -23,12 +23,12 @@ def picture(height, width):
     return rng.integers(256, size=(height, width, 3), dtype=np.uint8)
 
 
-def test_a_picture_is_shown_as_it_is(window):
+def test_a_picture_is_shown_unchanged(window):
     window.show(picture(200, 320))
     np.testing.assert_array_equal(windows.shown(), picture(200, 320))
 
 
-def test_a_smaller_picture_is_in_the_middle(window):
+def test_a_smaller_picture_is_centred(window):
     window.show(picture(200, 320))
     window.show(picture(100, 120))
     seen = windows.shown()
@@ -38,7 +38,7 @@ def test_a_smaller_picture_is_in_the_middle(window):
     assert not seen.any()
 
 
-def test_a_larger_picture_is_made_smaller_and_not_cut(window):
+def test_a_larger_picture_is_scaled_down(window):
     quarters = np.zeros((600, 800, 3), np.uint8)
     quarters[:300, :400], quarters[300:, 400:] = 50, 200
     window.show(quarters)
@@ -49,7 +49,7 @@ def test_a_larger_picture_is_made_smaller_and_not_cut(window):
     assert not seen[:, 295:].any()
 
 
-def test_a_window_has_room_on_the_screen_in_its_own_shape(monkeypatch):
+def test_a_window_fits_the_screen_and_keeps_its_shape(monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     monkeypatch.setattr(pygame.display, "get_desktop_sizes", lambda: [(1000, 500)])
     for asked, got in (
@@ -70,7 +70,7 @@ def test_the_window_can_be_resized(window):
     np.testing.assert_array_equal(windows.shown(), picture(300, 500))
 
 
-def test_windows_share_the_screen_until_the_last_is_closed(window):
+def test_instances_share_a_window_until_the_last_is_closed(window):
     other = Window("other", 100, 100)
     window.close()
     other.show(picture(200, 320))
@@ -82,16 +82,17 @@ def test_windows_share_the_screen_until_the_last_is_closed(window):
     assert not pygame.display.get_init()
 
 
-def test_the_cross_closes_all_that_share_the_window(window):
+@pytest.mark.parametrize("kind", [pygame.QUIT, pygame.WINDOWCLOSE])
+def test_the_cross_closes_all_instances(kind, window):
     other = Window("other", 100, 100)
-    pygame.event.post(pygame.event.Event(pygame.QUIT))
+    pygame.event.post(pygame.event.Event(kind))
     assert other.wait() == []
     assert window.closed
     assert not pygame.display.get_init()
 
 
 @pytest.mark.parametrize("end", [pygame.quit, pygame.display.quit])
-def test_a_window_that_something_else_closed_is_opened_again(end, window):
+def test_a_window_closed_by_something_else_is_opened_again(end, window):
     end()
     window.show(picture(200, 320))
     np.testing.assert_array_equal(windows.shown(), picture(200, 320))
@@ -112,12 +113,12 @@ def test_a_window_that_cannot_be_opened_again_is_closed(window, monkeypatch):
 
 
 @pytest.mark.parametrize("name", KEYS)
-def test_every_key_has_the_name_that_the_table_gives_it(name, window):
+def test_the_names_of_the_keys(name, window):
     press(name)
     assert window.wait(0.0) == [(name, False)]
 
 
-def test_names_come_in_small_letters_and_by_what_is_typed(window):
+def test_names_are_the_typed_characters_in_lower_case(window):
     event = pygame.event.Event
     pygame.event.post(event(pygame.KEYDOWN, key=pygame.K_w, unicode="W", mod=0, scancode=0))
     pygame.event.post(event(pygame.KEYDOWN, key=pygame.K_q, unicode="\x11", mod=0, scancode=0))
@@ -125,7 +126,7 @@ def test_names_come_in_small_letters_and_by_what_is_typed(window):
     assert window.wait(0.0) == [("w", False), ("q", False), ("+", False)]
 
 
-def test_a_key_that_is_held_repeats_until_it_is_let_go(window):
+def test_a_held_key_repeats_until_it_is_released(window):
     press("up", held=True)
     press("up", held=True)
     press("up")
@@ -133,15 +134,7 @@ def test_a_key_that_is_held_repeats_until_it_is_let_go(window):
     assert window.wait(0.0) == [("up", False), ("up", True), ("up", True), ("up", False)]
 
 
-@pytest.mark.parametrize("kind", ["QUIT", "WINDOWCLOSE"])
-def test_the_cross_closes_it(kind, window):
-    assert not window.closed
-    pygame.event.post(pygame.event.Event(getattr(pygame, kind)))
-    assert window.wait() == []
-    assert window.closed
-
-
-def test_the_mouse_does_not_wake_it_up(window):
+def test_the_mouse_does_not_end_the_waiting(window):
     window.wait(0.0)  # it has just been opened
     pygame.event.post(pygame.event.Event(pygame.MOUSEMOTION, pos=(1, 1), rel=(1, 1), buttons=()))
     before = time.monotonic()
@@ -149,7 +142,7 @@ def test_the_mouse_does_not_wake_it_up(window):
     assert time.monotonic() - before >= 0.1
 
 
-def test_waiting_ends_with_the_first_event_or_when_the_time_is_over(window):
+def test_waiting_ends_with_the_first_event_or_the_timeout(window):
     window.wait(0.0)  # it has just been opened
     before = time.monotonic()
     assert window.wait(50.0) == []
@@ -161,7 +154,7 @@ def test_waiting_ends_with_the_first_event_or_when_the_time_is_over(window):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a display")
-def test_without_a_display_there_is_a_sentence(monkeypatch):
+def test_without_a_display_a_message_names_alternatives(monkeypatch):
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ValueError, match=r"there is no display for a window .*; --video, --gif"):
@@ -171,19 +164,19 @@ def test_without_a_display_there_is_a_sentence(monkeypatch):
         Window("test", 320, 200)
 
 
-def test_a_window_that_nobody_sees_is_refused_unless_it_is_asked_for(monkeypatch):
+def test_an_invisible_driver_is_refused_unless_requested(monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "offscreen,dummy")
     with pytest.raises(ValueError, match="there is no display for a window"):
         Window("test", 320, 200)
 
 
-def test_without_pygame_there_is_a_sentence(monkeypatch):
+def test_without_pygame_a_message_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "pygame", None)
     with pytest.raises(ValueError, match=r"needs pygame-ce; install .*'\.\[play\]'; --video"):
         Window("test", 320, 200)
 
 
-def test_a_window_that_waits_leaves_the_processor_alone():
+def test_waiting_uses_no_processor_time():
     code = """
 import sys, time
 from gridmem.render.window import Window

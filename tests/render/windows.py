@@ -1,4 +1,4 @@
-"""A window on SDL's dummy driver, whose person is a list of events."""
+"""A window on SDL's dummy driver, with a simulated user."""
 
 import os
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ def dummy_window(monkeypatch, width=320, height=200):
 
 
 def press(name, held=False):
-    """The events of a key that is pressed, and let go unless it is held."""
+    """Posts the events of a key that is pressed, and released unless it is held."""
     code = pygame.key.key_code({"+": "=", "?": "/"}.get(name, name))
     typed = name if len(name) == 1 else {"tab": "\t", "escape": "\x1b", "space": " "}.get(name, "")
     down = pygame.event.Event(pygame.KEYDOWN, key=code, unicode=typed, mod=0, scancode=0)
@@ -31,31 +31,31 @@ def press(name, held=False):
 
 
 class Person:
-    """Sits at a window: every time it waits, does the next thing.
+    """A simulated user: each time the window waits, the next input happens.
 
-    A thing is the name of a key, a function to be called, or None to wait as the game wants; when
-    there is nothing left to do, it quits.
+    An input is the name of a key, a function to call, or None to wait for the timeout; after the
+    last one the user quits.
 
     Attributes:
-        things: what it has not done yet.
-        limits: how long the window was to wait each time.
+        inputs: the remaining ones.
+        limits: the timeout of each wait.
     """
 
-    def __init__(self, window, *things):
-        self.things, self.limits = list(things), []
+    def __init__(self, window, *inputs):
+        self.inputs, self.limits = list(inputs), []
         self._wait = window.wait
         window.wait = self.wait
 
     def wait(self, limit_ms=None):
         self.limits.append(limit_ms)
-        thing = self.things.pop(0) if self.things else "escape"
-        if thing is None:
-            assert limit_ms is not None, "the game waits for a person who waits for the game"
+        user_input = self.inputs.pop(0) if self.inputs else "escape"
+        if user_input is None:
+            assert limit_ms is not None, "the game and the user wait for each other"
             return self._wait(limit_ms)
-        if callable(thing):
-            thing()
+        if callable(user_input):
+            user_input()
         else:
-            press(thing)
+            press(user_input)
         return self._wait(0.0)
 
 

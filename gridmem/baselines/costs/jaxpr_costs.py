@@ -1,4 +1,4 @@
-"""What a function of arrays costs, read off its operations: nothing is compiled or allocated."""
+"""FLOP, bytes and peak memory of a function, from its jaxpr; compiles and allocates nothing."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -8,113 +8,113 @@ from typing import Any, NamedTuple
 import jax
 from jax.extend.core import Jaxpr
 
-from gridmem.baselines.costs.jaxpr_operations import Operation, Value, program
+from gridmem.baselines.costs.jaxpr_equations import Equation, Value, flatten_jaxpr
 
 Sources = dict[Value, frozenset[Value]]
-"""A value -> the values in memory from which it can be had at once, itself or others."""
+"""Value -> the values in memory that it is recomputed from; itself if it is in memory."""
 
 
 class Costs(NamedTuple):
-    """What one call costs."""
+    """The costs of one call."""
 
-    flops: int = 0  # of its matrix products: two for each pair of numbers multiplied and added
-    bytes: int = 0  # that its matrix products read and write
-    peak: int = 0  # of memory for what it computes, at the worst moment; arguments not counted
+    flops: int = 0  # of its matrix products, two for each multiplication and addition
+    bytes: int = 0  # read and written by its matrix products
+    peak: int = 0  # bytes of memory for what it computes, without its arguments
 
 
-def costs(function: Callable[..., Any], *args: Any, fused: bool) -> Costs:
-    """What a call of a function would cost.
+def estimate_costs(function: Callable[..., Any], *args: Any, fused: bool) -> Costs:
+    """Estimates the costs of a call.
 
-    Its operations are gone through in their order, and what they compute is held until its last
-    use. Not held is the result of plain arithmetic, unless a matrix product reads it: it is
-    computed anew wherever it is used, from what it depends on. What a loop holds counts once, what
-    it computes in each round; the rounds of a `while_loop` are unknown and count as one.
+    The equations run in order, and each value is held in memory until its last use. Values that
+    are fused are not held: elementwise results that no matrix product reads are recomputed
+    wherever they are used. A loop's memory counts once, its work once per iteration; a
+    `while_loop`, whose number of iterations is unknown, counts as one iteration.
 
     Args:
         function: of arrays.
         *args: trees of arrays, or of their shapes.
-        fused: whether arithmetic is computed anew. XLA does so on a GPU; on a CPU it mostly
-            holds what it has, even what is only broadcast. What depends on the platform is then
-            that of CUDA.
+        fused: whether elementwise results are fused, and branches that depend on the platform
+            are those of CUDA. XLA fuses on a GPU; on a CPU it holds most values in memory, even
+            broadcast ones.
     """
     return _costs(jax.make_jaxpr(function)(*args).jaxpr, fused)
 
 
-def fuses() -> bool:
-    """Whether `costs` on this process's device are those with `fused`."""
+def device_fuses() -> bool:
+    """The value of `fused` for this process's device."""
     return jax.default_backend() != "cpu"
 
 
 def num_bytes(tree: Any) -> int:
-    """Size of all arrays in a tree of arrays, or of their shapes."""
+    """The bytes of a tree of arrays, or of their shapes."""
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def _costs(jaxpr: Jaxpr, fused: bool) -> Costs:
-    arguments, operations, outcomes = program(jaxpr, cuda=fused)
-    kept = {*outcomes, *_read_by_products(operations)}
-    sources: Sources = {value: frozenset([value]) for value in arguments}
-    lives: dict[Value, tuple[int, int]] = {}  # what is held: when it is made and last read
-    within: dict[int, Costs] = {}  # loops: what a round holds, what all rounds compute
-    for time, operation in enumerate(operations):
-        read = frozenset[Value]().union(*(sources.get(v, ()) for v in operation.operands))
+    inputs, equations, outputs = flatten_jaxpr(jaxpr, cuda=fused)
+    in_memory = {*outputs, *_read_by_products(equations)}
+    sources: Sources = {value: frozenset([value]) for value in inputs}
+    lives: dict[Value, tuple[int, int]] = {}  # values in memory: when computed and last read
+    within: dict[int, Costs] = {}  # costs of loops
+    for time, equation in enumerate(equations):
+        read = frozenset[Value]().union(*(sources.get(v, ()) for v in equation.inputs))
         lives.update((value, (lives[value][0], time)) for value in read if value in lives)
-        repeated = _is_repeated(operation, fused) and kept.isdisjoint(operation.results)
-        if repeated or _is_in_place(operation, sources):
-            sources.update(dict.fromkeys(operation.results, read))
+        fuses = _is_fused(equation, fused) and in_memory.isdisjoint(equation.outputs)
+        if fuses or _is_in_place(equation, sources):
+            sources.update(dict.fromkeys(equation.outputs, read))
             continue
-        sources.update((result, frozenset([result])) for result in operation.results)
-        lives.update(dict.fromkeys(operation.results, (time, time)))
-        within[time] = _of_loop(operation, fused)
-    for value in frozenset[Value]().union(*(sources.get(v, ()) for v in outcomes)):
+        sources.update((result, frozenset([result])) for result in equation.outputs)
+        lives.update(dict.fromkeys(equation.outputs, (time, time)))
+        within[time] = _of_loop(equation, fused)
+    for value in frozenset[Value]().union(*(sources.get(v, ()) for v in outputs)):
         if value in lives:
-            lives[value] = lives[value][0], len(operations)
+            lives[value] = lives[value][0], len(equations)
     return Costs(
-        flops=sum(each.flops for each in [*operations, *within.values()]),
-        bytes=sum(each.bytes for each in [*operations, *within.values()]),
+        flops=sum(each.flops for each in [*equations, *within.values()]),
+        bytes=sum(each.bytes for each in [*equations, *within.values()]),
         peak=_peak(lives, {time: costs.peak for time, costs in within.items()}),
     )
 
 
-def _is_repeated(operation: Operation, fused: bool) -> bool:
+def _is_fused(equation: Equation, fused: bool) -> bool:
     if fused:
-        return operation.is_view or operation.is_cheap
-    return operation.is_view and operation.name != "broadcast_in_dim"
+        return equation.is_view or equation.is_cheap
+    return equation.is_view and equation.name != "broadcast_in_dim"
 
 
-def _is_in_place(operation: Operation, sources: Sources) -> bool:
-    """Whether it writes into an array in memory, as into a cache."""
-    if operation.name != "dynamic_update_slice":
+def _is_in_place(equation: Equation, sources: Sources) -> bool:
+    """Whether it updates an array in memory, such as a cache, in place."""
+    if equation.name != "dynamic_update_slice":
         return False
-    return bool(sources.get(operation.operands[0]))
+    return bool(sources.get(equation.inputs[0]))
 
 
-def _read_by_products(operations: Iterable[Operation]) -> Iterable[Value]:
-    """What matrix products read; of a view that which it shows."""
+def _read_by_products(equations: Iterable[Equation]) -> Iterable[Value]:
+    """The values that matrix products read; for a view the value behind it."""
     shown: dict[Value, Value] = {}
-    for operation in operations:
-        operands = [shown.get(value, value) for value in operation.operands]
-        if operation.is_view and operands:
-            shown.update(dict.fromkeys(operation.results, operands[0]))
-        elif operation.is_product:
-            yield from operands
+    for equation in equations:
+        inputs = [shown.get(value, value) for value in equation.inputs]
+        if equation.is_view and inputs:
+            shown.update(dict.fromkeys(equation.outputs, inputs[0]))
+        elif equation.is_matmul:
+            yield from inputs
 
 
-def _of_loop(operation: Operation, fused: bool) -> Costs:
-    """The costs of what a loop contains; of branches, of the most expensive one."""
-    params = operation.params
-    if operation.name == "scan":
+def _of_loop(equation: Equation, fused: bool) -> Costs:
+    """The costs of a loop, or of the most expensive branch."""
+    params = equation.params
+    if equation.name == "scan":
         one = _costs(params["jaxpr"].jaxpr, fused)
         return Costs(params["length"] * one.flops, params["length"] * one.bytes, one.peak)
-    if operation.name == "while":
+    if equation.name == "while":
         return _costs(params["body_jaxpr"].jaxpr, fused)
-    if operation.name == "cond":
+    if equation.name == "cond":
         return max(_costs(branch.jaxpr, fused) for branch in params["branches"])
     return Costs()
 
 
 def _peak(lives: dict[Value, tuple[int, int]], within: dict[int, int]) -> int:
-    """The largest sum of what is held at a time."""
+    """The largest sum of the values in memory at one time."""
     change = Counter[int]()
     for value, (begin, end) in lives.items():
         change[begin] += value.held_bytes

@@ -1,4 +1,4 @@
-"""What a run costs and needs, before anything is compiled."""
+"""The costs and the memory of a run, estimated before anything is compiled."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -6,11 +6,11 @@ from functools import cached_property
 import jax
 
 from gridmem.baselines.config import TrainConfig
-from gridmem.baselines.costs.abstract_run import Outline, outline
-from gridmem.baselines.costs.advice import remedy
-from gridmem.baselines.costs.device_memory import device_memory
-from gridmem.baselines.costs.jaxpr_costs import Costs, fuses
-from gridmem.baselines.costs.memory import Footprint, footprint
+from gridmem.baselines.costs.abstract_run import AbstractRun, abstract_run
+from gridmem.baselines.costs.advice import advice
+from gridmem.baselines.costs.hardware import device_memory
+from gridmem.baselines.costs.jaxpr_costs import Costs, device_fuses
+from gridmem.baselines.costs.memory import MemoryEstimate, estimate_memory
 from gridmem.baselines.costs.step_costs import (
     StepCosts,
     gradient_costs,
@@ -22,12 +22,12 @@ from gridmem.baselines.ppo.sharding import usable_devices
 from gridmem.baselines.tables import aligned
 
 USABLE = 0.9
-"""Share of the device's memory that a run may need; the rest is for what plans do not foresee."""
+"""Share of the device's memory that a run may need; the rest is a reserve for wrong estimates."""
 
 _LABELS = {
     "parameters": "parameters",
     "optimizer": "the optimiser's state",
-    "ongoing": "episodes under way",
+    "rollout_state": "episodes under way",
     "levels": "levels while they are drawn",
     "environments": "environments",
     "caches": "caches",
@@ -39,13 +39,13 @@ _LABELS = {
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run costs and needs, from shapes alone; each part is worked out when asked for.
+    """The costs and the memory of a run, from shapes alone; each is computed when it is read.
 
     Attributes:
         config: of the run.
         device_bytes: what this process may use on its device; None if unknown.
-        num_devices: among which its streams are divided, with memory of their own.
-        fused: whether they are GPUs, on which less is held; see `costs`.
+        num_devices: that its streams are sharded over, each with its own memory.
+        fused: whether they are GPUs; see `estimate_costs`.
     """
 
     config: TrainConfig
@@ -55,37 +55,37 @@ class Plan:
 
     @cached_property
     def num_parameters(self) -> int:
-        """Of the model."""
+        """The number of parameters of the model."""
         return num_parameters(self._run.learner.params)
 
     @cached_property
     def rollout(self) -> StepCosts:
-        """Costs of playing an agent step."""
+        """The costs of an agent step in the rollout."""
         return rollout_costs(self._run, self.fused)
 
     @cached_property
     def training(self) -> StepCosts:
-        """Costs of learning from it."""
+        """The costs of an agent step in training."""
         return training_costs(self._run, self._gradient)
 
     @cached_property
-    def memory(self) -> Footprint:
-        """Bytes, by what they are for."""
-        return footprint(self._run, self._gradient, self.fused, self.num_devices)
+    def memory(self) -> MemoryEstimate:
+        """Bytes on each device, by purpose."""
+        return estimate_memory(self._run, self._gradient, self.fused, self.num_devices)
 
     @property
     def usable_bytes(self) -> int:
-        """Bytes that the run may need; 0 if it is unknown what the device has."""
+        """Bytes that the run may use on each device; 0 if unknown."""
         return int(USABLE * (self.device_bytes or 0))
 
     @property
     def fits(self) -> bool:
-        """Whether the device has room for it, as far as is known."""
+        """Whether the run fits into the memory of the device, or that is unknown."""
         return self.device_bytes is None or self.memory.peak <= self.usable_bytes
 
     @cached_property
-    def _run(self) -> Outline:
-        return outline(self.config)
+    def _run(self) -> AbstractRun:
+        return abstract_run(self.config)
 
     @cached_property
     def _gradient(self) -> Costs:
@@ -93,13 +93,13 @@ class Plan:
 
 
 def plan(config: TrainConfig) -> Plan:
-    """The plan of a run on all devices; those of a CPU share its memory."""
+    """The plan of a run on all devices; the devices of a CPU share its memory."""
     num_devices = 1 if jax.default_backend() == "cpu" else usable_devices(config)
-    return Plan(config, device_memory(), num_devices, fuses())
+    return Plan(config, device_memory(), num_devices, device_fuses())
 
 
 def table(plan: Plan) -> str:
-    """The plan as lines for a person; the last one says whether the run fits."""
+    """The plan as a table; its last line says whether the run fits."""
     steps = plan.config.num_updates * plan.config.steps_per_update
     seeds = plan.config.num_seeds
     total = seeds * steps * (plan.rollout.flops + plan.training.flops)
@@ -122,18 +122,18 @@ def table(plan: Plan) -> str:
 
 
 def problem(plan: Plan) -> str | None:
-    """Why the run cannot be and what to change, in one sentence; None if it can, or may be able to.
+    """Why the run does not fit and what to change, in one sentence; None if it fits.
 
-    Takes seconds if there is one: it plans other runs until one fits.
+    Takes seconds if it does not fit: other runs are planned until one fits.
     """
     if plan.fits:
         return None
     sizes = plan.memory._asdict()
     largest = max(sizes, key=sizes.__getitem__)
-    advice = remedy(plan.config, largest, lambda config: replace(plan, config=config).fits)
+    change = advice(plan.config, largest, lambda config: replace(plan, config=config).fits)
     return (
         f"{_verdict(plan)}; most of it is for {_LABELS[largest]} ({_bytes(sizes[largest])}): "
-        f"{advice or 'no single setting is enough, --plan shows what takes how much'}"
+        f"{change or 'no single setting is enough, --plan shows what takes how much'}"
     )
 
 
@@ -159,7 +159,7 @@ def _count(number: int | float) -> str:
 
 
 def _human(number: int | float, base: int, units: list[str]) -> str:
-    """A number to three digits, with the unit that keeps it short."""
+    """A number with three digits and a unit."""
     unit = 0
     while number >= 999.5 and unit < len(units) - 1:
         number, unit = number / base, unit + 1

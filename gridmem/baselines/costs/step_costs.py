@@ -1,4 +1,4 @@
-"""What an agent step costs, in the rollout and in training."""
+"""The costs of an agent step, in the rollout and in training."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,42 +10,39 @@ import optax
 from flax import nnx
 from jax import ShapeDtypeStruct
 
-from gridmem.baselines.costs.abstract_run import Outline
-from gridmem.baselines.costs.jaxpr_costs import Costs, costs
-from gridmem.baselines.ppo.learner import loss
+from gridmem.baselines.costs.abstract_run import AbstractRun
+from gridmem.baselines.costs.jaxpr_costs import Costs, estimate_costs
+from gridmem.baselines.ppo.learner import minibatch_loss
 from gridmem.baselines.ppo.optimizer import make_optimizer
 from gridmem.envs.batch.rollout import CHUNK_STEPS
 
 
 class StepCosts(NamedTuple):
-    """Per agent step, of the model alone: environments multiply next to no matrices."""
+    """Per agent step, of the model alone: environments have next to no matrix products."""
 
     flops: float
     bytes: float  # read and written by matrix products
 
 
-def rollout_costs(run: Outline, fused: bool) -> StepCosts:
-    """Of playing one step; for `fused` see `costs`."""
+def rollout_costs(run: AbstractRun, fused: bool) -> StepCosts:
+    """The costs of one rollout step; for `fused` see `estimate_costs`."""
     step, args = rollout_step(run)
-    flops, traffic, _ = costs(step, *args, fused=fused)
+    flops, traffic, _ = estimate_costs(step, *args, fused=fused)
     return StepCosts(flops / run.num_streams, traffic / run.num_streams)
 
 
-def rollout_step(run: Outline) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-    """A step of all streams, and the shapes of its arguments.
-
-    The caches have the mean of the lengths to which they grow in a rollout.
-    """
+def rollout_step(run: AbstractRun) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """A step of all streams, and the shapes of its arguments, with caches of mean length."""
     params, num_streams = run.learner.params, run.num_streams
-    # What a step costs rises in a straight line with their length, if it does at all.
+    # The costs of a step are linear in the length.
     chunk = 1 if run.config.model.decode == "triton" else CHUNK_STEPS
-    caches = run.caches(run.room + round(_mean_length(run.num_steps, chunk)))
+    caches = run.caches(run.context_length + round(_mean_length(run.num_steps, chunk)))
     weights = jax.eval_shape(lambda params: nnx.merge(run.graphdef, params).prepare(), params)
     obs = jax.tree.map(
-        lambda x: ShapeDtypeStruct((num_streams, *x.shape[2:]), x.dtype), run.data.obs
+        lambda x: ShapeDtypeStruct((num_streams, *x.shape[2:]), x.dtype), run.batch.obs
     )
     segment = None
-    if run.data.segments is not None:
+    if run.batch.segments is not None:
         segment = ShapeDtypeStruct((num_streams,), jnp.int32)
 
     def step(params: Any, *args: Any) -> Any:
@@ -54,14 +51,14 @@ def rollout_step(run: Outline) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     return step, (params, obs, caches, segment, weights)
 
 
-def gradient_costs(run: Outline, fused: bool) -> Costs:
-    """Of the gradient of one minibatch; for `fused` see `costs`."""
-    gradient = jax.grad(partial(loss, run.config, run.graphdef), has_aux=True)
-    return costs(gradient, run.learner.params, run.minibatch, fused=fused)
+def gradient_costs(run: AbstractRun, fused: bool) -> Costs:
+    """The costs of the gradient of a minibatch; for `fused` see `estimate_costs`."""
+    gradient = jax.grad(partial(minibatch_loss, run.config, run.graphdef), has_aux=True)
+    return estimate_costs(gradient, run.learner.params, run.minibatch, fused=fused)
 
 
-def training_costs(run: Outline, gradient: Costs) -> StepCosts:
-    """Of learning from one step in every epoch: the gradient and the optimiser's part."""
+def training_costs(run: AbstractRun, gradient: Costs) -> StepCosts:
+    """The costs of training on one step in all epochs, optimizer included."""
     params, ppo = run.learner.params, run.config.ppo
     optimizer = make_optimizer(run.config.optimizer, 1)
 
@@ -70,7 +67,7 @@ def training_costs(run: Outline, gradient: Costs) -> StepCosts:
             updates, opt_state = optimizer.update(grads, opt_state, params)
         return optax.apply_updates(params, updates), opt_state
 
-    update = costs(step, params, run.learner.opt_state, params, fused=True)
+    update = estimate_costs(step, params, run.learner.opt_state, params, fused=True)
     share = ppo.num_epochs * ppo.num_minibatches / (run.num_streams * run.num_steps)
     return StepCosts(
         share * (gradient.flops + update.flops), share * (gradient.bytes + update.bytes)
@@ -78,7 +75,7 @@ def training_costs(run: Outline, gradient: Costs) -> StepCosts:
 
 
 def _mean_length(num_steps: int, chunk: int) -> float:
-    """Of the caches in a rollout, over its steps: what is read of them grows by a chunk."""
+    """The mean length of the caches in a rollout, in which they grow by chunks."""
     num_chunks, rest = divmod(num_steps, chunk)
     whole = chunk * chunk * num_chunks * (num_chunks + 1) / 2
     return (whole + rest * num_steps) / num_steps

@@ -1,4 +1,4 @@
-"""The picture of an evaluation: bars of return, score and memory gain, with intervals."""
+"""Bar chart of an evaluation: return, score and memory gain, with intervals."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ _FRESH = "#a6cee3"
 
 
 class _Bar(NamedTuple):
-    """A value and its 95 % interval, both ends equal to it where there is none."""
+    """A value and its 95 % interval; without one, both ends equal the value."""
 
     value: float
     low: float
@@ -25,7 +25,7 @@ class _Bar(NamedTuple):
 
 
 def draw_evaluation(report: Report) -> bytes:
-    """A PNG: one panel for each measure, one line for each row, blocks apart."""
+    """A PNG: one panel for each metric, one line for each row, grouped by environment."""
     from matplotlib.figure import Figure
 
     lines: list[str | Row] = []  # from top to bottom; a text is a heading
@@ -75,7 +75,7 @@ def _write(panel: Any, x: float, place: int, text: str) -> None:
 
 
 def _label(panel: Any, lines: Sequence[str | Row]) -> None:
-    texts = [plain(line if isinstance(line, str) else line.who) for line in lines]
+    texts = [plain(line if isinstance(line, str) else line.label) for line in lines]
     panel.set_yticks(range(len(lines)), texts, fontsize=9)
     panel.set_ylim(len(lines) - 0.5, -0.5)
     for line, text in zip(lines, panel.get_yticklabels(), strict=True):
@@ -83,7 +83,7 @@ def _label(panel: Any, lines: Sequence[str | Row]) -> None:
 
 
 def _color(row: Row) -> str:
-    return _FRESH if row.course.kind == "fresh" else _COLORS[row.player]
+    return _FRESH if row.scenario.kind == "fresh" else _COLORS[row.player]
 
 
 def _metric(name: str) -> Callable[[Row], _Bar | None]:

@@ -1,4 +1,4 @@
-"""What an evaluation found: who played what, what came of it, and what that says."""
+"""Results of an evaluation, as JSON-able data and as a table of text."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,16 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from gridmem.baselines.evaluation.scenarios import Course
-from gridmem.envs.analysis.metrics import MIN_FOUND_AGAIN, EpisodeMetrics
-from gridmem.envs.analysis.score import Score
+from gridmem.baselines.evaluation.scenarios import Scenario
+from gridmem.baselines.tables import aligned
+from gridmem.envs.analysis.metrics import (
+    MIN_FOUND_AGAIN,
+    EpisodeMetrics,
+    EpisodeStats,
+    ratios,
+    summary,
+)
+from gridmem.envs.analysis.score import Score, ratio_intervals, score
 from gridmem.envs.config import config_to_dict
 
 NO_GAIN = (
@@ -20,16 +27,32 @@ PlayerName = Literal["random", "sampled", "greedy", "memory wiped"]
 
 
 class Row(NamedTuple):
-    """The episodes of one player on one course."""
+    """The episodes of one player in one scenario."""
 
     agent: str  # its name; "" for random actions
     player: PlayerName
-    course: Course
+    scenario: Scenario
     actions: UInt8[np.ndarray, "N T A"]
-    episodes: EpisodeMetrics  # numpy arrays [N, A]
-    metrics: dict[str, float | None]  # `gridmem.summary` of them
+    episodes: EpisodeStats | EpisodeMetrics  # numpy arrays [N, A]
+    metrics: dict[str, float | None]  # `gridmem.summary` of the episodes
     intervals: dict[str, tuple[float, float] | None]  # of 95 %, by the bootstrap over levels
-    score: Score | None  # None where there can be none
+    score: Score | None  # None where returns have no score
+
+    @classmethod
+    def of(
+        cls,
+        agent: str,
+        player: PlayerName,
+        scenario: Scenario,
+        actions: UInt8[np.ndarray, "N T A"],
+        episodes: EpisodeStats | EpisodeMetrics,
+    ) -> "Row":
+        """A row with the summary, intervals and score of its episodes."""
+        scored = None if scenario.why_no_score else score(scenario.id, episodes.episode_return)
+        terms = ratios(episodes)
+        above, below = (np.stack(side) for side in zip(*terms.values(), strict=True))
+        intervals = dict(zip(terms, ratio_intervals(above, below), strict=True))
+        return cls(agent, player, scenario, actions, episodes, summary(episodes), intervals, scored)
 
     @property
     def returns(self) -> Float64[np.ndarray, " N"]:
@@ -38,28 +61,28 @@ class Row(NamedTuple):
 
     @property
     def found_again(self) -> int:
-        """Episodes with two finds or more, of which the memory gain is."""
+        """Episodes with two finds or more: those that the memory gain is computed from."""
         return int((np.asarray(self.episodes.visits) > 1).sum())
 
     @property
     def shown(self) -> dict[str, float | None]:
-        """The metrics, but for what says nothing: a gain from few episodes, digs without rock."""
+        """The metrics without a memory gain from few episodes, and without digs if nothing digs."""
         shown = dict(self.metrics)
         if self.found_again < MIN_FOUND_AGAIN:
             shown["memory_gain"] = None
-        if not self.course.env.config.dig_steps:
-            shown["digs"] = None
+        if not self.scenario.env.config.dig_steps:
+            shown.pop("digs", None)
         return shown
 
     @property
-    def who(self) -> str:
-        """The player in a few words."""
-        levels = "" if self.course.kind == "test" else f"{self.course.kind} levels"
+    def label(self) -> str:
+        """Agent, player and levels in a few words."""
+        levels = "" if self.scenario.kind == "test" else f"{self.scenario.kind} levels"
         player = "" if levels and self.player == "sampled" else self.player
         return ", ".join(filter(None, (self.agent, player, levels)))
 
     def examples(self, number: int) -> dict[str, int]:
-        """What to call some episodes -> which, evenly from the best return to the worst."""
+        """Name -> index of some episodes, evenly spaced from the best return to the worst."""
         order = np.argsort(-self.returns, kind="stable")
         ranks = np.linspace(0, len(order) - 1, min(number, len(order))).astype(int)
         names = {(len(order) - 1) // 2: "median", len(order) - 1: "worst", 0: "best"}
@@ -76,39 +99,39 @@ class Gap(NamedTuple):
 
 @dataclass(frozen=True)
 class Report:
-    """All that an evaluation found.
+    """All rows of an evaluation.
 
     Attributes:
         rows: those of an agent in its own environment come before its others.
-        seed: source of what players drew.
+        seed: of the players' random draws; None for a fixed key.
     """
 
     rows: Sequence[Row]
-    seed: int
+    seed: int | None
 
     def blocks(self) -> Iterator[tuple[str, list[Row]]]:
         """The rows of each environment, with one line about it."""
-        for about in dict.fromkeys(row.course.about for row in self.rows):
-            yield about, [row for row in self.rows if row.course.about == about]
+        for about in dict.fromkeys(row.scenario.about for row in self.rows):
+            yield about, [row for row in self.rows if row.scenario.about == about]
 
-    def at_home(self, agent: str) -> Row:
+    def own_row(self, agent: str) -> Row:
         """The agent's sampled episodes on test levels in the environment of its training."""
         return next(
             row
             for row in self.rows
-            if (row.agent, row.player) == (agent, "sampled") and row.course.kind != "fresh"
+            if (row.agent, row.player) == (agent, "sampled") and row.scenario.kind != "fresh"
         )
 
     @property
     def gaps(self) -> list[Gap]:
-        """One for each agent."""
-        fresh_rows = [row for row in self.rows if row.course.kind == "fresh"]
-        return [_gap(row, self.at_home(row.agent)) for row in fresh_rows]
+        """One for each agent that played fresh levels."""
+        fresh_rows = [row for row in self.rows if row.scenario.kind == "fresh"]
+        return [_gap(row, self.own_row(row.agent)) for row in fresh_rows]
 
     @property
     def notes(self) -> list[str]:
         """Why some rows have no score or no memory gain."""
-        whys = [row.course.why_no_score for row in self.rows if row.course.kind != "fresh"]
+        whys = [row.scenario.why_no_score for row in self.rows if row.scenario.kind != "fresh"]
         notes = [f"no score: {why}" for why in dict.fromkeys(whys) if why]
         if any(row.shown["memory_gain"] is None for row in self.rows):
             notes.append(NO_GAIN)
@@ -134,12 +157,61 @@ def _to_dict(row: Row) -> dict[str, Any]:
     return {
         "agent": row.agent,
         "player": row.player,
-        "env_id": row.course.id,
-        "env": config_to_dict(row.course.env.config),
-        "levels": row.course.kind,
+        "env_id": row.scenario.id,
+        "env": config_to_dict(row.scenario.env.config),
+        "levels": row.scenario.kind,
         "num_levels": len(row.returns),
         "score": None if row.score is None else row.score._asdict(),
         "found_again": row.found_again,
         **row.metrics,
         "intervals": row.intervals,
     }
+
+
+_METRICS = {
+    "first_find_steps": "first find",
+    "later_trip_steps": "later trip",
+    "later_trip_shortest": "shortest",
+    "path_ratio": "path ratio",
+    "unseen_steps": "unseen",
+    "digs": "digs",
+    "bumps": "bumps",
+}
+"""Metrics that the table shows without an interval -> heading of the column."""
+_HEAD = ["", "return", "score", "95 %", "gain", "95 %", "found again", *_METRICS.values()]
+
+
+def table(report: Report) -> str:
+    """The report as lines of text: one block of aligned columns for each environment."""
+    lines = []
+    for about, rows in report.blocks():
+        kinds = dict.fromkeys(row.scenario.kind for row in rows)
+        numbers = f"{len(rows[0].returns):,} {' and '.join(kinds)} levels"
+        lines += [f"{about}; {numbers}", *aligned([_HEAD, *map(_cells, rows)]), ""]
+    for gap in report.gaps:
+        lines.append(
+            f"{gap.agent}: return on fresh levels minus that on test levels "
+            f"{gap.difference:+.2f} ± {gap.standard_error:.2f}"
+        )
+    return "\n".join([*lines, *report.notes])
+
+
+def _cells(row: Row) -> list[str]:
+    shown = row.shown
+    score = ["", ""]
+    if row.score is not None:
+        score = [f"{row.score.score:z.3f}", f"{row.score.low:z.3f} to {row.score.high:z.3f}"]
+    around = None if shown["memory_gain"] is None else row.intervals["memory_gain"]
+    return [
+        row.label,
+        f"{_number(shown['episode_return'])} ± {_number(shown['return_standard_error'])}",
+        *score,
+        _number(shown["memory_gain"]),
+        f"{around[0]:.2f} to {around[1]:.2f}" if around else "",
+        f"{row.found_again:,}",
+        *(_number(shown.get(name)) for name in _METRICS),
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"

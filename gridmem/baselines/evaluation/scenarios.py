@@ -1,4 +1,4 @@
-"""What agents are evaluated on: an environment, and levels that all of them play."""
+"""Scenarios of an evaluation: an environment and the levels that all agents play in it."""
 
 from dataclasses import dataclass, field
 
@@ -14,14 +14,14 @@ from gridmem.envs.types import Level
 
 
 @dataclass(frozen=True)
-class Course:
-    """A game to be played; equal to any other of the same id, environment and kind.
+class Scenario:
+    """An environment and levels; equal to any other of the same id, environment and kind.
 
     Attributes:
-        id: that of the environment.
-        env: it, perhaps with other rules than the id's.
-        kind: "test", the stored levels; "held-out", drawn where those do not fit; "fresh", drawn
-            as in training.
+        id: of the environment.
+        env: the environment; its rules may differ from those of the id.
+        kind: "test": the stored levels; "held-out": drawn from a key of their own; "fresh":
+            likewise, with another key.
         levels: numpy arrays [N, ...].
     """
 
@@ -34,7 +34,7 @@ class Course:
     def about(self) -> str:
         """One line about the environment."""
         env = self.env
-        told = [
+        parts = [
             self.id,
             f"view {env.view_size} x {env.view_size}",
             f"{env.max_steps} steps",
@@ -42,31 +42,31 @@ class Course:
             "compass" if env.config.compass else "",
             *(rule for rule in changed_rules(self.id, env) if not rule.startswith("max_steps")),
         ]
-        return ", ".join(filter(None, told))
+        return ", ".join(filter(None, parts))
 
     @property
     def why_no_score(self) -> str:
-        """Why returns cannot be scored; empty if they can."""
+        """Why returns have no score; empty if they have one."""
         if changed := changed_rules(self.id, self.env):
             return f"{self.id} is played by other rules than its own: {', '.join(changed)}"
         return "" if self.kind == "test" else "scores are for the stored test levels"
 
 
-def own_course(agent: Agent, num_levels: int) -> Course:
+def own_scenario(agent: Agent, num_levels: int) -> Scenario:
     """The stored test levels in the environment that an agent was trained in."""
-    return _course(agent.env_id, agent.env, num_levels)
+    return _scenario(agent.env_id, agent.env, num_levels)
 
 
-def fresh_course(agent: Agent, num_levels: int) -> Course:
-    """Levels that are drawn as in training, from keys of which no training run knows."""
+def fresh_scenario(agent: Agent, num_levels: int) -> Scenario:
+    """Levels drawn as in training, from keys that no training run uses."""
     return _drawn(agent.env_id, agent.env, "fresh", num_levels, FRESH_KEY_DATA)
 
 
-def other_course(agent: Agent, id: str, num_levels: int) -> Course:
-    """An id by its own rules, seen as the agent sees, with as many agents as it is used to.
+def other_scenario(agent: Agent, id: str, num_levels: int) -> Scenario:
+    """An id by its own rules, with the view and the number of agents of the training.
 
     Raises:
-        ValueError: for an unknown id, or one of which the agent's network cannot take the view.
+        ValueError: for an unknown id, or one whose view does not fit the agent's network.
     """
     config = agent.env.config
     env = make(id, view_size=config.view_size, compass=config.compass, num_agents=config.num_agents)
@@ -76,27 +76,27 @@ def other_course(agent: Agent, id: str, num_levels: int) -> Course:
             f"{agent.env.view_size} cells; the {env.view_size} x {env.view_size} of {id} are more "
             "or fewer than its network takes"
         )
-    return _course(id, env, num_levels)
+    return _scenario(id, env, num_levels)
 
 
-def crowded_course(agent: Agent, num_agents: int, num_levels: int) -> Course:
-    """The agent's own environment with more or fewer agents in a cave.
+def crowded_scenario(agent: Agent, num_agents: int, num_levels: int) -> Scenario:
+    """The agent's own environment with another number of agents in a cave.
 
     Raises:
-        ValueError: if there is no room for so many.
+        ValueError: if the cave has too few cells for them.
     """
-    overrides = {**agent.config.env.overrides(), "num_agents": num_agents}
-    return _course(agent.env_id, make(agent.env_id, **overrides), num_levels)
+    overrides = {**agent.config.env.options, "num_agents": num_agents}
+    return _scenario(agent.env_id, make(agent.env_id, **overrides), num_levels)
 
 
-def _course(id: str, env: Env, num_levels: int) -> Course:
+def _scenario(id: str, env: Env, num_levels: int) -> Scenario:
     own = make(id).config
     if (env.config.map, env.config.task.num_goals) != (own.map, own.task.num_goals):
         return _drawn(id, env, "held-out", num_levels, HELD_OUT_KEY_DATA)
     levels = jax.tree.map(lambda leaf: leaf[:num_levels], stored_levels(id))
-    return Course(id, env, "test", levels)
+    return Scenario(id, env, "test", levels)
 
 
-def _drawn(id: str, env: Env, kind: str, num_levels: int, key_data: tuple[int, int]) -> Course:
+def _drawn(id: str, env: Env, kind: str, num_levels: int, key_data: tuple[int, int]) -> Scenario:
     levels, _ = jax.device_get(draw_levels(env, num_levels, key_data))
-    return Course(id, env, kind, levels)
+    return Scenario(id, env, kind, levels)

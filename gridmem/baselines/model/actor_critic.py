@@ -5,13 +5,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax import lax
 from jaxtyping import Array, Float, Float32, Int
 
 from gridmem.baselines.config import ModelConfig
-from gridmem.baselines.model.dense import dense
+from gridmem.baselines.model.layers import FeedForward, RMSNorm, dense, matrix
 from gridmem.baselines.model.mixers import ExplainingMixer, Weights, make_mixer
-from gridmem.baselines.model.norm import Norm
 from gridmem.baselines.model.value_heads import make_value_head
 from gridmem.envs.types import Observation, Tile
 
@@ -28,71 +26,13 @@ class Explained(NamedTuple):
     weights: Float32[Array, "B L S"] | None  # see `ExplainingMixer`; None if it has none to show
 
 
-@jax.custom_vjp
-def _gated(gate: Array, up: Array) -> Array:
-    """gelu(gate) * up; the gradient keeps these two and computes the rest again."""
-    return jax.nn.gelu(gate) * up
-
-
-def _gated_forwards(gate: Array, up: Array) -> tuple[Array, tuple[Array, Array]]:
-    return _gated(gate, up), (gate, up)
-
-
-def _gated_backwards(kept: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
-    # Without the barrier XLA keeps gelu(gate) of all tokens for the gradient, too.
-    gate, up = lax.optimization_barrier(kept)
-    return jax.vjp(lambda gate, up: jax.nn.gelu(gate) * up, gate, up)[1](gradient)
-
-
-_gated.defvjp(_gated_forwards, _gated_backwards)
-
-
-class FeedForward(nnx.Module):
-    """Gated feed-forward (Shazeer 2020, "GLU variants"): up and gate in one matrix product.
-
-    For sequences on a GPU in two, whose gradients need not be joined in memory.
-    """
-
-    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
-        self.dtype = jnp.dtype(config.dtype)
-        init = nnx.initializers.lecun_normal()
-        shape = (config.width, config.ff_width)
-        self.gate = nnx.Param(init(rngs.params(), shape, jnp.float32))
-        self.up = nnx.Param(init(rngs.params(), shape, jnp.float32))
-        self.down = nnx.Param(init(rngs.params(), shape[::-1], jnp.float32))
-
-    def prepare(self) -> tuple[Array, Array]:
-        """See `Mixer.prepare`."""
-        fused = jnp.concatenate([self.gate[...], self.up[...]], axis=1)
-        return fused.astype(self.dtype), self.down[...].astype(self.dtype)
-
-    def __call__(
-        self, x: Float[Array, "*batch D"], weights: tuple[Array, Array]
-    ) -> Float[Array, "*batch D"]:
-        """The layer's output, to be added to its input."""
-        fused, down = weights
-
-        def in_one(x: Array, fused: Array) -> Array:
-            gate, up = jnp.split(dense(x, fused), 2, axis=-1)
-            return jax.nn.gelu(gate) * up
-
-        def in_two(x: Array, fused: Array) -> Array:
-            gate, up = jnp.split(fused, 2, axis=-1)
-            return _gated(dense(x, gate), dense(x, up))
-
-        if x.ndim == 2:
-            return dense(in_one(x, fused), down)
-        hidden = lax.platform_dependent(x, fused, cuda=in_two, default=in_one)
-        return dense(hidden, down)
-
-
 class Block(nnx.Module):
     """Pre-norm residual block."""
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
-        self.mixer_norm = Norm(config.width)
+        self.mixer_norm = RMSNorm(config.width)
         self.mixer = make_mixer(config, rngs)
-        self.ff_norm = Norm(config.width)
+        self.ff_norm = RMSNorm(config.width)
         self.ff = FeedForward(config, rngs)
 
     def prepare(self) -> Weights:
@@ -143,24 +83,19 @@ class ActorCritic(nnx.Module):
         self.dtype = jnp.dtype(config.dtype)
         self.num_actions = num_actions
         width = config.width
-        init, embed = nnx.initializers.lecun_normal(), nnx.initializers.normal(EMBED_STD)
-        inputs = view_size * view_size * len(Tile)
+        embed = nnx.initializers.normal(EMBED_STD)
         # Every cell shows exactly one tile, so view_size ** 2 of the inputs are 1.
         spread = nnx.initializers.normal(1 / view_size)
-        self.view = nnx.Param(spread(rngs.params(), (inputs, width), jnp.float32))
-        self.action = nnx.Param(embed(rngs.params(), (num_actions + 1, width), jnp.float32))
-        self.reward = nnx.Param(embed(rngs.params(), (1, width), jnp.float32))
+        self.view = matrix(rngs, view_size * view_size * len(Tile), width, spread)
+        self.action = matrix(rngs, num_actions + 1, width, embed)
+        self.reward = matrix(rngs, 1, width, embed)
         self.blocks = nnx.List([Block(config, rngs) for _ in range(config.num_layers)])
-        self.final_norm = Norm(width)
-        self.value_in = nnx.Param(init(rngs.params(), (width, config.value_width), jnp.float32))
+        self.final_norm = RMSNorm(width)
+        self.value_in = matrix(rngs, width, config.value_width)
         self.value_bias = nnx.Param(jnp.zeros((config.value_width,), jnp.float32))
         self.value_head = make_value_head(config)
-        outputs = self.value_head.num_outputs
-        self.value_out = nnx.Param(embed(rngs.params(), (config.value_width, outputs), jnp.float32))
-        towards = (compass_size, width)
-        self.compass = (
-            nnx.Param(init(rngs.params(), towards, jnp.float32)) if compass_size else None
-        )
+        self.value_out = matrix(rngs, config.value_width, self.value_head.num_outputs, embed)
+        self.compass = matrix(rngs, compass_size, width) if compass_size else None
 
     def init_cache(self, batch: int, length: int, segmented: bool = False) -> Caches:
         """One cache per block; see `Mixer.init_cache`."""

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float32, Int32, Key
 
 from gridmem.baselines.model.actor_critic import ActorCritic, Caches
 from gridmem.baselines.model.mixers import Weights
-from gridmem.envs.batch.policy import Acted, Policy, chosen
+from gridmem.envs.batch.policy import Policy, PolicyOutput, batched_index
 from gridmem.envs.types import TimeStep
 
 
@@ -52,15 +52,15 @@ def model_policy(model: ActorCritic, greedy: bool = False, explain: bool = False
     """
     prepared = model.prepare()
 
-    def act(caches: Caches, timestep: TimeStep, key: Key[Array, ""]) -> Acted:
+    def act(caches: Caches, timestep: TimeStep, key: Key[Array, ""]) -> PolicyOutput:
         if not explain:
             logits, value, caches = model.step(timestep.obs, caches, None, prepared)
             action, log_prob = _choose(logits, greedy, key)
-            return Acted(caches, action, ModelExtras(log_prob, value))
+            return PolicyOutput(caches, action, ModelExtras(log_prob, value))
         logits, value, caches, weights = model.explain(timestep.obs, caches)
         action, log_prob = _choose(logits, greedy, key)
         over_layers = None if weights is None else jnp.mean(weights, axis=1)
-        return Acted(caches, action, ExplainedExtras(log_prob, value, logits, over_layers))
+        return PolicyOutput(caches, action, ExplainedExtras(log_prob, value, logits, over_layers))
 
     return Policy(init=lambda batch: model.init_cache(batch, 0), act=act, grow=model.grow)
 
@@ -89,14 +89,14 @@ def streaming_policy(
     def grow(memory: Memory, length: int) -> Memory:
         return memory._replace(caches=model.grow(memory.caches, length))
 
-    def act(memory: Memory, timestep: TimeStep, key: Key[Array, ""]) -> Acted:
+    def act(memory: Memory, timestep: TimeStep, key: Key[Array, ""]) -> PolicyOutput:
         begins = timestep.time == 0
         if forget_at_finds:
             begins = begins | (timestep.obs.last_reward > 0)
         segment = memory.segment + begins.astype(jnp.int32)
         logits, value, caches = model.step(timestep.obs, memory.caches, segment, prepared)
         action, log_prob = _choose(logits, greedy, key)
-        return Acted(Memory(caches, segment), action, ModelExtras(log_prob, value, segment))
+        return PolicyOutput(Memory(caches, segment), action, ModelExtras(log_prob, value, segment))
 
     return Policy(init, act, grow)
 
@@ -109,4 +109,4 @@ def _choose(
         action = jnp.argmax(logits, axis=-1).astype(jnp.int32)
     else:
         action = jax.random.categorical(key, logits).astype(jnp.int32)
-    return action, chosen(jax.nn.log_softmax(logits), action)
+    return action, batched_index(jax.nn.log_softmax(logits), action)

@@ -8,7 +8,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float32, Int
 
 from gridmem.baselines.config import PPOConfig
-from gridmem.envs.batch.policy import chosen
+from gridmem.envs.batch.policy import batched_index
 
 UNROLL = 16
 """Steps of `td_lambda` in one iteration of its loop, each of which costs launches on a GPU."""
@@ -26,12 +26,13 @@ def td_lambda(
     """The TD(lambda) target of every value (Sutton & Barto 2018, section 12.1).
 
     Args:
-        reward: paid for the action at t.
+        reward: of the action at t.
         value: of the observation at t.
-        last_value: of the observation after the last action; the future beyond a truncation.
-        terminated: whether the action at t ended the episode for good: nothing follows.
-        valid: whether the episode was still going on at t. Elsewhere the value is its own target:
-            it is what the action before led to, and what comes after is another story.
+        last_value: of the observation after the last action.
+        terminated: whether the task ended the episode with the action at t, so that there is no
+            future return.
+        valid: whether the step at t counts. Elsewhere the value is its own target: it is the
+            bootstrap value of the step before, and the next step begins another episode.
         gamma: discount.
         lam: weight of longer returns.
     """
@@ -48,19 +49,19 @@ def td_lambda(
     return lax.scan(backwards, last_value, steps, reverse=True, unroll=UNROLL)[1]
 
 
-class Batch(NamedTuple):
-    """What the loss knows of the rollout; leaves [B, T]."""
+class Transitions(NamedTuple):
+    """What the loss needs of a rollout; leaves [B, T]."""
 
-    valid: Bool[Array, "B T"]  # whether the row counts
+    valid: Bool[Array, "B T"]  # whether the step counts
     action: Int[Array, "B T"]
-    log_prob: Float32[Array, "B T"]  # of the action when it was chosen
-    value: Float32[Array, "B T"]  # likewise
+    log_prob: Float32[Array, "B T"]  # of the action, by the policy that chose it
+    value: Float32[Array, "B T"]  # predicted then
     advantage: Float32[Array, "B T"]
     target: Float32[Array, "B T"]
 
 
 class LossMetrics(NamedTuple):
-    """What is worth logging about a gradient step."""
+    """Metrics of a gradient step."""
 
     policy_loss: Float32[Array, ""]
     value_loss: Float32[Array, ""]
@@ -73,19 +74,19 @@ class LossMetrics(NamedTuple):
 def ppo_loss(
     logits: Float32[Array, "B T actions"],
     value_losses: Float32[Array, "B T"],
-    batch: Batch,
+    batch: Transitions,
     config: PPOConfig,
 ) -> tuple[Float32[Array, ""], LossMetrics]:
-    """Clipped surrogate (Schulman et al. 2017), value loss, entropy bonus; valid rows count.
+    """Clipped surrogate (Schulman et al. 2017), value loss and entropy bonus over valid steps.
 
     Args:
         logits: of the actions.
-        value_losses: how wrong the value head is at each timestep.
-        batch: the rollout.
-        config: the weights of the three.
+        value_losses: losses of the value head.
+        batch: the transitions of a minibatch.
+        config: the weights of the three terms.
     """
     log_probs = jax.nn.log_softmax(logits)
-    log_prob = chosen(log_probs, batch.action)
+    log_prob = batched_index(log_probs, batch.action)
     log_ratio = log_prob - batch.log_prob
     ratio = jnp.exp(log_ratio)
     clipped = jnp.clip(ratio, 1 - config.policy_clip, 1 + config.policy_clip)

@@ -1,130 +1,143 @@
-"""Episodes that go on from one update to the next, and what is told of those that ended."""
+"""Rollouts for training: whole episodes, or a number of steps that continue those of before."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
-from jaxtyping import Array, Bool, Float32, Int32, Key
+from jaxtyping import Array, Float32, Key
 
 from gridmem.baselines.config import TrainConfig
-from gridmem.baselines.model.actor_critic import ActorCritic
-from gridmem.baselines.model.policy import Memory, streaming_policy
-from gridmem.baselines.ppo.sharding import divided, num_devices, row_by_row
-from gridmem.envs.analysis.metrics import EpisodeStats, episode_stats, memory_gain
+from gridmem.baselines.model.actor_critic import ActorCritic, Caches
+from gridmem.baselines.model.policy import Memory, model_policy, streaming_policy
+from gridmem.baselines.ppo.episode_stats import (
+    EpisodeAccumulator,
+    EpisodeMeans,
+    accumulate,
+    init_accumulator,
+    whole_episode_means,
+)
+from gridmem.baselines.ppo.sharding import num_devices, shard_batch, shard_map_rows
 from gridmem.envs.batch.autoreset import VectorEnv
-from gridmem.envs.batch.rollout import Rollout, Streams, Unrolled, advance
+from gridmem.envs.batch.policy import Policy
+from gridmem.envs.batch.rollout import (
+    CHUNK_STEPS,
+    Rollout,
+    RolloutResult,
+    RunnerState,
+    play,
+    unroll,
+)
 from gridmem.envs.env import Env
 
 
-class Tally(NamedTuple):
-    """The finds so far in the episode of each stream."""
+class RolloutState(NamedTuple):
+    """Where a rollout stopped and the next one continues."""
 
-    episode_return: Float32[Array, " B"]
-    visits: Int32[Array, " B"]
-    first: Int32[Array, " B"]  # step of the first find; the number of steps so far if there is none
-    last: Int32[Array, " B"]  # of the last find; 0 if there is none
-    time: Int32[Array, " B"]
+    runner: RunnerState  # state: VectorState; carry: Memory of the last `context_length` tokens
+    episodes: EpisodeAccumulator
 
 
-class Ongoing(NamedTuple):
-    """What an update takes over from the one before."""
+class Experience(NamedTuple):
+    """A rollout of T steps of B streams, and what training on it needs."""
 
-    streams: Streams  # state: VectorState; carry: Memory of the last `context` tokens
-    tally: Tally
-
-
-class Episodes(NamedTuple):
-    """Means over the episodes that ended; 0 if there is none."""
-
-    episode_return: Float32[Array, ""]
-    memory_gain: Float32[Array, ""]
-    first_find_steps: Float32[Array, ""]
-    num_episodes: Float32[Array, ""]
-    found_again: Float32[Array, ""]  # episodes with two finds or more, of which the gain is
+    rollout: Rollout  # leaves [T, B, ...]; extras: ModelExtras
+    last_value: Float32[Array, " B"]  # of the observation after the last action
+    caches: Caches  # the model's memory before the first step
+    state: RolloutState | None  # None if the next rollout begins with new episodes
+    episodes: EpisodeMeans
 
 
-def context(config: TrainConfig, env: Env) -> int:
-    """Tokens before its own that a token can see at most."""
-    episode = env.max_steps + 1  # the observation at the truncation is one, too
+def context_length(config: TrainConfig, env: Env) -> int:
+    """The most tokens before its own that a token can attend to."""
+    episode = env.max_steps + 1  # with the observation at the truncation
     return min(config.model.window or episode, episode) - 1
 
 
-def begin(config: TrainConfig, env: Env, model: ActorCritic, key: Key[Array, ""]) -> Ongoing:
-    """A first episode in every environment, of which nothing has been seen."""
-    num_envs, seen = config.ppo.num_envs, context(config, env)
+def init_rollout(
+    config: TrainConfig, env: Env, model: ActorCritic, key: Key[Array, ""]
+) -> RolloutState:
+    """The start of an episode in every environment."""
+    num_envs, length = config.ppo.num_envs, context_length(config, env)
 
-    @jax.jit  # whatever is equal gets a buffer of its own, so that all can be donated
-    def start(key: Array) -> Ongoing:
+    @jax.jit  # gives equal leaves a buffer of their own, so that all can be donated
+    def start(key: Array) -> RolloutState:
         seeds = jax.random.bits(key, (num_envs, 2), jnp.uint32)
-        reset = row_by_row(VectorEnv(env, num_envs // num_devices()).reset)
+        reset = shard_map_rows(VectorEnv(env, num_envs // num_devices()).reset)
         state, timestep = reset(seeds)
         num_streams = timestep.reward.shape[0]
         memory = streaming_policy(model).init(num_streams)
-        memory = memory._replace(caches=model.keep(memory.caches, seen))
-        return divided(Ongoing(Streams(state, timestep, memory), _empty(num_streams)))
+        memory = memory._replace(caches=model.keep(memory.caches, length))
+        runner = RunnerState(state, timestep, memory)
+        return shard_batch(RolloutState(runner, init_accumulator(num_streams)))
 
     return start(key)
 
 
-def go_on(
-    config: TrainConfig, env: Env, model: ActorCritic, ongoing: Ongoing, key: Key[Array, ""]
-) -> tuple[Unrolled, Ongoing, Episodes]:
-    """Plays `rollout_steps` more, new episodes following upon those that end."""
-    seen, num_steps = context(config, env), config.ppo.rollout_steps
+def collect(
+    config: TrainConfig,
+    env: Env,
+    model: ActorCritic,
+    state: RolloutState | None,
+    level_key: Key[Array, ""],
+    action_key: Key[Array, ""],
+) -> Experience:
+    """Rolls out the model in every environment.
+
+    Args:
+        config: of the run.
+        env: the environment.
+        model: the policy.
+        state: where the last rollout stopped; None to play whole episodes on new levels.
+        level_key: source of the new levels.
+        action_key: source of the actions.
+    """
+    if state is None:
+        policy, length, after = model_policy(model), 0, None
+        result = play_episodes(config, env, policy, level_key, action_key)
+        episodes = whole_episode_means(result.rollout)
+        caches = model.init_cache(result.timestep.reward.shape[0], 0)
+    else:
+        policy, length = streaming_policy(model), context_length(config, env)
+        result, after, episodes = continue_rollout(config, env, model, state, action_key)
+        caches = state.runner.carry.caches
+    last_value = _value_after(policy, result, length)
+    return Experience(result.rollout, last_value, caches, after, episodes)
+
+
+def play_episodes(
+    config: TrainConfig, env: Env, policy: Policy, level_key: Key[Array, ""], key: Key[Array, ""]
+) -> RolloutResult:
+    """One whole episode in every environment, on new levels."""
+    generate = shard_map_rows(jax.vmap(env.generate))
+    levels = generate(jax.random.split(level_key, config.ppo.num_envs))
+    # The Triton kernel reads only the filled slots, so it gains nothing from a growing cache.
+    chunk = env.max_steps if config.model.decode == "triton" else CHUNK_STEPS
+    return play(env, policy, shard_batch(levels), key, chunk)
+
+
+def continue_rollout(
+    config: TrainConfig, env: Env, model: ActorCritic, state: RolloutState, key: Key[Array, ""]
+) -> tuple[RolloutResult, RolloutState, EpisodeMeans]:
+    """Plays `rollout_steps` more; where an episode ends, a new one begins."""
+    length, num_steps = context_length(config, env), config.ppo.rollout_steps
     assert num_steps is not None
     vector = VectorEnv(env, config.ppo.num_envs // num_devices())
-    step, policy = row_by_row(vector.step), streaming_policy(model)
-    unrolled = advance(step, policy, divided(ongoing.streams), key, num_steps, seen)
-    carry: Memory = unrolled.carry
-    carry = carry._replace(caches=model.keep(carry.caches, seen))
-    tally, episodes = _count(ongoing.tally, unrolled.rollout)
-    return unrolled, Ongoing(unrolled.streams._replace(carry=carry), tally), episodes
+    step, policy = shard_map_rows(vector.step), streaming_policy(model)
+    result = unroll(step, policy, shard_batch(state.runner), key, num_steps, length)
+    memory: Memory = result.carry
+    memory = memory._replace(caches=model.keep(memory.caches, length))
+    accumulator, episodes = accumulate(state.episodes, result.rollout)
+    after = RolloutState(result.runner_state._replace(carry=memory), accumulator)
+    return result, after, episodes
 
 
-def whole_episodes(rollout: Rollout) -> Episodes:
-    """What is told of a rollout that is one whole episode in each stream."""
-    stats = episode_stats(jnp.where(rollout.valid, rollout.reward, 0))
-    length = jnp.sum(rollout.valid, axis=0, dtype=jnp.int32)
-    # An episode that the task ended may be shorter than the rollout.
-    stats = stats._replace(first_find_steps=jnp.minimum(stats.first_find_steps, length))
-    return _means(stats, jnp.ones(stats.visits.shape, bool))
+def _value_after(policy: Policy, result: RolloutResult, length: int) -> Float32[Array, " B"]:
+    """The value of the observation after the last action, given the model's memory until then.
 
-
-def _count(tally: Tally, rollout: Rollout) -> tuple[Tally, Episodes]:
-    def step(tally: Tally, row: tuple[Array, ...]) -> tuple[Tally, tuple[EpisodeStats, Array]]:
-        reward, valid, done = row
-        # The row of a reset is no step: it only empties the tally.
-        tally = jax.tree.map(lambda x, zero: jnp.where(valid, x, zero), tally, _empty(len(reward)))
-        found = valid & (reward > 0)
-        time = tally.time + valid.astype(jnp.int32)
-        visits = tally.visits + found.astype(jnp.int32)
-        last = jnp.where(found, time, tally.last)
-        first = jnp.where(tally.visits > 0, tally.first, time)
-        later = (last - first).astype(jnp.float32) / jnp.maximum(visits - 1, 1).astype(jnp.float32)
-        total = tally.episode_return + jnp.where(valid, reward, 0)
-        stats = EpisodeStats(total, visits, first, jnp.where(visits > 1, later, 0.0))
-        return Tally(total, visits, first, last, time), (stats, valid & done)
-
-    done = rollout.terminated | rollout.truncated
-    tally, (stats, ended) = lax.scan(step, tally, (rollout.reward, rollout.valid, done))
-    return tally, _means(stats, ended)
-
-
-def _means(stats: EpisodeStats, ended: Bool[Array, "*B"]) -> Episodes:
-    num_episodes = jnp.sum(ended, dtype=jnp.float32)
-
-    def mean(x: Array) -> Array:
-        return jnp.sum(jnp.where(ended, x.astype(jnp.float32), 0)) / jnp.maximum(num_episodes, 1)
-
-    # An episode that is still going on counts as one without a find.
-    counted = stats._replace(visits=jnp.where(ended, stats.visits, 0))
-    episode_return, first_find_steps = mean(stats.episode_return), mean(stats.first_find_steps)
-    found_again = jnp.sum(counted.visits > 1, dtype=jnp.float32)
-    gain = memory_gain(counted)
-    return Episodes(episode_return, gain, first_find_steps, num_episodes, found_again)
-
-
-def _empty(num_streams: int) -> Tally:
-    zero = jnp.zeros(num_streams, jnp.int32)
-    return Tally(jnp.zeros(num_streams, jnp.float32), zero, zero, zero, zero)
+    Args:
+        policy: that of the rollout.
+        result: of the rollout.
+        length: tokens that the memory had room for before it.
+    """
+    memory: Any = policy.grow(result.carry, length + len(result.rollout.reward) + 1)
+    return policy.act(memory, result.timestep, jax.random.key(0)).extras.value

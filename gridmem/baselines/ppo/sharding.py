@@ -1,7 +1,7 @@
-"""The devices of all processes as one mesh, over which the streams of a run are divided.
+"""Data parallelism: the streams of a run sharded over a mesh of the devices of all processes.
 
-What is not divided is the same everywhere. XLA adds up the parts of gradients and means. Where no
-mesh is in use, nothing here does anything.
+All other arrays are replicated, and XLA sums gradients and means over the shards. Outside a mesh
+the functions that place arrays return them unchanged.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,10 +19,10 @@ BATCH = "batch"
 
 
 def usable_devices(config: TrainConfig) -> int:
-    """How many devices a run uses: as many as evenly divide its environments and minibatches.
+    """The number of devices of a run: the most that divide its environments and minibatches.
 
     Raises:
-        ValueError: if there are several processes and it cannot use all of their devices.
+        ValueError: if there are several processes and the run cannot use all of their devices.
     """
     ppo, count = config.ppo, jax.device_count()
     minibatch = ppo.num_envs * config.make_env().num_agents // ppo.num_minibatches
@@ -37,7 +37,7 @@ def usable_devices(config: TrainConfig) -> int:
 
 @contextmanager
 def mesh(count: int) -> Iterator[None]:
-    """Within it, so many devices are in use; none but the first if it is 1."""
+    """A context with a mesh of the first `count` devices; without a mesh if it is 1."""
     if count == 1:
         yield
         return
@@ -49,17 +49,17 @@ def mesh(count: int) -> Iterator[None]:
 
 
 def num_devices() -> int:
-    """In use here."""
+    """The number of devices of the current mesh; 1 without a mesh."""
     return 1 if get_abstract_mesh().empty else get_abstract_mesh().size
 
 
-def divided[Tree](tree: Tree) -> Tree:
-    """The same arrays, their leading axis divided among the devices; scalars are everywhere."""
+def shard_batch[Tree](tree: Tree) -> Tree:
+    """The arrays with their leading axis sharded over the devices; scalars are replicated."""
     return _constrained(tree, PartitionSpec(BATCH))
 
 
-def everywhere[Tree](tree: Tree) -> Tree:
-    """The same arrays, whole on every device."""
+def replicate[Tree](tree: Tree) -> Tree:
+    """The arrays, whole on every device."""
     return _constrained(tree, PartitionSpec())
 
 
@@ -73,12 +73,12 @@ def _constrained[Tree](tree: Tree, spec: PartitionSpec) -> Tree:
     return jax.tree.map(place, tree)
 
 
-def row_by_row[**P, Rows](function: Callable[P, Rows]) -> Callable[P, Rows]:
-    """A function of which each device does its share of the rows, asking nothing of the others.
+def shard_map_rows[**P, Rows](function: Callable[P, Rows]) -> Callable[P, Rows]:
+    """`jax.shard_map` of a function over the rows of its arguments, without communication.
 
     Args:
-        function: of trees whose arrays all lead with the rows, to such a tree; what it makes of a
-            row must depend on that row alone.
+        function: from trees with leaves [rows, ...] to such a tree; each row of the result must
+            depend on that row of the arguments alone.
     """
     if num_devices() == 1:
         return function
@@ -86,22 +86,24 @@ def row_by_row[**P, Rows](function: Callable[P, Rows]) -> Callable[P, Rows]:
     return jax.shard_map(function, in_specs=spec, out_specs=spec, check_vma=False)
 
 
-def made_in_place[**P, Tree](function: Callable[P, Tree]) -> Callable[P, Tree]:
-    """A function of no arrays, so that what it makes is at once where it says it should be."""
+def jit_on_mesh[**P, Tree](function: Callable[P, Tree]) -> Callable[P, Tree]:
+    """`jax.jit` on a mesh, so that what a function creates is sharded from the beginning."""
     return function if num_devices() == 1 else jax.jit(function)
 
 
-def join(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
-    """Makes this process one of several that train together; before anything else asks for JAX.
+def init_distributed(
+    coordinator: str | None, num_processes: int | None, process_id: int | None
+) -> None:
+    """`jax.distributed.initialize`, to be called before JAX is used.
 
     Args:
-        coordinator: host:port at which the first process listens; None to take what the cluster
-            tells (Slurm, MPI, Kubernetes), see `jax.distributed.initialize`.
+        coordinator: HOST:PORT at which the first process listens; None to ask the cluster
+            (Slurm, MPI, Kubernetes).
         num_processes: how many there are; None likewise.
         process_id: which of them this is, 0 being the first; None likewise.
 
     Raises:
-        ValueError: if they do not find one another.
+        ValueError: if the processes cannot connect.
     """
     try:
         jax.distributed.initialize(coordinator, num_processes, process_id)
@@ -113,24 +115,24 @@ def join(coordinator: str | None, num_processes: int | None, process_id: int | N
         ) from None
 
 
-def is_first() -> bool:
-    """Whether this process is the one that speaks and writes."""
+def is_main_process() -> bool:
+    """Whether this is the process that prints and writes files."""
     return jax.process_index() == 0
 
 
 def any_process(*flags: bool) -> list[bool]:
-    """Whether each flag is set in one process or another; all must ask."""
+    """Whether each flag is set in at least one process; all processes must call it."""
     if jax.process_count() == 1:
         return list(flags)
     of_all = multihost_utils.process_allgather(np.array(flags))
     return np.any(of_all.reshape(-1, len(flags)), axis=0).tolist()
 
 
-def agreed[Made](make: Callable[[], Made]) -> Made:
-    """What each process makes, asking nothing of the others; all must make it.
+def all_or_raise[Made](make: Callable[[], Made]) -> Made:
+    """The result of `make`, which all processes must call and which must not communicate.
 
     Raises:
-        ValueError: in all of them if it is raised in one, so that none waits for another in vain.
+        ValueError: in all processes if `make` raises it in one, so that none waits for ever.
     """
     try:
         made = make()
@@ -142,8 +144,8 @@ def agreed[Made](make: Callable[[], Made]) -> Made:
     return made
 
 
-def fetched[Tree](tree: Tree) -> Tree:
-    """Arrays of numbers whole, out of the devices if there are several; all processes must ask."""
+def gather_to_host[Tree](tree: Tree) -> Tree:
+    """The arrays, whole, as numpy arrays if there are several devices; all processes must call."""
     if jax.process_count() > 1:
         return multihost_utils.process_allgather(tree, tiled=True)
     return tree if jax.device_count() == 1 else jax.tree.map(np.asarray, tree)

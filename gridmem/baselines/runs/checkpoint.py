@@ -15,58 +15,60 @@ import jax
 import jax.numpy as jnp
 from orbax.checkpoint import v1 as ocp
 
-from gridmem.baselines.ppo.sharding import any_process, is_first
 from gridmem.baselines.ppo.learner import Learner
+from gridmem.baselines.ppo.sharding import any_process, is_main_process
 
 ORBAX_OVERHEAD_BYTES = 2**17  # descriptions of the leaves, measured at half of that
+_STORED_NAMES = {"rollout_state": "ongoing"}
+"""Field of `Learner` -> its name in checkpoints, which are those of all versions."""
 
 
 def save(path: Path, learner: Learner) -> None:
-    """Writes a checkpoint folder; it appears whole or not at all, and replaces an older one.
+    """Writes a checkpoint directory, atomically; it replaces an older one.
 
-    Orbax would delete the older one before it writes, and a full disk would leave neither. Here
-    the older one is moved away, to where `load` still finds it, once the new one is whole. Several
-    processes must all call it, with a path at which each finds the same folder.
+    Orbax deletes the older one before it writes, so that a full disk would leave neither. Here
+    the older one is renamed, to a name that `load` knows, once the new one is complete. All
+    processes must call it, with a path that is the same directory for each.
 
     Raises:
-        OSError: if the disk refuses; the older one is still there.
+        OSError: if the disk refuses; the older one still exists.
     """
     path = path.resolve()
-    fresh, old = _beside(path, "new"), _beside(path, "old")
-    _first_alone(lambda: _make_way(fresh, learner))
+    new, old = _sibling(path, "new"), _sibling(path, "old")
+    _on_main(lambda: _make_room(new, learner))
     try:
         with _plain_errors():
-            ocp.save(str(fresh), jax.tree.map(_nonempty, learner._asdict()))
+            ocp.save(str(new), jax.tree.map(_nonempty, _by_stored_name(learner)))
     except BaseException:
-        if is_first():
-            _remove(fresh)
+        if is_main_process():
+            _remove(new)
         raise
-    _first_alone(lambda: _replace(path, fresh, old))
+    _on_main(lambda: _replace(path, new, old))
 
 
-def _first_alone(action: Callable[[], None]) -> None:
-    """Lets the first process do something while the others wait; OSError in all if it fails."""
+def _on_main(action: Callable[[], None]) -> None:
+    """Calls a function in the main process while the others wait; OSError in all if it fails."""
     problem = None
-    if is_first():
+    if is_main_process():
         try:
             action()
         except OSError as error:
             problem = error
     (failed,) = any_process(problem is not None)
     if failed:
-        raise problem or OSError(errno.EIO, "refused to the first process")
+        raise problem or OSError(errno.EIO, "refused to the main process")
 
 
-def _make_way(fresh: Path, learner: Learner) -> None:
-    _remove(fresh)
-    _ensure_room(fresh.parent, learner)
+def _make_room(new: Path, learner: Learner) -> None:
+    _remove(new)
+    _check_free_space(new.parent, learner)
 
 
-def _replace(path: Path, fresh: Path, old: Path) -> None:
+def _replace(path: Path, new: Path, old: Path) -> None:
     if path.exists():
         shutil.rmtree(old, ignore_errors=True)
         path.rename(old)
-    fresh.rename(path)
+    new.rename(path)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -74,8 +76,8 @@ def load(path: Path, like: Learner) -> Learner:
     """Reads a checkpoint.
 
     Args:
-        path: the folder that `save` wrote; of several processes, all must be able to read it.
-        like: a learner of the same configuration, for shapes, dtypes and devices.
+        path: the directory that `save` wrote; all processes must be able to read it.
+        like: a learner of the same config, for shapes, dtypes and devices.
     """
     path = _latest(path)
 
@@ -83,33 +85,40 @@ def load(path: Path, like: Learner) -> Learner:
         shape = leaf.shape if leaf.size else (1,)
         return jax.ShapeDtypeStruct(shape, leaf.dtype, sharding=leaf.sharding)
 
-    wanted: Any = jax.tree.map(abstract, like._asdict())
-    stored = Learner(**ocp.load(str(path), wanted))
-    # Leaves without entries, too, must be tied to their devices as the others are: otherwise the
-    # second update after a load is compiled again.
+    abstract_tree: Any = jax.tree.map(abstract, _by_stored_name(like))
+    tree = ocp.load(str(path), abstract_tree)
+    stored = Learner(**{name: tree[_STORED_NAMES.get(name, name)] for name in Learner._fields})
+    # Empty leaves, too, must be committed to their devices: otherwise the second update after a
+    # load is compiled again.
     return jax.tree.map(
         lambda old, new: new if old.size else jax.device_put(old, new.sharding), like, stored
     )
 
 
 def exists(path: Path) -> bool:
-    """Whether there is a checkpoint for `load` to read."""
+    """Whether there is a checkpoint."""
     return _latest(path).is_dir()
 
 
 def _latest(path: Path) -> Path:
     path = path.resolve()
-    old = _beside(path, "old")
-    return old if old.is_dir() and not path.exists() else path  # stopped between two renames
+    old = _sibling(path, "old")
+    return (
+        old if old.is_dir() and not path.exists() else path
+    )  # the process ended between two renames
+
+
+def _by_stored_name(learner: Learner) -> dict[str, Any]:
+    return {_STORED_NAMES.get(name, name): leaf for name, leaf in learner._asdict().items()}
 
 
 def _nonempty(leaf: jax.Array) -> jax.Array:
-    """The leaf, or a zero in the place of one without entries, which Orbax refuses."""
+    """The leaf, or a zero instead of an empty one, which Orbax refuses."""
     return leaf if leaf.size else jnp.zeros((1,), leaf.dtype)
 
 
-def _ensure_room(folder: Path, learner: Learner) -> None:
-    """Raises OSError if the disk is full, before Orbax's threads find out one by one."""
+def _check_free_space(folder: Path, learner: Learner) -> None:
+    """Raises OSError if the disk is full, before each of Orbax's threads fails."""
     num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(learner))
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(bytes(num_bytes + ORBAX_OVERHEAD_BYTES))
@@ -117,8 +126,8 @@ def _ensure_room(folder: Path, learner: Learner) -> None:
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """Turns the system's refusals into OSError and keeps Orbax from printing their tracebacks."""
-    # For good: its threads go on to complain after it has raised.
+    """Raises OSError for errors of the system, and keeps Orbax from printing their tracebacks."""
+    # Permanently: its threads still log errors after it has raised.
     logging.getLogger("absl").setLevel(logging.CRITICAL + 1)
     try:
         yield
@@ -130,10 +139,10 @@ def _plain_errors() -> Iterator[None]:
 
 
 def _remove(folder: Path) -> None:
-    """Deletes what is left of a checkpoint, Orbax's temporary folder included."""
+    """Deletes a checkpoint and Orbax's temporary directories."""
     for leftover in folder.parent.glob(f"{folder.name}*"):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _beside(path: Path, suffix: str) -> Path:
+def _sibling(path: Path, suffix: str) -> Path:
     return path.with_name(f"{path.name}.{suffix}")

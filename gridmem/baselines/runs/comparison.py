@@ -1,4 +1,4 @@
-"""Runs beside each other: curves of the same settings together, and their last values."""
+"""Learning curves and final values of several runs, grouped by settings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gridmem.baselines.config import TrainConfig
+from gridmem.baselines.runs.history import RunRecord
 from gridmem.baselines.runs.plots import (
     draw_band,
     draw_line,
@@ -17,7 +18,6 @@ from gridmem.baselines.runs.plots import (
     smooth,
     smoothed_steps,
 )
-from gridmem.baselines.runs.history import RunRecord
 from gridmem.baselines.tables import aligned
 
 METRICS = {
@@ -26,25 +26,25 @@ METRICS = {
     "memory_gain": "memory gain",
 }
 AXES = {"steps": ("million agent steps", 1e6), "seconds": ("minutes of training", 60.0)}
-_MANY = 5  # settings, that a label cannot hold
+_TOO_MANY = 5  # settings for a label
 
 
 def draw_comparison(records: Sequence[RunRecord]) -> bytes:
     """A PNG: a row of panels for each metric, a column for steps and one for wall-clock.
 
-    Score and wall-clock are left out if no run has them. Runs that differ in their seed alone
-    are drawn together, as their mean and the band that they fill.
+    Score and wall-clock are left out if no run has them. Runs that differ only in their seed
+    are drawn as their mean and the band from the lowest to the highest.
     """
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    metrics = [name for name in METRICS if name != "score" or _told(records, name)]
-    axes = [name for name in AXES if name != "seconds" or _told(records, name)]
+    metrics = [name for name in METRICS if name != "score" or _recorded(records, name)]
+    axes = [name for name in AXES if name != "seconds" or _recorded(records, name)]
     size = (1.5 + 5 * len(axes), 0.5 + 2.8 * len(metrics))
     figure = Figure(figsize=size, dpi=120, layout="constrained")
     panels = figure.subplots(len(metrics), len(axes), squeeze=False, sharey="row", sharex="col")
-    called, width = labels(records), smoothed_steps([record.rows for record in records])
-    colors = {recipe: f"C{number % 10}" for number, recipe in enumerate(called)}
+    label_of, width = labels(records), smoothed_steps([record.rows for record in records])
+    colors = {recipe: f"C{number % 10}" for number, recipe in enumerate(label_of)}
     for metric, line in zip(metrics, panels, strict=True):
         for axis, panel in zip(axes, line, strict=True):
             for recipe, color in colors.items():
@@ -61,13 +61,13 @@ def draw_comparison(records: Sequence[RunRecord]) -> bytes:
         panel.set_xlabel(AXES[axis][0])
     # With handles of its own a legend also shows labels that begin with "_".
     handles = [Line2D([], [], color=color) for color in colors.values()]
-    texts = [plain(label) for label in called.values()]
+    texts = [plain(label) for label in label_of.values()]
     figure.legend(handles, texts, loc="outside upper center", ncols=2)
     return png(figure)
 
 
 def final_values(records: Sequence[RunRecord]) -> str:
-    """A table of the ends of the smoothed curves, and a line on what is missing."""
+    """A table of the last values of the smoothed curves."""
     settings, width = labels(records), smoothed_steps([record.rows for record in records])
     head = ["", "settings", "steps", "minutes", "return", "score", "memory gain"]
     lines = aligned(
@@ -77,30 +77,31 @@ def final_values(records: Sequence[RunRecord]) -> str:
         ],
         left=2,
     )
-    untimed = [record.name for record in records if not _told([record], "seconds")]
+    untimed = [record.name for record in records if not _recorded([record], "seconds")]
     if untimed:
         lines.append(f"no wall-clock, as of an older version: {', '.join(untimed)}")
     return "\n".join(lines)
 
 
 def labels(records: Sequence[RunRecord]) -> dict[TrainConfig, str]:
-    """What to call the runs of each recipe: the settings in which recipes differ, in short."""
+    """Recipe -> label of its runs: the settings in which recipes differ."""
     recipes = {record.recipe: _settings_of(record.recipe) for record in records}
-    alike = next(iter(recipes.values()))
+    first, *others = recipes.values()
+    names = dict.fromkeys(name for settings in recipes.values() for name in settings)
     differing = [
-        name for name in alike if any(other[name] != alike[name] for other in recipes.values())
+        name for name in names if any(other.get(name) != first.get(name) for other in others)
     ]
-    called = {}
+    label_of = {}
     for recipe, settings in recipes.items():
         runs = [record for record in records if record.recipe == recipe]
-        shown = [f"{name} {settings[name]}" for name in differing or ("env_id", "mixer")]
-        label = ", ".join(shown) if len(shown) < _MANY else runs[0].name
+        shown = [f"{name} {settings.get(name)}" for name in differing or ("env_id", "mixer")]
+        label = ", ".join(shown) if len(shown) < _TOO_MANY else runs[0].name
         if (number := len(runs)) > 1:
             seeds = len({run.config.seed for run in runs})
             of_seeds = f"{seeds} {'seed' if seeds == 1 else 'seeds'}"
             label += f" ({of_seeds if seeds == number else f'{number} runs of {of_seeds}'})"
-        called[recipe] = label
-    return called
+        label_of[recipe] = label
+    return label_of
 
 
 def _draw_runs(
@@ -117,12 +118,12 @@ def _draw_runs(
 def _curve(
     record: RunRecord, metric: str, axis: str, width: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where a metric is drawn, its values, and these smoothed over `width` steps: [K] each."""
+    """Places on the axis, values of a metric, and these smoothed over `width` steps: [K] each."""
     where, steps, values = series(record.rows, axis, "steps", metric)
     return where / AXES[axis][1], values, smooth(steps, values, width)
 
 
-def _told(records: Sequence[RunRecord], name: str) -> bool:
+def _recorded(records: Sequence[RunRecord], name: str) -> bool:
     return any(name in row for record in records for row in record.rows)
 
 
@@ -137,15 +138,18 @@ def _last(record: RunRecord, width: float) -> list[str]:
 
 
 def _settings_of(recipe: TrainConfig) -> Mapping[str, Any]:
-    """Setting -> value, an id's own values being those that were not given."""
+    """Setting -> value; settings that were not given have the id's value."""
     env = recipe.make_env()
     sizes = {name: getattr(env, name) for name in ("view_size", "max_steps", "num_agents")}
-    return {**_settings(recipe), **sizes}
+    return {**recipe.env.to_dict(), **_settings(recipe), **sizes}
 
 
 def _settings(config: Any) -> Mapping[str, Any]:
     flat = {}
     for field in fields(config):
         value = getattr(config, field.name)
-        flat.update(_settings(value) if is_dataclass(value) else {field.name: value})
+        if is_dataclass(value):
+            flat.update(_settings(value))
+        elif field.name != "options":  # of the environment, whose `to_dict` has them by name
+            flat[field.name] = value
     return flat

@@ -1,23 +1,24 @@
-"""What a run folder tells of how the training went."""
+"""Metrics that runs have recorded, and names of runs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gridmem.baselines.config import TrainConfig, from_file
-from gridmem.baselines.runs.run_dir import METRICS, read_metrics
+from gridmem.baselines.runs.run_dir import METRICS, WEIGHTS, read_metrics, seed_dirs
 from gridmem.envs.analysis.level_packs import pack
 from gridmem.envs.analysis.score import changed_rules, normalized_score
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run, whether it has ended or not.
+    """A run, finished or not.
 
     Attributes:
-        name: of its folder.
-        config: what was trained.
-        rows: the metrics of each update, numbers only. Where returns can be scored they have a
-            "score", too; those of older versions have no "seconds".
+        name: of its directory.
+        config: of the run.
+        rows: the metrics of each update, numbers only. They include a "score" if
+            returns have one; rows of older versions have no "seconds".
     """
 
     name: str
@@ -26,7 +27,7 @@ class RunRecord:
 
     @property
     def recipe(self) -> TrainConfig:
-        """The config without what does not change how an agent learns, its seed among it."""
+        """The config without the seed and settings that do not change how an agent learns."""
         config = self.config
         return replace(
             TrainConfig(),
@@ -39,10 +40,10 @@ class RunRecord:
 
 
 def read_record(name: str, path: Path) -> RunRecord:
-    """The record in a run folder.
+    """Reads the record of a run directory.
 
     Raises:
-        ValueError: if it is none, or nothing has been recorded yet.
+        ValueError: if it is not one, or has no metrics yet.
     """
     if not path.is_dir():
         raise ValueError(f"there is no run folder {path}")
@@ -58,7 +59,7 @@ def read_record(name: str, path: Path) -> RunRecord:
 
 
 def with_scores(config: TrainConfig, rows: list[dict[str, float]]) -> list[dict[str, float]]:
-    """The rows with returns scored by the means of the stored levels, where rules are the id's."""
+    """The rows with scores by the means of the stored levels, if the rules are those of the id."""
     id = config.env.env_id
     if changed_rules(id, config.make_env()):
         return rows
@@ -72,3 +73,39 @@ def with_scores(config: TrainConfig, rows: list[dict[str, float]]) -> list[dict[
         return row if normalized is None else {**row, "score": normalized}
 
     return [scored(row) for row in rows]
+
+
+def named(runs: Sequence[str]) -> dict[str, str]:
+    """Name -> run: the name of its directory or file or, if names clash, the given path.
+
+    A run of several seeds is replaced by its seeds.
+
+    Raises:
+        ValueError: if a run is given twice, by whichever paths, or a seed beside its run.
+    """
+    each: list[str] = []
+    given: dict[str | Path, str] = {}  # identity of a run -> the argument that named it
+    for word in runs:
+        for run in map(str, seed_dirs(Path(word)) or [word]):
+            other = given.setdefault(_identity(run), word)
+            if run in each or other != word:
+                ways = "" if other == word else f", by {other} and by {word}"
+                raise ValueError(f"{run} is named twice{ways}; name each run once")
+            each.append(run)
+    names = [_short_name(run) for run in each]
+    return dict(zip(names if len(set(names)) == len(each) else each, each, strict=True))
+
+
+def _identity(run: str) -> str | Path:
+    """The same for all paths to a run or its weights; a released name is its own."""
+    path = Path(run)
+    if not path.exists():
+        return run
+    return path.resolve().parent if path.resolve().name == WEIGHTS else path.resolve()
+
+
+def _short_name(run: str) -> str:
+    path = Path(run).resolve()
+    if path in seed_dirs(path.parent):
+        return f"{path.parent.name}/{path.name}"
+    return path.parent.name if path.name == WEIGHTS else path.name.removesuffix(".safetensors")

@@ -1,4 +1,4 @@
-"""The picture of a run: return and memory gain against steps."""
+"""Learning curves of a run: return and memory gain against steps."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -8,37 +8,35 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from gridmem.envs.analysis.metrics import MIN_FOUND_AGAIN
-
 Rows = Sequence[Mapping[str, float]]
 
 
-def draw_curve(title: str, rows: Rows, evaluation: Mapping[str, Mapping[str, float]]) -> bytes:
+def draw_curve(
+    title: str, rows: Rows, evaluation: Mapping[str, Mapping[str, float | None]]
+) -> bytes:
     """A PNG.
 
     Args:
-        title: what was run.
+        title: of the figure.
         rows: the metrics of every update, in order.
-        evaluation: name -> result on held-out levels, drawn as level lines; three at most. A
-            memory gain from too few episodes is left out.
+        evaluation: label -> metrics on held-out levels, drawn as horizontal lines; three at most.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), dpi=120, layout="constrained")
     panels = figure.subplots(1, 2)
-    for panel, metric, held_out, label in (
-        (panels[0], "episode_return", "mean_return", "mean return per episode"),
-        (panels[1], "memory_gain", "memory_gain", "memory gain"),
+    for panel, metric, label in (
+        (panels[0], "episode_return", "mean return per episode"),
+        (panels[1], "memory_gain", "memory gain"),
     ):
         steps, values = series(rows, "steps", metric)
         smoothed = smooth(steps, values, smoothed_steps([rows]))
         draw_line(panel, steps / 1e6, values, smoothed, "#1f78b4", "training levels")
         levels = []
         for (name, result), style in zip(evaluation.items(), ("-", "--", ":"), strict=False):
-            if metric == "memory_gain" and result["found_again"] < MIN_FOUND_AGAIN:
-                continue
-            levels.append(result[held_out])
-            panel.axhline(levels[-1], color="#444444", linestyle=style, linewidth=1, label=name)
+            if (level := result[metric]) is not None:
+                levels.append(level)
+                panel.axhline(level, color="#444444", linestyle=style, linewidth=1, label=name)
         panel.set_xlabel("million agent steps")
         panel.set_ylabel(label)
         limit(panel, [values], levels)
@@ -55,24 +53,24 @@ def series(rows: Rows, *names: str) -> list[Float64[np.ndarray, " K"]]:
         rows: the metrics of every update; those in which no episode ended lack some.
         names: of the metrics.
     """
-    told = [[row[name] for name in names] for row in rows if all(name in row for name in names)]
-    return list(np.array(told, np.float64).reshape(-1, len(names)).T)
+    values = [[row[name] for name in names] for row in rows if all(name in row for name in names)]
+    return list(np.array(values, np.float64).reshape(-1, len(names)).T)
 
 
 def smoothed_steps(runs: Sequence[Rows]) -> float:
-    """Over how many steps to smooth: a fiftieth of the longest run, for all alike."""
+    """The width for `smooth`, in steps: a fiftieth of the longest run, for all runs."""
     return max((row["steps"] for rows in runs for row in rows), default=0.0) / 50
 
 
 def smooth(
     steps: Float64[np.ndarray, " K"], values: Float64[np.ndarray, " K"], width: float
 ) -> Float64[np.ndarray, " K"]:
-    """Running means over the last `width` steps; at the start, over what there is.
+    """Running means over the last `width` steps, over fewer at the start.
 
     Args:
         steps: at which the values are, ascending.
-        values: what is smoothed.
-        width: in steps; each mean has one value at least.
+        values: to be smoothed.
+        width: in steps; a mean is over one value at least.
     """
     place = np.arange(len(steps))
     begin = np.minimum(np.searchsorted(steps, steps - width, side="right"), place)
@@ -83,7 +81,7 @@ def smooth(
 def draw_line(
     panel: Any, x: np.ndarray, y: np.ndarray, smoothed: np.ndarray, color: str, label: str = ""
 ) -> None:
-    """A curve as it is, pale, and smoothed above it.
+    """Draws the raw curve, pale, and the smoothed one over it.
 
     Args:
         panel: matplotlib's axes.
@@ -98,9 +96,9 @@ def draw_line(
 
 
 def draw_band(panel: Any, curves: Sequence[tuple[np.ndarray, np.ndarray]], color: str) -> None:
-    """The mean of curves and, pale, from the lowest to the highest, as far as there are all.
+    """Draws the mean of curves and, pale, the band from the lowest to the highest.
 
-    What some have beyond is drawn as thin lines.
+    Both cover the range that all curves cover; beyond it each is a thin line.
 
     Args:
         panel: matplotlib's axes.
@@ -122,7 +120,7 @@ def draw_band(panel: Any, curves: Sequence[tuple[np.ndarray, np.ndarray]], color
 
 
 def limit(panel: Any, curves: Sequence[np.ndarray], levels: Sequence[float] = ()) -> None:
-    """Sets the vertical axis: 0 and all that is given, but for the first tenth of each curve.
+    """Sets the vertical axis to show 0, the levels and all but the first tenth of each curve.
 
     Args:
         panel: matplotlib's axes.
@@ -136,7 +134,7 @@ def limit(panel: Any, curves: Sequence[np.ndarray], levels: Sequence[float] = ()
 
 
 def plain(text: str) -> str:
-    """A text as matplotlib has to be given it, to show it as it is, without formulas."""
+    """A text escaped for matplotlib, so that nothing in it is read as a formula."""
     return text.replace("$", r"\$")
 
 
@@ -144,6 +142,6 @@ def png(figure: Any) -> bytes:
     """The bytes of a matplotlib figure as a PNG file."""
     picture = BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # of a name; it becomes a box
+        warnings.filterwarnings("ignore", message="Glyph")  # missing in the font; drawn as a box
         figure.savefig(picture, format="png")
     return picture.getvalue()

@@ -31,17 +31,17 @@ def to_bytes(config: TrainConfig, params: Any, steps: int) -> bytes:
         "steps": str(steps),
         "gridmem": gridmem.__version__,
     }
-    return _ordered(save(tensors, metadata))
+    return _sorted_metadata(save(tensors, metadata))
 
 
 def read_config(path: Path) -> TrainConfig:
-    """The configuration of the run that wrote a file.
+    """Reads the config of the run that wrote a file.
 
     Raises:
         OSError: if it cannot be read.
-        ValueError: if it is not such a file.
+        ValueError: if it is not a file of weights, or its config is invalid.
     """
-    with _opened(path) as file:
+    with _open(path) as file:
         metadata = file.metadata() or {}
     if metadata.get("format") != FORMAT:
         raise ValueError(f"its format is {metadata.get('format')!r}; it must be {FORMAT!r}")
@@ -52,7 +52,7 @@ def read_config(path: Path) -> TrainConfig:
 
 
 def read_params(path: Path, like: Any) -> Any:
-    """The parameters in a file.
+    """Reads the parameters in a file.
 
     Args:
         path: the file.
@@ -60,17 +60,17 @@ def read_params(path: Path, like: Any) -> Any:
 
     Raises:
         OSError: if it cannot be read.
-        ValueError: if they differ, or a number is not finite.
+        ValueError: if names, shapes or dtypes differ, or a number is not finite.
     """
     wanted = {name: f"F32{list(leaf.shape)}" for name, leaf in _named(like).items()}
-    with _opened(path) as file:
+    with _open(path) as file:
         slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
         found = {name: f"{x.get_dtype()}{x.get_shape()}" for name, x in slices.items()}
         for name in sorted(wanted.keys() | found.keys()):
-            there, right = found.get(name, "missing"), wanted.get(name, "absent")
-            if there != right:
+            here, right = found.get(name, "missing"), wanted.get(name, "absent")
+            if here != right:
                 raise ValueError(
-                    f"its tensor {name} is {there}; by its configuration it must be {right}"
+                    f"its tensor {name} is {here}; by its configuration it must be {right}"
                 )
         tensors = {name: file.get_tensor(name) for name in wanted}
     for name, tensor in tensors.items():
@@ -80,8 +80,8 @@ def read_params(path: Path, like: Any) -> Any:
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
-def _ordered(data: bytes) -> bytes:
-    """A file with its metadata by name: safetensors has them in an order that changes."""
+def _sorted_metadata(data: bytes) -> bytes:
+    """A file with sorted metadata: the order of safetensors varies."""
     end = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:end])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
@@ -90,7 +90,7 @@ def _ordered(data: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text + data[end:]
 
 
-def _opened(path: Path) -> Any:
+def _open(path: Path) -> Any:
     try:
         return safe_open(path, framework="numpy")
     except SafetensorError as error:

@@ -1,27 +1,30 @@
-"""What a command line asks the trainer to do."""
+"""The command line of the trainer: presets, files of settings and a flag for each setting."""
 
 import argparse
 import ast
 import inspect
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from gridmem.baselines.config import TrainConfig, from_file, kinds, told
+from gridmem.baselines.config import TrainConfig, from_file
+from gridmem.baselines.env_settings import COMMON_OPTIONS, EnvSettings
 from gridmem.baselines.presets import PRESETS, preset
+from gridmem.baselines.setting_types import describe_types, value_types
 from gridmem.cli_utils import HELP_ALL, Parser, integer
-from gridmem.envs.suggest import nearest
+from gridmem.envs.checks import nearest
 
 DEFAULT = "quickstart"
 MOST_USED = (
     *("env_id", "mixer", "num_layers", "num_envs", "learning_rate", "total_steps"),
     *("seed", "num_seeds", "run_dir", "plan", "print_config", "resume", "extend"),
 )
-"""Settings that --help tells of; the order is that of the fields."""
+"""Settings that --help lists; the order is that of the fields."""
 OTHER_NAMES = {
     "lr": "learning-rate",
     "steps": "total-steps",
@@ -43,46 +46,46 @@ OTHER_NAMES = {
     "out": "run-dir",
     "output-dir": "run-dir",
 }
-"""Names that settings have elsewhere."""
-_OF_COMMAND = ("plan", "print_config", "distributed")
-_OF_PROCESSES = ("--distributed", "--coordinator", "--num-processes", "--process-id")
-_OF_RESUMED = ("--resume", "--extend", "--plan", "--print-config", *_OF_PROCESSES)
+"""Name of a setting in other programs -> ours."""
+_COMMAND_FLAGS = ("plan", "print_config", "distributed")
+_PROCESS_FLAGS = ("--distributed", "--coordinator", "--num-processes", "--process-id")
+_RESUME_FLAGS = ("--resume", "--extend", "--plan", "--print-config", *_PROCESS_FLAGS)
 
 
 @dataclass(frozen=True)
 class Command:
-    """What to do, and with which settings."""
+    """A command and the settings of its run."""
 
     config: TrainConfig = field(default_factory=TrainConfig)
     plan: bool = False
-    """Print what the run would cost and need, and do nothing."""
+    """Print the cost and memory of the run, without training."""
     print_config: bool = False
-    """Print the settings as JSON, to be kept in a file and named instead of a preset."""
+    """Print the settings as JSON; a file of them can be given instead of a preset."""
     resume: str | None = None
-    """Go on with the run in this folder; its settings stay as they are."""
+    """Resume the run in this folder; its settings cannot be changed."""
     extend: int | None = None
-    """With --resume: agent steps to add to those of the run."""
+    """With --resume: agent steps to add to the run."""
     distributed: bool = False
-    """Train with other processes, as a cluster tells them to (Slurm, MPI, Kubernetes)."""
+    """Train with other processes, as configured by a cluster (Slurm, MPI, Kubernetes)."""
     coordinator: str | None = None
-    """Likewise where nothing tells: HOST:PORT at which the first process listens."""
+    """Likewise without a cluster: HOST:PORT at which the first process listens."""
     num_processes: int | None = None
-    """With --coordinator: how many processes there are."""
+    """With --coordinator: number of processes."""
     process_id: int | None = None
-    """With --coordinator: which of them this is, the first being 0."""
+    """With --coordinator: number of this process, from 0."""
     name: str = DEFAULT
-    """The preset's; no flag."""
+    """Of the preset; not a flag."""
 
 
 def parse(argv: Sequence[str], program: str) -> Command:
-    """The command that the words ask for.
+    """Parses a command line.
 
     Args:
-        argv: what follows the program's name: a preset or a JSON file, then flags.
+        argv: the words after the program's name: a preset or a JSON file, then flags.
         program: its name, for the help.
 
     Raises:
-        ValueError: for an unknown preset or flag, or a value that cannot be.
+        ValueError: for an unknown preset or flag, or an invalid value.
         SystemExit: after --help and --help-all.
     """
     name, flags = DEFAULT, [_hyphenated(word) for word in argv]
@@ -97,11 +100,11 @@ def parse(argv: Sequence[str], program: str) -> Command:
     _check_processes(command)
     if command.resume is None:
         return command
-    others = [flag for flag in map(_flag, given) if flag not in _OF_RESUMED]
+    others = [flag for flag in map(_flag, given) if flag not in _RESUME_FLAGS]
     others = [name] if argv[0] == name else others
     if others:
         raise ValueError(
-            f"a run is resumed with the settings that it has; leave out {others[0]}, or begin a "
+            f"a run is resumed with the settings that it has; leave out {others[0]}, or start a "
             "new run"
         )
     return _resumed(command, Path(command.resume))
@@ -112,7 +115,7 @@ def _check_processes(command: Command) -> None:
     if all(each is None for each in three):
         return
     if any(each is None for each in three):
-        raise ValueError("--coordinator, --num-processes and --process-id go together")
+        raise ValueError("--coordinator, --num-processes and --process-id need each other")
     num, id = command.num_processes or 0, command.process_id or 0
     if num < 1 or not 0 <= id < num:
         raise ValueError(
@@ -122,7 +125,7 @@ def _check_processes(command: Command) -> None:
 
 
 def _resumed(command: Command, run: Path) -> Command:
-    """With the settings of the run in the folder, which `run_dir` names."""
+    """The command with the settings of a run; `run_dir` is its directory."""
     config = _from(run / "config.json", f"{run} is not the folder of a run")
     if command.extend is not None:
         if command.extend < 1:
@@ -130,7 +133,7 @@ def _resumed(command: Command, run: Path) -> Command:
         played = config.num_updates * config.steps_per_update  # at least total_steps
         config = replace(config, total_steps=played + command.extend)
     model = config.model
-    # Where it goes on there may be no such kernels.
+    # The device that resumes the run may not support these kernels.
     attention = "auto" if model.attention == "cudnn" else model.attention
     decode = "auto" if model.decode == "triton" else model.decode
     config = replace(config, model=replace(model, attention=attention, decode=decode))
@@ -155,12 +158,12 @@ def _from(path: Path, what: str) -> TrainConfig:
 
 
 def _parser(default: Command, program: str, everything: bool) -> Parser:
-    """That of the flags; a value that is not given is not in what it reads.
+    """The parser of all flags; its result has only the flags that are given.
 
     Args:
-        default: whose values are told.
+        default: command whose values the help shows.
         program: its name.
-        everything: whether the help tells of more than `MOST_USED`.
+        everything: whether the help lists more than `MOST_USED`.
     """
     presets: dict[str, list[str]] = {}
     for key, (what, _) in PRESETS.items():
@@ -168,7 +171,7 @@ def _parser(default: Command, program: str, everything: bool) -> Parser:
     lines = "".join(f"\n  {', '.join(keys)}: {what}" for what, keys in presets.items())
     parser = Parser(program, f"Trains the reference agent. Presets:{lines}", "", OTHER_NAMES)
     parser.usage = "%(prog)s [PRESET | FILE.json] [OPTIONS]"
-    parser.add_argument(HELP_ALL, action="help", help="tell of all options")
+    parser.add_argument(HELP_ALL, action="help", help="show all options and exit")
     most_used = parser.add_argument_group("Most used")
 
     def add(config: Any) -> None:
@@ -178,28 +181,46 @@ def _parser(default: Command, program: str, everything: bool) -> Parser:
             value = getattr(config, each.name)
             if is_dataclass(value):
                 add(value)
+            elif isinstance(config, EnvSettings) and each.name == "options":
+                _add_options(group, config, everything)
             elif each.name in MOST_USED:
-                _add(most_used, each, value, abouts[each.name])
+                _add(most_used, each.name, each.type, value, abouts[each.name])
             elif each.name != "name":
-                _add(group, each, value, abouts[each.name] if everything else None)
+                about = abouts[each.name] if everything else None
+                _add(group, each.name, each.type, value, about)
 
     add(default)
     return parser
 
 
-def _add(group: Any, setting: Field[Any], value: Any, about: str | None) -> None:
-    """Adds the flag of a setting; without `about` the help leaves it out."""
-    known, flag = kinds(setting.type), _flag(setting.name)
+def _add_options(group: Any, env: EnvSettings, everything: bool) -> None:
+    """Adds the flags of the environment's options; the help has them if `everything`."""
+    for name, (annotation, about) in COMMON_OPTIONS.items():
+        _add(group, name, annotation, env.options.get(name), about if everything else None)
+    about = "any other option of gridmem.make, its value in JSON, as dig_steps=5; repeatable"
+    group.add_argument(
+        "--env-option",
+        type=_env_option,
+        action="append",
+        default=argparse.SUPPRESS,
+        metavar="NAME=VALUE",
+        help=about if everything else argparse.SUPPRESS,
+    )
+
+
+def _add(group: Any, name: str, annotation: Any, value: Any, about: str | None) -> None:
+    """Adds the flag of a setting; without `about` the help omits it."""
+    known, flag = value_types(annotation), _flag(name)
     options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
     if about is not None:
-        default = "" if value is None or setting.name in _OF_COMMAND else f" (default: {value})"
+        default = "" if value is None or name in _COMMAND_FLAGS else f" (default: {value})"
         options["help"] = f"{about.rstrip('.')}{default}".replace("%", "%%")
-    if setting.name in _OF_COMMAND and bool in known:
+    if name in _COMMAND_FLAGS and bool in known:
         group.add_argument(flag, action="store_true", **options)
         return
     if bool in known:
-        no = {**options, "help": argparse.SUPPRESS, "dest": setting.name}
-        group.add_argument(_flag(f"no_{setting.name}"), action="store_const", const=False, **no)
+        no = {**options, "help": argparse.SUPPRESS, "dest": name}
+        group.add_argument(_flag(f"no_{name}"), action="store_const", const=False, **no)
         options |= {"nargs": "?", "const": True}
     group.add_argument(flag, type=partial(_value, known), metavar=_metavar(known), **options)
 
@@ -209,7 +230,7 @@ def _flag(name: str) -> str:
 
 
 def _hyphenated(word: str) -> str:
-    """A flag that may be written with underscores, as it is known; other words as they are."""
+    """A flag with hyphens instead of underscores; other words unchanged."""
     flag, is_, value = word.partition("=")
     return flag.replace("_", "-") + is_ + value if word.startswith("--") else word
 
@@ -220,7 +241,7 @@ def _metavar(known: Sequence[Any]) -> str:
 
 
 def _value(known: Sequence[Any], text: str) -> Any:
-    """What a word on the command line stands for, if it is of one of these kinds."""
+    """Parses a word of the command line as one of these kinds."""
     truths = {"true": True, "false": False}
     if text in known:
         return text
@@ -233,11 +254,24 @@ def _value(known: Sequence[Any], text: str) -> Any:
             with suppress(ValueError):
                 return read(text)
     choices = [kind for kind in known if isinstance(kind, str)]
-    raise argparse.ArgumentTypeError(f"{text!r} is not {told(known)}{nearest(text, choices)}")
+    allowed = f"{describe_types(known)}{nearest(text, choices)}"
+    raise argparse.ArgumentTypeError(f"{text!r} is not {allowed}")
+
+
+def _env_option(text: str) -> tuple[str, Any]:
+    """The name and the value of an option of the environment."""
+    name, _, value = text.partition("=")
+    try:
+        return name.replace("-", "_"), json.loads(value)
+    except (ValueError, RecursionError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not NAME=VALUE with a value in JSON, as dig_steps=5 or "
+            """'task={"type": "Tour"}'"""
+        ) from None
 
 
 def _abouts(config: type) -> dict[str, str]:
-    """Setting -> the text below it in the source."""
+    """Setting -> its docstring in the source."""
     (declared,) = ast.parse(inspect.getsource(config)).body
     assert isinstance(declared, ast.ClassDef)
     return {
@@ -252,7 +286,10 @@ def _abouts(config: type) -> dict[str, str]:
 
 
 def _changed[Config](config: Config, given: Mapping[str, Any]) -> Config:
-    """A config, with the settings that are given, in whichever part of it they are."""
+    """A config with changed settings, in any of its parts."""
+    if isinstance(config, EnvSettings):
+        options = {name: given[name] for name in ("env_id", *COMMON_OPTIONS) if name in given}
+        return replace(config, **options, **dict(given.get("env_option", [])))
     changes = {}
     for each in fields(config):  # pyright: ignore[reportArgumentType]
         value = getattr(config, each.name)

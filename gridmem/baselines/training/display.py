@@ -1,32 +1,41 @@
-"""What a person sees while a run goes on."""
+"""Output of a run: lines of text and progress, by the main process only."""
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from gridmem.cli_utils import drop_unwritten
+from gridmem.baselines.ppo.sharding import is_main_process
 
 PLAIN_INTERVAL_SECONDS = 10.0
 
 
+def echo(text: str) -> None:
+    """Prints a line, in the main process only; a full disk or a closed pipe ends nothing."""
+    if is_main_process() and sys.stdout is not None:
+        with suppress(OSError):
+            print(text, flush=True)
+
+
 class Display:
-    """A live line of progress; on what is no terminal, a plain line now and then."""
+    """A live line of progress or, if stdout is no terminal, a plain line every ten seconds."""
 
     def __init__(self, total_steps: int, num_seeds: int = 1) -> None:
-        """A display of nothing yet.
+        """Shows nothing yet.
 
         Args:
             total_steps: agent steps that each seed will be trained for.
-            num_seeds: how many are trained side by side; the speed shown is that of all.
+            num_seeds: trained side by side; the speed shown is that of all.
         """
-        self.console = Console(highlight=False, soft_wrap=True)
+        output: Any = None if sys.stdout is None else _Lossy(sys.stdout)
+        quiet = output is None or not is_main_process()
+        self.console = Console(file=output, quiet=quiet, highlight=False, soft_wrap=True)
         self._total_steps, self._num_seeds = total_steps, num_seeds
-        self._started, self._start_steps = time.monotonic(), 0  # set anew after compilation
+        self._started, self._start_steps = time.monotonic(), 0  # set again after compilation
         self._printed = self._started
         self._scores = ""
         self._progress = Progress(
@@ -36,7 +45,7 @@ class Display:
             TimeRemainingColumn(),
             TextColumn("{task.fields[scores]}"),
             console=self.console,
-            disable=not self.console.is_terminal,
+            disable=quiet or not self.console.is_terminal,
         )
         self._task = self._progress.add_task(
             "train", total=total_steps, speed="compiling", scores=""
@@ -50,11 +59,11 @@ class Display:
         self._progress.stop()
 
     def note(self, sentence: str) -> None:
-        """Prints a line that stays."""
+        """Prints a line above the progress."""
         self.console.print(sentence)
 
     def show(self, steps: int, metrics: Mapping[str, float]) -> None:
-        """Shows how far the run is."""
+        """Updates the progress."""
         now = time.monotonic()
         if not self._start_steps:  # the first update is compilation
             self._started, self._start_steps = now, steps
@@ -76,26 +85,8 @@ class Display:
             )
 
 
-@contextmanager
-def dispensable_output() -> Iterator[None]:
-    """Within it, what stdout refuses is lost: a full disk, a closed terminal or pipe ends nothing.
-
-    In the end what it still refuses goes nowhere, or Python would fail on it at its exit.
-    """
-    output = sys.stdout
-    if output is None:
-        yield
-        return
-    lossy: Any = _Lossy(output)
-    try:
-        with redirect_stdout(lossy):
-            yield
-    finally:
-        drop_unwritten()
-
-
 class _Lossy:
-    """A text stream that loses what it cannot write."""
+    """A text stream that drops what it cannot write."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream

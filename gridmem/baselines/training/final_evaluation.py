@@ -1,25 +1,34 @@
-"""What a training run comes to: results on held-out levels, and curves."""
+"""The end of a training run: evaluation on held-out levels, and learning curves."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from gridmem.baselines.config import TrainConfig
-from gridmem.baselines.evaluation.report import NO_GAIN
-from gridmem.baselines.evaluation.rollouts import evaluate_model, evaluate_random
+from gridmem.baselines.evaluation.evaluator import evaluate_held_out
+from gridmem.baselines.evaluation.report import NO_GAIN, PlayerName, Report, Row
 from gridmem.baselines.runs.comparison import draw_comparison
 from gridmem.baselines.runs.history import RunRecord, with_scores
 from gridmem.baselines.runs.plots import draw_curve
-from gridmem.baselines.runs.run_dir import RunFolder
+from gridmem.baselines.runs.run_dir import CURVE, EVALUATION, RunDir
 from gridmem.baselines.tables import aligned
 from gridmem.envs.analysis.metrics import MIN_FOUND_AGAIN
-from gridmem.envs.config import config_to_dict
 from gridmem.envs.env import Env
 
-Results = dict[str, dict[str, float]]
-"""Who -> how well it does on held-out levels: metric -> number."""
+Statistics = dict[str, dict[str, float | None]]
+LABELS: dict[PlayerName, str] = {
+    "sampled": "agent",
+    "greedy": "agent, greedy",
+    "random": "random",
+}
+_COLUMNS = {
+    "mean return": ("episode_return", 2),
+    "first find": ("first_find_steps", 1),
+    "memory gain": ("memory_gain", 2),
+    "found again": ("found_again", 0),
+}
 
 
 @dataclass
@@ -27,109 +36,102 @@ class Seed:
     """One of the agents of a run.
 
     Attributes:
-        config: of its training by itself.
-        folder: of its results.
+        config: that trains this seed alone.
+        run_dir: for its results.
         rows: of metrics, one per update so far.
     """
 
     config: TrainConfig
-    folder: RunFolder
+    run_dir: RunDir
     rows: list[dict[str, float]] = field(default_factory=list)
 
+    @property
+    def name(self) -> str:
+        """Of the agent in results."""
+        return self.run_dir.path.resolve().name
 
-def conclude(
-    env: Env, graphdef: Any, params: Sequence[Any], seeds: Sequence[Seed], folder: RunFolder
+
+def evaluate_run(
+    env: Env, graphdef: Any, params: Sequence[Any], seeds: Sequence[Seed], run_dir: RunDir
 ) -> list[str]:
-    """Evaluates and draws each seed, and all together if there are several.
+    """Evaluates and draws each seed, and all seeds together if there are several.
 
     Args:
         env: the environment.
         graphdef: static part of the model.
         params: of each seed.
-        seeds: what was trained.
-        folder: of the run.
+        seeds: the trained agents.
+        run_dir: of the run.
 
     Returns:
-        the lines of a table for a person; none without an evaluation.
+        the lines of a table; none without held-out levels.
     """
-    num_levels, of_seeds = seeds[0].config.eval_levels, []
-    random = evaluate_random(env, num_levels) if num_levels else {}
-    for seed, of_seed in zip(seeds, params, strict=True):
-        results: Results = {}
-        if num_levels:
-            results = {
-                "agent": evaluate_model(env, graphdef, of_seed, num_levels),
-                "agent, greedy": evaluate_model(env, graphdef, of_seed, num_levels, greedy=True),
-                "random": random,
-            }
-            about = {"env": config_to_dict(env.config), "num_levels": num_levels}
-            seed.folder.write_json("eval.json", {**about, "results": results})
-        of_seeds.append(results)
-        config = seed.config
-        title = f"{config.env.env_id}, mixer {config.model.mixer}, seed {config.seed}"
-        seed.folder.write_bytes("curve.png", draw_curve(title, seed.rows, results))
-    if len(seeds) == 1:
-        return table(of_seeds[0]) if num_levels else []
-    records = [
-        RunRecord(f"seed-{seed.config.seed}", seed.config, with_scores(seed.config, seed.rows))
-        for seed in seeds
-    ]
-    folder.write_bytes("curve.png", draw_comparison(records))
-    if not num_levels:
-        return []
-    mean, error = over_seeds(of_seeds, np.mean), over_seeds(of_seeds, _standard_error)
-    numbers = [seed.config.seed for seed in seeds]
-    about = {"env": config_to_dict(env.config), "num_levels": num_levels, "seeds": numbers}
-    folder.write_json("eval.json", {**about, "mean": mean, "standard_error": error})
-    fewest = {who: of["found_again"] for who, of in over_seeds(of_seeds, min).items()}
-    return [*table(mean, error, fewest), f"means over {len(seeds)} seeds and their standard errors"]
+    config, report = seeds[0].config, Report([], None)
+    if config.eval_levels:
+        named = {seed.name: each for seed, each in zip(seeds, params, strict=True)}
+        id = config.env.env_id
+        report = evaluate_held_out(id, env, graphdef, named, config.eval_levels)
+    for seed in seeds:
+        rows = [row for row in report.rows if row.agent in (seed.name, "")]
+        if rows:
+            seed.run_dir.write_json(EVALUATION, Report(rows, None).to_dict())
+        title = f"{config.env.env_id}, mixer {config.model.mixer}, seed {seed.config.seed}"
+        levels = {LABELS[row.player]: row.shown for row in rows}
+        seed.run_dir.write_bytes(CURVE, draw_curve(title, seed.rows, levels))
+    means: dict[PlayerName, Statistics] = {}
+    if report.rows:
+        means = {player: over_seeds(report, player) for player in LABELS}
+    if len(seeds) > 1:
+        if means:
+            run_dir.write_json(EVALUATION, {**report.to_dict(), "over_seeds": means})
+        records = [
+            RunRecord(seed.name, seed.config, with_scores(seed.config, seed.rows)) for seed in seeds
+        ]
+        run_dir.write_bytes(CURVE, draw_comparison(records))
+    return table(report, means, len(seeds)) if means else []
 
 
-def over_seeds(of_seeds: Sequence[Results], statistic: Callable[[Sequence[float]], Any]) -> Results:
-    """A statistic of each number over the seeds; of return, the error over levels left out."""
-    first = of_seeds[0]
-    return {
-        who: {
-            metric: float(statistic([results[who][metric] for results in of_seeds]))
-            for metric in first[who]
-            if metric != "return_standard_error"
-        }
-        for who in first
-    }
+def over_seeds(report: Report, player: PlayerName) -> Statistics:
+    """Mean and standard error of each metric over the rows of a player, one per seed.
 
-
-def table(
-    results: Results, error: Results | None = None, fewest: Mapping[str, float] | None = None
-) -> list[str]:
-    """Who does how well, for a person.
-
-    Args:
-        results: of a seed, or means over seeds.
-        error: standard errors of the means.
-        fewest: who -> the fewest episodes with two finds that a seed has, if there are several. A
-            memory gain from too few is left out.
+    Returns:
+        "mean" and "standard_error" -> metric -> number, None if a seed lacks the metric.
     """
-    metrics = {
-        "mean return": ("mean_return", 2),
-        "first find": ("first_find_steps", 1),
-        "memory gain": ("memory_gain", 2),
-        "found again": ("found_again", 0),
-    }
-    lines, notes = [["", *metrics]], []
-    for who, result in results.items():
+    of_player = [row for row in report.rows if row.player == player]
+    values = [{**row.metrics, "found_again": float(row.found_again)} for row in of_player]
+    statistics: Statistics = {"mean": {}, "standard_error": {}}
+    for name in values[0]:
+        if name == "return_standard_error":  # over levels
+            continue
+        numbers = [value for each in values if (value := each[name]) is not None]
+        complete = len(numbers) == len(values)
+        statistics["mean"][name] = float(np.mean(numbers)) if complete else None
+        error = complete and len(values) > 1
+        statistics["standard_error"][name] = _standard_error(numbers) if error else None
+    return statistics
+
+
+def table(report: Report, means: Mapping[PlayerName, Statistics], num_seeds: int) -> list[str]:
+    """The lines of a table: means over seeds, with standard errors if there are several."""
+    lines, notes = [["", *_COLUMNS]], []
+    for player, statistics in means.items():
+        few = any(_has_few_finds(row) for row in report.rows if row.player == player)
         cells = []
-        for metric, digits in metrics.values():
-            found = fewest[who] if fewest else result["found_again"]
-            if metric == "memory_gain" and found < MIN_FOUND_AGAIN:
-                cells.append("")
-                notes = [NO_GAIN]
-                continue
-            cell = f"{result[metric]:.{digits}f}"
-            if error is not None and who != "random":
-                cell += f" ± {error[who][metric]:.{digits}f}"
-            cells.append(cell)
-        lines.append([who, *cells])
-    return [*aligned(lines), *notes]
+        for metric, digits in _COLUMNS.values():
+            mean, error = (statistics[name][metric] for name in ("mean", "standard_error"))
+            if mean is None or (few and metric == "memory_gain"):
+                mean, notes = None, [NO_GAIN]
+            text = "" if mean is None else f"{mean:.{digits}f}"
+            cells.append(f"{text} ± {error:.{digits}f}" if text and error is not None else text)
+        lines.append([LABELS[player], *cells])
+    lines = [*aligned(lines), *notes]
+    if num_seeds > 1:
+        lines.append(f"means over {num_seeds} seeds and their standard errors")
+    return lines
+
+
+def _has_few_finds(row: Row) -> bool:
+    return row.found_again < MIN_FOUND_AGAIN
 
 
 def _standard_error(values: Sequence[float]) -> float:

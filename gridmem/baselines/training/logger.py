@@ -1,46 +1,103 @@
-"""What is told of a run while it goes on, and how it ended if it ended early."""
+"""Metrics of a run in progress: rows of each seed, progress, and why a run ended early."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gridmem.baselines.runs.run_dir import RunDir
 from gridmem.baselines.training.display import Display
-from gridmem.baselines.training.seed_logger import OF_EPISODES, SeedLog
+from gridmem.baselines.training.trackers import Tracker
 from gridmem.envs.analysis.metrics import MIN_FOUND_AGAIN
 
+OF_EPISODES = ("episode_return", "memory_gain", "first_find_steps")
+"""Metrics of an update that exist only if an episode ended in it."""
 
-class TrainingLog:
-    """Takes in the metrics of each update.
+
+class SeedLogger:
+    """Writes the metrics of one seed to `metrics.jsonl` and to trackers.
 
     Attributes:
-        ending: why the run ended early; empty if it did not.
-        interrupted: whether it was a person or the system that ended it.
-        checkpoint: where the last checkpoint is; None if there is none.
+        seed: its number.
+        rows: one per update, plain numbers by name, with the agent steps until then.
     """
 
     def __init__(
-        self, total_steps: int, seeds: Sequence[SeedLog], kept_in: Path, resumed: bool = False
+        self,
+        seed: int,
+        run_dir: RunDir,
+        rows: Sequence[dict[str, float]] = (),
+        trackers: Sequence[Tracker] = (),
     ) -> None:
-        """Nothing has happened yet.
+        """Continues after `rows`."""
+        self.seed = seed
+        self.rows = list(rows)
+        self._run_dir = run_dir
+        self._trackers = list(trackers)
+
+    def add(self, steps: int, seconds: float, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Records an update; returns its row.
+
+        Args:
+            steps: agent steps so far.
+            seconds: of training so far.
+            metrics: of the update.
+        """
+        row = {"steps": float(steps), "seconds": round(seconds, 3), **metrics}
+        if not row["num_episodes"]:
+            row = {name: value for name, value in row.items() if name not in OF_EPISODES}
+        self.rows.append(row)
+        self._run_dir.append_metrics(row)
+        self._trackers = [
+            tracker
+            for tracker in self._trackers
+            if self._run_dir.attempt(type(tracker).__name__, lambda t=tracker: t.log(steps, row))
+        ]
+        return row
+
+    def close(self) -> None:
+        """Closes the trackers."""
+        for tracker in self._trackers:
+            self._run_dir.attempt("the trackers' last lines", tracker.close)
+
+
+class TrainingLogger:
+    """Records the metrics of each update of all seeds, and shows progress.
+
+    Attributes:
+        ending: why the run ended early; empty if it did not.
+        interrupted: whether it was ended by a signal.
+        checkpoint: path of the last checkpoint; None without one.
+    """
+
+    def __init__(
+        self,
+        total_steps: int,
+        seeds: Sequence[SeedLogger],
+        checkpoint: Path,
+        resume: str,
+        resumed: bool = False,
+    ) -> None:
+        """Nothing is recorded yet.
 
         Args:
             total_steps: agent steps to train each seed for.
-            seeds: the record of each.
-            kept_in: where checkpoints should be.
-            resumed: whether one is there.
+            seeds: the logger of each.
+            checkpoint: where checkpoints should be.
+            resume: the command that resumes the run.
+            resumed: whether there is a checkpoint.
         """
         self.ending = ""
         self.interrupted = False
-        self.checkpoint: Path | None = kept_in if resumed else None
+        self.checkpoint: Path | None = checkpoint if resumed else None
         self._seeds = list(seeds)
-        self._kept_in = kept_in
+        self._checkpoint_path, self._resume = checkpoint, resume
         self._display = Display(total_steps, len(self._seeds))
         self._warned = False
 
-    def __enter__(self) -> "TrainingLog":
+    def __enter__(self) -> "TrainingLogger":
         self._display.__enter__()
         return self
 
@@ -71,47 +128,47 @@ class TrainingLog:
                 f"warning: after {steps:,} steps {outside:.2%} of the value targets "
                 "are beyond the histogram; widen it with --value-min and --value-max"
             )
-        broken = [
+        non_finite = [
             name if len(rows) == 1 else f"{name} of seed {seed.seed}"
             for seed, row in zip(self._seeds, rows, strict=True)
             for name, value in row.items()
             if not math.isfinite(value)
         ]
-        if broken and not self.ending:
+        if non_finite and not self.ending:
             kept = f"is {self.checkpoint}" if self.checkpoint else "was not written"
             self.ending = (
-                f"stopped: {broken[0]} is no longer a finite number after {steps:,} steps; the "
+                f"stopped: {non_finite[0]} is no longer a finite number after {steps:,} steps; the "
                 f"last good checkpoint {kept}; try a lower --learning-rate"
             )
 
-    def interrupt(self, steps: int, resume: str) -> None:
-        """Notes that the run was asked to end; `resume` is the command to go on with."""
+    def interrupt(self, steps: int) -> None:
+        """Notes that a signal ended the run."""
         self.interrupted = True
         self.ending = f"interrupted after {steps:,} steps; "
-        if self.checkpoint == self._kept_in:
-            self.ending += f"to go on: {resume}"
+        if self.checkpoint == self._checkpoint_path:
+            self.ending += f"to go on: {self._resume}"
         elif self.checkpoint:
             self.ending += f"the agent as it was then is in {self.checkpoint}"
         else:
             self.ending += "the agent as it was then could not be saved"
 
-    def run_out_of_memory(self, resume: str) -> None:
-        """Notes that the device has no room; `resume` is the command to go on with."""
+    def run_out_of_memory(self) -> None:
+        """Notes that the device ran out of memory."""
         lower = "--num-seeds or --num-envs" if len(self._seeds) > 1 else "--num-envs"
         self.ending = (
             f"stopped: the device is out of memory; lower {lower} or raise --num-minibatches "
             "(--plan shows what takes how much)"
         )
         if self.checkpoint:
-            self.ending += f"; to go on as it was: {resume}"
+            self.ending += f"; to go on as it was: {self._resume}"
 
 
 def _over_seeds(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The means over the seeds of what the episodes came to, where that says anything."""
-    told = {name: [row[name] for row in rows if name in row] for name in OF_EPISODES}
+    """Means of the episode metrics over seeds, without a memory gain from few episodes."""
+    values = {name: [row[name] for row in rows if name in row] for name in OF_EPISODES}
     if any(row["found_again"] < MIN_FOUND_AGAIN for row in rows):
-        told["memory_gain"] = []
-    return {name: sum(values) / len(values) for name, values in told.items() if values}
+        values["memory_gain"] = []
+    return {name: sum(each) / len(each) for name, each in values.items() if each}
 
 
 def _flat(metrics: Any) -> dict[str, Any]:

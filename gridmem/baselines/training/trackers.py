@@ -1,19 +1,20 @@
-"""Where metrics go beside the run folder's `metrics.jsonl`: TensorBoard, Weights & Biases."""
+"""Trackers of metrics beside `metrics.jsonl`: TensorBoard and Weights & Biases."""
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from gridmem.baselines.config import TrainConfig, to_dict
+from gridmem.baselines.runs.run_dir import RunDir
 
 
 @runtime_checkable
 class Tracker(Protocol):
-    """Takes in metrics; an OSError says that it cannot any more."""
+    """Records metrics; raises OSError if it cannot any more."""
 
     def log(self, steps: int, row: Mapping[str, float]) -> None:
         """Records the metrics of an update."""
@@ -27,12 +28,12 @@ class Tracker(Protocol):
 class TensorBoard:
     """Event files in a folder.
 
-    The writer is tensorboardX's synchronous one: the one with a thread waits for ever once the
-    disk has refused that thread.
+    The writer is the synchronous one of tensorboardX: its threaded writer deadlocks once a write
+    has failed.
     """
 
     def __init__(self, folder: Path, steps: int = 0) -> None:
-        """A new file in the folder; what the others have of after `steps` counts no more."""
+        """A new file in the folder; TensorBoard drops events of the others after `steps`."""
         from tensorboardX.event_file_writer import EventsWriter
 
         folder.mkdir(exist_ok=True)
@@ -66,17 +67,17 @@ def _event(steps: int) -> Any:
 
 
 class WeightsAndBiases:
-    """A run of a project; its id is kept in the folder, so that a resumed run goes on there."""
+    """A run of a project; its id is stored in the folder, for a resumed run to continue it."""
 
     def __init__(self, project: str, folder: Path, name: str, config: TrainConfig) -> None:
-        with _refusing():
+        with _as_os_error():
             import wandb  # pyright: ignore[reportMissingImports]
 
             self._run: Any = wandb.init(
                 project=project,
                 dir=str(folder),
-                id=_kept_id(folder / "wandb-id"),
-                name=name[-128:],  # as much as is allowed
+                id=_stored_id(folder / "wandb-id"),
+                name=name[-128:],  # the longest allowed
                 config=to_dict(config),
                 resume="allow",
                 reinit="create_new",  # beside those of the other seeds
@@ -84,17 +85,17 @@ class WeightsAndBiases:
 
     def log(self, steps: int, row: Mapping[str, float]) -> None:
         """See `Tracker`."""
-        with _refusing():
+        with _as_os_error():
             self._run.log(dict(row), step=steps)
 
     def close(self) -> None:
         """See `Tracker`."""
-        with _refusing():
+        with _as_os_error():
             self._run.finish()
 
 
-def _kept_id(path: Path) -> str:
-    """The id in a file, or a new one, which is written there if the disk lets it."""
+def _stored_id(path: Path) -> str:
+    """The id in a file, or a new one, which is written there if possible."""
     with suppress(OSError):
         if id := path.read_text().strip():
             return id
@@ -105,8 +106,8 @@ def _kept_id(path: Path) -> str:
 
 
 @contextmanager
-def _refusing() -> Iterator[None]:
-    """Turns whatever a library raises into the OSError of a `Tracker`."""
+def _as_os_error() -> Iterator[None]:
+    """Turns any exception of a library into the OSError of a `Tracker`."""
     try:
         yield
     except Exception as error:
@@ -118,7 +119,7 @@ def _reason(error: Exception) -> str:
 
 
 def check_trackers(config: TrainConfig) -> None:
-    """Raises ValueError if the config asks for a tracker that cannot be used here."""
+    """Raises ValueError if a tracker of the config cannot be used."""
     if config.wandb is None:
         return
     if find_spec("wandb") is None:
@@ -131,23 +132,20 @@ def check_trackers(config: TrainConfig) -> None:
         raise ValueError(f"--wandb cannot be used: {_reason(error)}") from None
 
 
-def trackers(
-    config: TrainConfig, folder: Path, name: str, steps: int
-) -> dict[str, Callable[[], Tracker]]:
-    """What makes those that the config asks for, by what they are called in warnings.
-
-    Each raises OSError if it cannot.
+def open_trackers(config: TrainConfig, run_dir: RunDir, name: str, steps: int) -> list[Tracker]:
+    """The trackers of a config; one that fails is a problem of the run directory.
 
     Args:
         config: of the run.
-        folder: for their files.
-        name: what the run is called.
-        steps: agent steps that were recorded before.
+        run_dir: for their files.
+        name: of the run.
+        steps: agent steps recorded before.
     """
-    makers: dict[str, Callable[[], Tracker]] = {
-        "tensorboard": lambda: TensorBoard(folder / "tensorboard", steps)
-    }
-    project = config.wandb
+    opened: list[Tracker] = []
+    path, project = run_dir.path, config.wandb
+    run_dir.attempt("tensorboard", lambda: opened.append(TensorBoard(path / "tensorboard", steps)))
     if project is not None:
-        makers["wandb"] = lambda: WeightsAndBiases(project, folder, name, config)
-    return makers
+        run_dir.attempt(
+            "wandb", lambda: opened.append(WeightsAndBiases(project, path, name, config))
+        )
+    return opened

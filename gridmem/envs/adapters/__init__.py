@@ -1,1 +1,1 @@
-"""The interfaces of other libraries: Gymnasium, PettingZoo, gymnax."""
+"""Adapters to the interfaces of Gymnasium, PettingZoo and gymnax."""

@@ -1,4 +1,4 @@
-"""GridMem in the calling convention of gymnax, which need not be installed."""
+"""The adapter to gymnax's interface; gymnax need not be installed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,14 +15,14 @@ from gridmem.envs.adapters.observations import Format, checked_format, flat, obs
 from gridmem.envs.batch.autoreset import with_reset
 from gridmem.envs.env import Env
 from gridmem.envs.forks import refuse_forks
-from gridmem.envs.registry import make_single
+from gridmem.envs.registry import make_single_agent
 from gridmem.envs.types import State, Tile, TimeStep
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["max_steps_in_episode"], meta_fields=[])
 @dataclass(frozen=True)
 class EnvParams:
-    """What gymnax keeps apart from the environment.
+    """The parameters that gymnax passes to each call.
 
     Attributes:
         max_steps_in_episode: actions after which an episode is truncated.
@@ -31,28 +31,28 @@ class EnvParams:
     max_steps_in_episode: Any = 512
 
     def replace(self, **changes: Any) -> "EnvParams":
-        """The same but for the fields named."""
+        """A copy with some fields replaced."""
         return replace(self, **changes)
 
 
 def gymnax_env(env_id: str, **options: Any) -> "GymnaxEnv":
-    """An environment in gymnax's calling convention; see `GymnaxEnv`.
+    """An environment with gymnax's interface; see `GymnaxEnv`.
 
     Raises:
-        ValueError: for an unknown id or option, a value that cannot be, or more than one agent.
+        ValueError: for an unknown id or option, an invalid value, or more than one agent.
     """
     return GymnaxEnv(env_id, **options)
 
 
 class GymnaxEnv:
-    """One agent in one cave, as trainers written for gymnax call it.
+    """An environment with one agent and gymnax's interface.
 
-    Episodes begin anew by themselves: `step` answers with the first observation of the next one,
-    and puts the last one of that which ended into `info["final_observation"]`. Use it under
-    `jax.vmap`, nested or not, in `jax.lax.scan` and `jax.jit`: a vmapped step generates levels only
-    for the environments that ended, and none where none did, which in plain JAX it could not.
+    It resets automatically: at the end of an episode `step` returns the first observation of the
+    next one, and in `info["final_observation"]` the last one of the episode that ended. It works
+    under `jax.vmap`, nested or not, `jax.lax.scan` and `jax.jit`. Unlike with a plain `jax.vmap`, a
+    vmapped step generates levels only for the environments whose episodes ended.
 
-    Keys are those of JAX, new or old style. The state is a `State`. Observations are f32[F] (see
+    Keys are JAX's, new or old style. The state is a `State`. Observations are f32[F] (see
     `gridmem.envs.adapters.observations`), so a wrapper that flattens them can be left out.
 
     Args:
@@ -62,7 +62,7 @@ class GymnaxEnv:
         **overrides: options of `gridmem.make`.
 
     Raises:
-        ValueError: for an unknown id or option, a value that cannot be, or more than one agent.
+        ValueError: for an unknown id or option, an invalid value, or more than one agent.
     """
 
     def __init__(
@@ -72,14 +72,14 @@ class GymnaxEnv:
         five_values: bool = False,
         **overrides: Any,
     ) -> None:
-        self.core = make_single(env_id, "gymnax", **overrides)
+        self.core = make_single_agent(env_id, "gymnax", **overrides)
         self.name = env_id
         self._format: Format = checked_format(self.core, observation)
         self._five_values = five_values
 
     @property
     def default_params(self) -> EnvParams:
-        """The limit of the id, or of the option `max_steps`."""
+        """The `max_steps` of the environment."""
         return EnvParams(self.core.max_steps)
 
     @property
@@ -92,11 +92,11 @@ class GymnaxEnv:
         return for_gymnax(Discrete(self.core.num_actions))
 
     def observation_space(self, params: EnvParams | None = None) -> Discrete | Box | Dict:
-        """Of the observation format."""
+        """The space of observations."""
         return as_gymnax(observation_space(self.core, self._format))
 
     def state_space(self, params: EnvParams | None = None) -> Dict:
-        """Of what is in every `State`, whatever the task; limits that depend on it left out."""
+        """The space of states, without the parts that depend on the task."""
         height, width = self.core.config.map.height + 2, self.core.config.map.width + 2
         limit = (params or self.default_params).max_steps_in_episode
         int32 = jnp.int32
@@ -119,8 +119,8 @@ class GymnaxEnv:
         """Begins an episode.
 
         Args:
-            key: of the level.
-            params: not used; for callers that pass them.
+            key: for the level.
+            params: not used; part of gymnax's interface.
 
         Returns:
             Observation and state.
@@ -131,13 +131,13 @@ class GymnaxEnv:
     def step(
         self, key: Array, state: State, action: Any, params: EnvParams | None = None
     ) -> tuple[Any, ...]:
-        """Takes one action, and begins the next episode if that ends this one.
+        """Takes one action, and begins the next episode if this one ends.
 
         Args:
-            key: of the next level, if there is to be one.
-            state: where the environment is.
-            action: i32[], an `Action` id; another does nothing.
-            params: with the limit of an episode; None for `default_params`.
+            key: for the next level, if the episode ends.
+            state: the current state.
+            action: i32[], an `Action` id; another one does nothing.
+            params: with the time limit; None for `default_params`.
 
         Returns:
             obs, state, reward f32[], terminated bool[], truncated bool[] and info, or with
@@ -164,8 +164,8 @@ def _step(
     env: Env, format: Format, key: Array, state: State, action: Array, limit: Array
 ) -> tuple[Any, ...]:
     batch_of_one = jax.tree.map(lambda x: x[None], (_new_style(key), state, action[None], limit))
-    answer = _steps(env)(*batch_of_one)
-    state, timestep, final = jax.tree.map(lambda x: x[0], answer)
+    results = _steps(env)(*batch_of_one)
+    state, timestep, final = jax.tree.map(lambda x: x[0], results)
     terminated, truncated = final.terminated[0], final.truncated[0]
     info = {
         "discount": 1 - terminated.astype(jnp.float32),
@@ -179,10 +179,10 @@ def _step(
 
 @cache
 def _steps(env: Env) -> Callable[..., tuple[State, TimeStep, TimeStep]]:
-    """Steps N environments and resets those that end.
+    """A function that steps N environments and resets those that end.
 
-    Under vmap it is the same function of all environments together. JAX alone would turn the
-    choice between resetting and not into doing both, always.
+    Under vmap it is called once for all environments together. JAX's own batching rule would turn
+    the condition into a select, which resets every environment in every step.
     """
 
     @custom_vmap
@@ -194,13 +194,15 @@ def _steps(env: Env) -> Callable[..., tuple[State, TimeStep, TimeStep]]:
 
     @steps.def_vmap
     def steps_of_batches(size: int, batched: Any, *arguments: Any) -> Any:
-        def joined(is_batched: bool, x: Array) -> Array:
+        def flatten(is_batched: bool, x: Array) -> Array:
             x = x if is_batched else jnp.broadcast_to(x, (size, *x.shape))
             return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
 
-        answer = steps(*jax.tree.map(joined, tuple(batched), arguments))
-        apart = jax.tree.map(lambda x: x.reshape(size, x.shape[0] // size, *x.shape[1:]), answer)
-        return apart, jax.tree.map(lambda x: True, apart)
+        flat_results = steps(*jax.tree.map(flatten, tuple(batched), arguments))
+        results = jax.tree.map(
+            lambda x: x.reshape(size, x.shape[0] // size, *x.shape[1:]), flat_results
+        )
+        return results, jax.tree.map(lambda x: True, results)
 
     return steps
 

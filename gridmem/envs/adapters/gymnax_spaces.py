@@ -1,4 +1,4 @@
-"""Spaces as gymnax has them, which need not be installed; where it is loaded, they are its own."""
+"""gymnax's spaces, without gymnax; where it is loaded, they are subclasses of its own."""
 
 import sys
 from collections.abc import Mapping
@@ -21,17 +21,17 @@ class Discrete:
     dtype: Any = jnp.int32
 
     def sample(self, key: Array) -> Array:
-        """A uniformly random one."""
+        """A uniformly random element."""
         return jax.random.randint(key, self.shape, 0, self.n, self.dtype)
 
     def contains(self, x: Any) -> Bool[Array, ""]:
-        """Whether it is one of them."""
+        """Whether it is an element."""
         return (jnp.asarray(x) >= 0) & (jnp.asarray(x) < self.n)
 
 
 @dataclass(frozen=True, eq=False)
 class Box:
-    """Arrays whose elements lie between bounds, which belong to it."""
+    """Arrays with elements between inclusive bounds."""
 
     low: Any
     high: Any
@@ -39,7 +39,7 @@ class Box:
     dtype: Any
 
     def sample(self, key: Array) -> Array:
-        """A uniformly random one."""
+        """A uniformly random element."""
         if jnp.issubdtype(self.dtype, jnp.integer):
             high = jnp.asarray(self.high, jnp.int32) + 1
             return jax.random.randint(key, self.shape, self.low, high).astype(self.dtype)
@@ -52,12 +52,12 @@ class Box:
 
 @dataclass(frozen=True, eq=False)
 class Dict:
-    """Dicts or records, each part of them from a space of its own."""
+    """Dicts or NamedTuples with a space for each part."""
 
     spaces: Mapping[str, Any]
 
     def sample(self, key: Array) -> dict[str, Any]:
-        """A uniformly random one, as a dict."""
+        """A uniformly random element, as a dict."""
         return {
             name: space.sample(jax.random.fold_in(key, i))
             for i, (name, space) in enumerate(self.spaces.items())
@@ -71,7 +71,7 @@ class Dict:
 
 
 def as_gymnax(space: spaces.Space[Any]) -> Discrete | Box | Dict:
-    """The same space in this form."""
+    """The corresponding space of this file."""
     if isinstance(space, spaces.Discrete):
         return for_gymnax(Discrete(int(space.n)))
     if isinstance(space, spaces.Box):
@@ -81,7 +81,7 @@ def as_gymnax(space: spaces.Space[Any]) -> Discrete | Box | Dict:
 
 
 def for_gymnax(space: Any) -> Any:
-    """The space, parts included, as one of gymnax's too where that is loaded: its wrappers ask."""
+    """If gymnax is loaded, the space as an instance of its class too, as its wrappers require."""
     module = sys.modules.get("gymnax.environments.spaces")
     if module is None:
         return space
@@ -94,5 +94,5 @@ def for_gymnax(space: Any) -> Any:
 
 @cache
 def _also(cls: type, theirs: type) -> type:
-    # Ours come first: theirs draw too few integers, and find the parts of records only.
+    # Ours come first: theirs never draw the highest integers, and do not find the parts of dicts.
     return type(cls.__name__, (cls, theirs), {})

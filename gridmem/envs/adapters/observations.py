@@ -1,4 +1,4 @@
-"""The forms in which the faces give an observation of one agent."""
+"""The observation formats of the adapters."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
@@ -9,8 +9,8 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, Float32
 
+from gridmem.envs.checks import unknown_name
 from gridmem.envs.env import Env
-from gridmem.envs.suggest import nearest
 from gridmem.envs.types import Observation, Tile
 
 Format = Literal["view", "dict", "flat"]
@@ -24,13 +24,10 @@ def checked_format(env: Env, name: str) -> Format:
     """The format of that name.
 
     Raises:
-        ValueError: if there is none, or it has no place for what the environment tells.
+        ValueError: if there is none, or it cannot hold the environment's observations.
     """
     if name not in get_args(Format):
-        raise ValueError(
-            f"there is no observation format {name!r}{nearest(name, get_args(Format))}; "
-            f"the formats are {', '.join(get_args(Format))}"
-        )
+        raise ValueError(unknown_name("observation format", name, get_args(Format), "formats"))
     if name == "view" and env.config.compass:
         raise ValueError("a compass does not fit a view; make it with observation='dict' or 'flat'")
     return name  # pyright: ignore[reportReturnType]
@@ -48,7 +45,7 @@ def observation_space(env: Env, format: Format) -> spaces.Space[Any]:
 
 
 def _parts(env: Env) -> dict[str, spaces.Space[Any]]:
-    """What a dict has in it."""
+    """The spaces of a dict observation."""
     side = env.view_size
     parts: dict[str, spaces.Space[Any]] = {
         "view": spaces.Box(0, len(Tile) - 1, (side, side), np.uint8),
@@ -61,12 +58,12 @@ def _parts(env: Env) -> dict[str, spaces.Space[Any]]:
 
 
 def flat_size(env: Env) -> int:
-    """How many numbers a flat observation has."""
+    """The length F of a flat observation."""
     return env.view_size**2 * len(Tile) + env.num_actions + 2 + env.compass_size
 
 
 def flat(env: Env, obs: Observation) -> Float32[Array, "*batch F"]:
-    """Observations in the flat format; leaves lead with any batch axes, agents included."""
+    """Observations in the flat format, with any leading batch axes, agents included."""
     tiles = jax.nn.one_hot(obs.view, len(Tile), dtype=jnp.float32)
     parts = [
         tiles.reshape(*obs.last_reward.shape, -1),
@@ -78,14 +75,14 @@ def flat(env: Env, obs: Observation) -> Float32[Array, "*batch F"]:
 
 
 def batch_axes(env: Env, given: Any) -> tuple[int, ...]:
-    """The leading axes of observations that were given in the dict or the flat format.
+    """The leading axes of observations in the dict or the flat format.
 
     Args:
-        env: an environment with their view and compass.
+        env: an environment with the same view and compass.
         given: a dict of arrays or one array, of numpy or JAX.
 
     Raises:
-        ValueError: for the format `view`, or if they do not fit the environment.
+        ValueError: for the format `view`, or shapes that do not fit the environment.
     """
     if isinstance(given, Mapping):
         axes = np.shape(given.get("last_action", 0))
@@ -109,14 +106,9 @@ def batch_axes(env: Env, given: Any) -> tuple[int, ...]:
 
 
 def parse(env: Env, given: Any) -> Observation:
-    """What `flat` and `observation_space` describe, as an `Observation` with the same leading axes.
+    """Observations in the dict or the flat format as an `Observation`, with the same leading axes.
 
-    Args:
-        env: as for `batch_axes`.
-        given: likewise.
-
-    Raises:
-        ValueError: likewise.
+    Arguments and errors are those of `batch_axes`.
     """
     axes, cells = batch_axes(env, given), env.view_size**2
     if isinstance(given, Mapping):

@@ -1,4 +1,4 @@
-"""GridMem for PettingZoo."""
+"""The adapter to PettingZoo."""
 
 import secrets
 from collections.abc import Mapping
@@ -10,37 +10,38 @@ from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils import OrderEnforcingWrapper
 from pettingzoo.utils.conversions import parallel_to_aec_wrapper
 
-from gridmem.envs.adapters.simulator import RENDER_FPS, RENDER_MODES, Simulator, checked_action
-from gridmem.envs.registry import make_for_face
+from gridmem.envs.adapters.inputs import checked_action
+from gridmem.envs.adapters.simulator import RENDER_FPS, RENDER_MODES, Simulator
+from gridmem.envs.registry import make_for_adapter
 from gridmem.envs.types import Level, Tile
 
 
 def parallel_env(env_id: str, **options: Any) -> "GridMemParallelEnv":
-    """Agents that share a cave and act at once; see `GridMemParallelEnv`.
+    """A PettingZoo parallel environment; see `GridMemParallelEnv`.
 
     Raises:
-        ValueError: for an unknown id or option, or a value that cannot be.
+        ValueError: for an unknown id or option, or an invalid value.
     """
     return GridMemParallelEnv(env_id, **options)
 
 
 def env(env_id: str, **options: Any) -> AECEnv:
-    """The same as `parallel_env`, its agents taking turns, as PettingZoo's AEC interface.
+    """The same as `parallel_env`, in PettingZoo's AEC interface.
 
     Raises:
-        ValueError: for an unknown id or option, or a value that cannot be.
+        ValueError: for an unknown id or option, or an invalid value.
     """
-    return OrderEnforcingWrapper(_Turns(parallel_env(env_id, **options)))
+    return OrderEnforcingWrapper(_AECEnv(parallel_env(env_id, **options)))
 
 
-class _Turns(parallel_to_aec_wrapper):
-    """What `pettingzoo.utils.parallel_to_aec` makes, with each action checked when it is given."""
+class _AECEnv(parallel_to_aec_wrapper):
+    """The result of `pettingzoo.utils.parallel_to_aec`, but each action is checked at once."""
 
     def step(self, action: Any) -> None:
-        """Takes the action of the agent whose turn it is.
+        """Takes the action of `agent_selection`.
 
         Raises:
-            ValueError: if it is none of the four, or not None where the episode is over.
+            ValueError: if it is not 0..3, or not None when the episode is over.
         """
         agent = self.agent_selection
         if not (self.terminations[agent] or self.truncations[agent]):
@@ -53,27 +54,27 @@ class _Turns(parallel_to_aec_wrapper):
 
 
 class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
-    """Agents that share a cave and act at once, as a PettingZoo parallel environment.
+    """A PettingZoo parallel environment: agents in one map, which act at once.
 
-    Agents are named agent_0, agent_1, ...; all of them act from the first step to the last. Each
-    one's observation is its view, u8[V,V] tile ids (see `Tile`), itself at the centre, or with
-    `observation` "dict" or "flat" also its last action and reward (see `observations.py`);
-    its action an `Action` id; its reward 1.0 on entering a goal, else 0.0.
+    Agents are named agent_0, agent_1, ...; all of them act in every step. The observation of an
+    agent is its view, u8[V,V] tile ids (see `Tile`), itself at the centre, or with `observation`
+    "dict" or "flat" also its last action and reward (see `observations.py`). Its action is an
+    `Action` id. Its reward is 1.0 on entering a goal, else 0.0.
 
-    Each agent's info has, from `reset` as from `step`: `last_action` (int, 4 before the first
-    action), `last_reward` (float), `visits` (int, goals it found in this episode), `steps` (int,
-    actions taken in this episode).
+    The info of an agent has, from `reset` and `step`: `last_action` (int, 4 before the first
+    action), `last_reward` (float), `visits` (int, its finds in this episode), `steps` (int, of
+    this episode).
 
     Args:
         env_id: one of the ids in the README.
         render_mode: "human" (a window; needs gridmem[play]), "rgb_array", "rgb_array_list", "ansi"
             or None.
         observation: "view", "dict" or "flat".
-        **overrides: options of `gridmem.make`, foremost `num_agents`; `max_cycles` is
+        **overrides: options of `gridmem.make`, such as `num_agents`; `max_cycles` is
             PettingZoo's name for `max_steps`.
 
     Raises:
-        ValueError: for an unknown id or option, or a value that cannot be.
+        ValueError: for an unknown id or option, or an invalid value.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (PettingZoo declares it so)
@@ -90,7 +91,7 @@ class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
         observation: str = "view",
         **overrides: Any,
     ) -> None:
-        self._simulator = Simulator(make_for_face(env_id, **overrides), render_mode, observation)
+        self._simulator = Simulator(make_for_adapter(env_id, **overrides), render_mode, observation)
         self.render_mode = render_mode
         core = self._simulator.env
         self.possible_agents = [f"agent_{i}" for i in range(core.num_agents)]
@@ -113,7 +114,7 @@ class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
 
     @property
     def np_random(self) -> np.random.Generator:
-        """For wrappers that draw, such as SuperSuit's; levels do not depend on it."""
+        """A generator for wrappers, such as SuperSuit's; levels do not depend on it."""
         if self._np_random is None:
             self._np_random = np.random.default_rng()
         return self._np_random
@@ -126,25 +127,25 @@ class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-        """Begins an episode on a level that has not been played before.
+        """Begins an episode on the next level of the stream.
 
         Args:
-            seed: begins a new stream of levels; without it the stream goes on.
-            options: {"level": Level} plays that level and leaves the stream where it is; other
-                options are ignored, as PettingZoo wants it.
+            seed: starts the stream of levels of that seed; without it the stream continues.
+            options: {"level": Level} plays that level and does not advance the stream; other
+                options are ignored, as PettingZoo's interface demands.
 
         Raises:
             gymnasium.error.Error: for a seed that is not a Python int, 0 or more.
-            ValueError: for a level of another kind of environment.
+            ValueError: for a level that the environment cannot play.
         """
         if seed is None and not self._simulator.seeded:
             seed = secrets.randbits(128)
         if seed is not None:
             self._simulator.seed(seed)
             self._np_random = np.random.default_rng(seed)
-        answer = self._simulator.reset((options or {}).get("level"))
+        record = self._simulator.reset((options or {}).get("level"))
         self.agents = self.possible_agents[:]
-        return self._observations(answer), self._infos(answer)
+        return self._observations(record), self._infos(record)
 
     def step(
         self, actions: Mapping[str, Any]
@@ -155,10 +156,10 @@ class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
         dict[str, bool],
         dict[str, dict[str, Any]],
     ]:
-        """Takes one action of every agent; see the class for what comes back.
+        """Takes one action of every agent; the class describes the results.
 
         Raises:
-            ValueError: if an agent has no action or an action no agent, or one is none of the four.
+            ValueError: if the keys are not the agents, or an action is not 0..3.
             gymnasium.error.ResetNeeded: before the first reset and after an episode's end.
         """
         if self.agents and actions.keys() != set(self.agents):
@@ -166,24 +167,23 @@ class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
                 f"actions are for {', '.join(map(str, actions)) or 'no agent'}; "
                 f"there must be one for each of {', '.join(self.agents)}"
             )
-        answer = self._simulator.step([checked_action(actions[a]) for a in self.agents])
+        record = self._simulator.step([checked_action(actions[a]) for a in self.agents])
         if not self._simulator.running:
             self.agents = []
         rewards, terminations, truncations = (
-            dict(zip(self.possible_agents, answer[name].tolist(), strict=True))
+            dict(zip(self.possible_agents, record[name].tolist(), strict=True))
             for name in ("reward", "terminated", "truncated")
         )
-        return self._observations(answer), rewards, terminations, truncations, self._infos(answer)
+        return self._observations(record), rewards, terminations, truncations, self._infos(record)
 
     def state(self) -> np.ndarray:
-        """The whole map as it is now, u8[H,W] tile ids, with the agents drawn in."""
+        """The present map, u8[H,W] tile ids, with the agents drawn in."""
         return self._simulator.map
 
     def render(self) -> Any:
         """The whole map: u8[h,w,3] for "rgb_array", text for "ansi", else None.
 
-        For "rgb_array_list" the pictures of the reset and of each step since, or since it was last
-        asked for.
+        For "rgb_array_list" the pictures of the reset and the steps that were not returned before.
         """
         return self._simulator.render()
 
@@ -191,8 +191,8 @@ class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
         """Closes the window of the render mode "human"."""
         self._simulator.close()
 
-    def _observations(self, answer: np.void) -> dict[str, Any]:
-        return dict(zip(self.possible_agents, self._simulator.observations(answer), strict=True))
+    def _observations(self, record: np.void) -> dict[str, Any]:
+        return dict(zip(self.possible_agents, self._simulator.observations(record), strict=True))
 
-    def _infos(self, answer: np.void) -> dict[str, dict[str, Any]]:
-        return dict(zip(self.possible_agents, self._simulator.infos(answer), strict=True))
+    def _infos(self, record: np.void) -> dict[str, dict[str, Any]]:
+        return dict(zip(self.possible_agents, self._simulator.infos(record), strict=True))

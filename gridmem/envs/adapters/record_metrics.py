@@ -1,4 +1,4 @@
-"""A Gymnasium wrapper that says about every episode what it tells about memory."""
+"""A Gymnasium wrapper that records the memory metrics of each episode."""
 
 from typing import Any
 
@@ -14,21 +14,21 @@ from gridmem.envs.analysis.metrics import EpisodeMetrics, measure, summary
 
 
 class RecordMetrics(gymnasium.Wrapper, RecordConstructorArgs):
-    """Measures each episode when it ends, by playing its actions once more.
+    """Computes the metrics of each episode when it ends, by replaying its actions.
 
-    The last `info` of an episode has them as `metrics`: the fields of `EpisodeMetrics` as Python
-    numbers. Works on `gymnasium.make(id)` of any id and options, below or above other wrappers,
-    but for those below it that take several steps for one, as a frame skip does. In a batch:
+    The last `info` of an episode has them in `metrics`: the fields of `EpisodeMetrics` as Python
+    numbers. Works with any id and options, and with other wrappers, except for wrappers inside it
+    that take several steps per step, such as a frame skip. In a batch:
     `gymnasium.make_vec(id, n, vectorization_mode="sync", wrappers=[gridmem.RecordMetrics])`.
 
     Attributes:
-        episodes: the metrics of all episodes that were played to their end, in order.
+        episodes: the metrics of all episodes that ended, in order.
 
     Args:
         env: a GridMem environment.
 
     Raises:
-        ValueError: if it is not one.
+        ValueError: if it is another one.
     """
 
     def __init__(self, env: gymnasium.Env) -> None:
@@ -49,20 +49,20 @@ class RecordMetrics(gymnasium.Wrapper, RecordConstructorArgs):
         self.episodes: list[dict[str, float]] = []
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        """Begins an episode; one that was not finished is forgotten."""
+        """Begins an episode; one that has not ended is not counted."""
         self._actions = []
         return super().reset(**kwargs)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Takes one action; `info["metrics"]` is there when the episode ends.
+        """Takes one action; `info` has `metrics` when the episode ends.
 
         Raises:
-            gymnasium.error.ResetNeeded: if the environment took steps that this did not see: by a
-                wrapper below that takes several for one, or because a step was interrupted.
+            gymnasium.error.ResetNeeded: if the environment took steps that this wrapper did not
+                see, because of a wrapper inside it or an interrupted step.
         """
         obs, reward, terminated, truncated, info = super().step(action)
         if info["steps"]:
-            self._actions.append(info["last_action"])  # what arrived, whatever wrappers made of it
+            self._actions.append(info["last_action"])  # the action after all wrappers
         else:  # the wrapper Autoreset began an episode
             self._actions = []
         if info["steps"] != len(self._actions):
@@ -72,7 +72,7 @@ class RecordMetrics(gymnasium.Wrapper, RecordConstructorArgs):
                 "and reset after an interrupted step"
             )
         if terminated or truncated:
-            info["metrics"] = self._measured()
+            info["metrics"] = self._metrics()
             self.episodes.append(info["metrics"])
         return obs, float(reward), terminated, truncated, info
 
@@ -80,7 +80,7 @@ class RecordMetrics(gymnasium.Wrapper, RecordConstructorArgs):
         """The means over all episodes, and the memory gain; see `gridmem.summary`.
 
         Raises:
-            ValueError: if no episode has been played to its end.
+            ValueError: if no episode has ended.
         """
         if not self.episodes:
             raise ValueError("no episode has been played to its end yet")
@@ -90,7 +90,7 @@ class RecordMetrics(gymnasium.Wrapper, RecordConstructorArgs):
         }
         return summary(EpisodeMetrics(**columns))
 
-    def _measured(self) -> dict[str, float]:
+    def _metrics(self) -> dict[str, float]:
         level = jax.tree.map(lambda leaf: leaf[None], self._inner.level)
         actions = np.array(self._actions, np.int32).reshape(1, -1, 1)
         with jax.default_device(cpu_device()):

@@ -1,6 +1,5 @@
-"""An environment driven from Python, a call a step: what Gymnasium and PettingZoo faces share."""
+"""One environment stepped from Python, as the adapters to Gymnasium and PettingZoo need it."""
 
-import operator
 from functools import cache, partial
 from typing import Any
 
@@ -10,12 +9,17 @@ from gymnasium import error, logger, spaces
 from jaxtyping import Array, Int32, UInt8
 
 from gridmem.envs.adapters.observations import Format, checked_format, observation_space
-from gridmem.envs.adapters.packing import infos, layout, observations, packed
-from gridmem.envs.batch.seeding import level_of, seed_key
-from gridmem.envs.env import NUM_ACTIONS, Env
+from gridmem.envs.adapters.outputs import (
+    agent_infos,
+    agent_observations,
+    buffer_dtype,
+    pack,
+)
+from gridmem.envs.batch.seeding import generate_level, seed_key
+from gridmem.envs.env import Env
 from gridmem.envs.forks import refuse_forks
 from gridmem.envs.levels import checked_level
-from gridmem.envs.types import Action, Level, State, Tile
+from gridmem.envs.types import Level, State, Tile
 
 PICTURE_MODES = ["rgb_array", "ansi"]
 RENDER_MODES = ["human", "rgb_array", "rgb_array_list", "ansi"]
@@ -23,16 +27,16 @@ RENDER_FPS = 8
 
 
 class Simulator:
-    """Plays episodes of an `Env` on the CPU, also where there is a GPU: one env is faster there.
+    """Plays episodes of an `Env` on the CPU, where a single environment is fastest.
 
-    Levels come in a stream: the first `reset` after `seed` plays level 0, the next ones play 1,
-    2, and so on. It pickles and deep-copies, also in the middle of an episode.
+    Levels come from a stream: the first `reset` after `seed` plays level 0, the next ones 1, 2, and
+    so on. Can be pickled and deep-copied at any time.
 
     Attributes:
-        env: what is played.
+        env: the environment.
         render_mode: one of `RENDER_MODES`, or None.
         format: the observation format.
-        running: whether an episode is under way.
+        running: whether an episode has begun and not ended.
     """
 
     def __init__(self, env: Env, render_mode: str | None = None, observation: str = "view") -> None:
@@ -46,7 +50,7 @@ class Simulator:
         self.running = False
         self._viewer: Any = None
         self._pictures: list[np.ndarray] = []
-        self._layout = layout(env, self.format, env.num_agents)
+        self._dtype = buffer_dtype(env, self.format, env.num_agents)
         self._key: np.ndarray | None = None
         self._episode = 0
         self._level: Level | None = None
@@ -54,110 +58,110 @@ class Simulator:
 
     @property
     def observation_space(self) -> spaces.Space[Any]:
-        """Of one agent, in the observation format."""
+        """The observation space of one agent."""
         return observation_space(self.env, self.format)
 
     @property
     def action_space(self) -> spaces.Discrete:
-        """Of one agent: the ids of `Action`."""
+        """The action space of one agent: the ids of `Action`."""
         return spaces.Discrete(self.env.num_actions)
 
     @property
     def seeded(self) -> bool:
-        """Whether there is a stream of levels."""
+        """Whether `seed` has been called."""
         return self._key is not None
 
     @property
     def level(self) -> Level:
         """The level of this episode, as numpy arrays; `reset` plays it again."""
-        self._started()
+        self._require_state()
         return jax.tree.map(np.array, self._level)
 
     @property
     def map(self) -> UInt8[np.ndarray, "H W"]:
-        """The whole map as it is now, with the agents drawn in."""
+        """The present map, with the agents drawn in."""
         tiles, positions = self._tiles_and_positions()
         tiles[positions[:, 0], positions[:, 1]] = Tile.AGENT
         return tiles
 
     def seed(self, seed: int) -> None:
-        """Begins the stream of levels of a seed."""
+        """Starts the stream of levels of a seed."""
         self._key, self._episode = seed_key(seed), 0
 
     def reset(self, level: Level | None = None) -> np.void:
-        """Begins an episode on the given level, else on the next of the stream.
+        """Begins an episode on the given level, or on the next one of the stream.
 
         Returns:
-            What `step` returns, with zeros for rewards.
+            A record as from `step`, with zero rewards.
 
         Raises:
-            ValueError: if the level is not one for this environment.
+            ValueError: if this environment cannot play the level.
             RuntimeError: in a process forked from one that had already used JAX.
         """
         refuse_forks()
-        place = self._episode
+        episode = self._episode
         if level is None:
-            assert self._key is not None, "seed comes before reset"
+            assert self._key is not None, "call seed before reset"
             key = jax.device_put(self._key, cpu_device())
-            drawn = level_of(self.env, key, np.uint32(place))
-            place += 1
+            level = generate_level(self.env, key, np.uint32(episode))
+            episode += 1
         else:
-            drawn = jax.device_put(checked_level(self.env, level), cpu_device())
-        state, answer = _start(self.env, self.format, drawn)
-        answer = self._unpack(answer)
-        # Together, so that an interrupted reset has not happened.
-        self._level, self._state, self._episode, self.running = drawn, state, place, True
+            level = jax.device_put(checked_level(self.env, level), cpu_device())
+        state, buffer = _start(self.env, self.format, level)
+        record = self._unpack(buffer)
+        # Assigned together, so that an interrupted reset changes nothing.
+        self._level, self._state, self._episode, self.running = level, state, episode, True
         self._pictures = []
         self._show()
-        return answer
+        return record
 
     def step(self, actions: list[int]) -> np.void:
-        """Advances all agents by one action each, checked by `checked_action`.
+        """Advances all agents by one action each, ids from 0 to 3.
 
         Returns:
             A record with the fields `last_action`, `last_reward`, `reward`, `visits`, `time`,
-            `terminated` and `truncated`, each [A], and those of the observation format; see
+            `terminated` and `truncated`, each [A], and those of the observation format; for
             `observations` and `infos`.
 
         Raises:
-            gymnasium.error.ResetNeeded: if no episode is under way.
+            gymnasium.error.ResetNeeded: before the first reset and after an episode's end.
         """
         if not self.running:
             when = "before the first reset" if self._state is None else "after the episode's end"
             raise error.ResetNeeded(f"step was called {when}; call reset first")
         refuse_forks()
-        state, answer = _step(self.env, self.format, self._state, np.array(actions, np.int32))
-        answer = self._unpack(answer)
-        # Together, so that an interrupted step has not happened.
-        running = not (answer["terminated"][0] or answer["truncated"][0])
+        state, buffer = _step(self.env, self.format, self._state, np.array(actions, np.int32))
+        record = self._unpack(buffer)
+        # Assigned together, so that an interrupted step changes nothing.
+        running = not (record["terminated"][0] or record["truncated"][0])
         self._state, self.running = state, running
         self._show()
-        return answer
+        return record
 
-    def observations(self, answer: np.void) -> list[Any]:
-        """Each agent's observation, in arrays of its own."""
-        return observations(answer, self.format)
+    def observations(self, record: np.void) -> list[Any]:
+        """The observation of each agent, in new arrays."""
+        return agent_observations(record, self.format)
 
-    def infos(self, answer: np.void) -> list[dict[str, Any]]:
-        """Each agent's info, in plain Python numbers."""
-        return infos(answer)
+    def infos(self, record: np.void) -> list[dict[str, Any]]:
+        """The info of each agent, in Python numbers."""
+        return agent_infos(record)
 
     def render(self) -> np.ndarray | list[np.ndarray] | str | None:
-        """The whole map in the render mode: u8[h,w,3], or text; None, and a warning, without.
+        """The whole map in the render mode: u8[h,w,3] or text; None and a warning without one.
 
-        For "rgb_array_list" one picture for the reset and one for each step, but for those that it
-        has returned before. None for "human", whose window `reset` and `step` draw.
+        For "rgb_array_list" the pictures of the reset and the steps that were not returned before.
+        None for "human", whose window `reset` and `step` update.
         """
-        self._started()
+        self._require_state()
         if self.render_mode == "rgb_array":
             return self._picture()
         if self.render_mode == "rgb_array_list":
             pictures, self._pictures = self._pictures, []
             return pictures
         if self.render_mode == "ansi":
-            from gridmem.render.text import text
+            from gridmem.render.draw import as_text
 
-            return text(*self._tiles_and_positions())
+            return as_text(*self._tiles_and_positions())
         if self.render_mode == "human":
             return None
         logger.warn(
@@ -172,7 +176,7 @@ class Simulator:
             self._viewer.close()
 
     def _show(self) -> None:
-        """Draws what the render mode wants to have drawn at each step."""
+        """Renders for the render modes that do so at each step."""
         if self.render_mode == "rgb_array_list":
             self._pictures.append(self._picture())
         if self.render_mode != "human":
@@ -186,20 +190,20 @@ class Simulator:
     def _picture(self) -> np.ndarray:
         from gridmem.render.draw import draw
 
-        facing = np.array(self._started().last_action)
+        facing = np.array(self._require_state().last_action)
         return draw(*self._tiles_and_positions(), facing=facing)
 
     def _tiles_and_positions(self) -> tuple[np.ndarray, np.ndarray]:
-        world = self._started().world
+        world = self._require_state().world
         return np.array(world.tiles), np.array(world.position)
 
-    def _started(self) -> State:
+    def _require_state(self) -> State:
         if self._state is None:
             raise error.ResetNeeded("there is no episode yet; call reset first")
         return self._state
 
-    def _unpack(self, answer: Array) -> np.void:
-        return np.array(answer).view(self._layout)[0]
+    def _unpack(self, buffer: Array) -> np.void:
+        return np.array(buffer).view(self._dtype)[0]
 
     def __getstate__(self) -> dict[str, Any]:
         on_host = jax.device_get((self._level, self._state))
@@ -211,25 +215,9 @@ class Simulator:
             self._level, self._state = jax.device_put((self._level, self._state), cpu_device())
 
 
-def checked_action(action: Any) -> int:
-    """The id of an action given as a Python int, a numpy integer or a 0-d integer array.
-
-    Raises:
-        ValueError: for anything else, and for ids other than 0..3.
-    """
-    try:
-        index = operator.index(action)
-    except TypeError:
-        index = -1
-    if not 0 <= index < NUM_ACTIONS:
-        moves = ", ".join(f"{move.value} ({move.name.lower()})" for move in Action)
-        raise ValueError(f"action {action!r} is not a move; it must be one of {moves}")
-    return index
-
-
 @cache
 def cpu_device() -> jax.Device:
-    """Where single environments run."""
+    """The device of single environments."""
     try:
         return jax.local_devices(backend="cpu")[0]
     except RuntimeError:  # JAX_PLATFORMS names other platforms only
@@ -238,11 +226,11 @@ def cpu_device() -> jax.Device:
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _start(env: Env, format: Format, level: Level) -> tuple[State, UInt8[Array, " bytes"]]:
-    return packed(env, format, *env.start(level))
+    return pack(env, format, *env.start(level))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _step(
     env: Env, format: Format, state: State, action: Int32[Array, " A"]
 ) -> tuple[State, UInt8[Array, " bytes"]]:
-    return packed(env, format, *env.step(state, action))
+    return pack(env, format, *env.step(state, action))

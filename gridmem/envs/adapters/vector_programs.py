@@ -1,4 +1,4 @@
-"""The compiled programs with which `VectorSimulator` drives a batch, each one dispatch."""
+"""The compiled functions of `VectorSimulator`; each call is one dispatch to the device."""
 
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -10,8 +10,7 @@ from jax import lax
 from jaxtyping import Array
 
 from gridmem.envs.adapters.observations import Format, flat
-from gridmem.envs.adapters.packing import packed
-from gridmem.envs.adapters.vector_outputs import device_answer
+from gridmem.envs.adapters.outputs import device_outputs, pack
 from gridmem.envs.batch.autoreset import Final, VectorEnv, VectorState
 from gridmem.envs.batch.seeding import level_key
 from gridmem.envs.types import Level, State, TimeStep
@@ -19,8 +18,8 @@ from gridmem.envs.types import Level, State, TimeStep
 Output = Literal["numpy", "jax"]
 
 
-class Setup(NamedTuple):
-    """What is compiled in: hashable."""
+class VectorConfig(NamedTuple):
+    """The static argument of the compiled functions; hashable."""
 
     batch: VectorEnv
     mode: AutoresetMode
@@ -29,45 +28,47 @@ class Setup(NamedTuple):
 
 
 @partial(jax.jit, static_argnums=0)
-def generate(batch: VectorEnv, state: VectorState) -> Level:
-    """The levels of the streams that are played now, leaves [N, ...]."""
+def generate_levels(batch: VectorEnv, state: VectorState) -> Level:
+    """The present levels of the streams, leaves [N, ...]."""
     keys = jax.vmap(level_key)(state.keys, state.episode - 1)
     return jax.vmap(batch.env.generate)(keys)
 
 
 @partial(jax.jit, static_argnums=0)
-def reset(setup: Setup, keys: Array, episode: Array, anew: Array, levels: Level | None) -> Any:
-    """Begins episodes everywhere: on given levels, or on those of the streams."""
-    episode = jnp.where(anew, jnp.uint32(0), episode)
+def reset_batch(
+    config: VectorConfig, keys: Array, episode: Array, reseeded: Array, levels: Level | None
+) -> Any:
+    """Begins episodes in all environments, on given levels or those of the streams."""
+    episode = jnp.where(reseeded, jnp.uint32(0), episode)
     if levels is None:
-        state, timestep = setup.batch.reset(keys, episode)
+        state, timestep = config.batch.reset(keys, episode)
     else:
-        state, timestep = setup.batch.start(levels, keys, episode)
-    return state, _told(setup, state, timestep)
+        state, timestep = config.batch.start(levels, keys, episode)
+    return state, _outputs(config, state, timestep)
 
 
 @partial(jax.jit, static_argnums=0)
-def restart(
-    setup: Setup, state: VectorState, mask: Array, anew: Array, levels: Level | None
+def restart_batch(
+    config: VectorConfig, state: VectorState, mask: Array, reseeded: Array, levels: Level | None
 ) -> Any:
     """Begins episodes in the marked environments."""
-    state = state._replace(episode=jnp.where(anew, jnp.uint32(0), state.episode))
-    state, timestep = setup.batch.restart(state, mask, levels)
-    return state, _told(setup, state, timestep, mask=mask)
+    state = state._replace(episode=jnp.where(reseeded, jnp.uint32(0), state.episode))
+    state, timestep = config.batch.restart(state, mask, levels)
+    return state, _outputs(config, state, timestep, mask=mask)
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=(1, 2))
-def step(
-    setup: Setup, envs: State, done: Array, keys: Array, episode: Array, actions: Array
+def step_batch(
+    config: VectorConfig, envs: State, done: Array, keys: Array, episode: Array, actions: Array
 ) -> Any:
-    """Advances all environments, and resets in the setup's mode.
+    """Advances all environments, and resets in the mode of the config.
 
-    The parts of a `VectorState` are apart: the first two are given away. The others are not, so
-    that a reset goes on in the streams even if the answer is lost.
+    Of the parts of a `VectorState` only the first two are donated, so that a reset can continue the
+    streams even if the outputs are lost.
     """
     state = VectorState(envs, keys, episode, done)
-    batch, final = setup.batch, None
-    if setup.mode is AutoresetMode.SAME_STEP:
+    batch, final = config.batch, None
+    if config.mode is AutoresetMode.SAME_STEP:
         state, timestep, final = batch.step_then_reset(state, actions)
         # Rewards and ends are those of the step, observations those of the new episodes.
         timestep = timestep._replace(
@@ -75,37 +76,36 @@ def step(
             terminated=final.timestep.terminated,
             truncated=final.timestep.truncated,
         )
-    elif setup.mode is AutoresetMode.NEXT_STEP:
+    elif config.mode is AutoresetMode.NEXT_STEP:
         state, timestep = batch.step(state, actions)
     else:
         state, timestep = batch.step_only(state, actions)
-    return state, _told(setup, state, timestep, final)
+    return state, _outputs(config, state, timestep, final)
 
 
-def _told(
-    setup: Setup,
+def _outputs(
+    config: VectorConfig,
     state: VectorState,
     timestep: TimeStep,
     final: Final | None = None,
     mask: Array | None = None,
 ) -> Any:
-    """The answer; for numpy the buffers that hold it and, in same-step mode, what led to it."""
+    """`StepOutputs` in JAX arrays; for numpy their buffers, also of `final` in same-step mode."""
     # Fused with what follows, views would be computed cell by cell: three times slower.
     timestep, final = lax.optimization_barrier((timestep, final))
-    env, format = setup.batch.env, setup.format
-    visits = state.envs.visits.reshape(-1)
-    if setup.output == "jax":
-        mask = jnp.ones(setup.batch.num_envs, bool) if mask is None else mask
-        return device_answer(env, format, timestep, visits, final, mask)
-    told = [_packed(setup, state, timestep)]
+    batch, envs = config.batch, state.envs
+    if config.output == "jax":
+        mask = jnp.ones(batch.num_envs, bool) if mask is None else mask
+        visits = envs.visits.reshape(-1)
+        return device_outputs(batch.env, config.format, timestep, visits, final, mask)
+    buffers = [_buffers(config, envs, timestep)]
     if final is not None:
-        envs = state.envs._replace(visits=final.visits)
-        told.append(_packed(setup, state._replace(envs=envs), final.timestep))
-    return told
+        buffers.append(_buffers(config, envs._replace(visits=final.visits), final.timestep))
+    return buffers
 
 
-def _packed(setup: Setup, state: VectorState, timestep: TimeStep) -> list[Array]:
-    """A buffer of `packing.layout` in the dict format; flat observations, large, are apart."""
-    env = setup.batch.env
-    _, buffer = packed(env, "dict", state.envs, timestep)
-    return [buffer, flat(env, timestep.obs)] if setup.format == "flat" else [buffer]
+def _buffers(config: VectorConfig, envs: State, timestep: TimeStep) -> list[Array]:
+    """The buffer of the dict format; flat observations are large and have a buffer of their own."""
+    env = config.batch.env
+    _, buffer = pack(env, "dict", envs, timestep)
+    return [buffer, flat(env, timestep.obs)] if config.format == "flat" else [buffer]

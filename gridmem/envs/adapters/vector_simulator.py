@@ -1,4 +1,4 @@
-"""A batch driven from Python, a call a step, on JAX's default device."""
+"""A batch of environments stepped from Python, on JAX's default device."""
 
 from typing import Any
 
@@ -9,9 +9,19 @@ from gymnasium import error
 from gymnasium.vector import AutoresetMode
 from jaxtyping import Array, Bool, Integer
 
-from gridmem.envs.adapters.packing import layout
-from gridmem.envs.adapters.vector_outputs import Answer, final_infos, host_answer
-from gridmem.envs.adapters.vector_programs import Setup, generate, reset, restart, step
+from gridmem.envs.adapters.outputs import (
+    StepOutputs,
+    batch_outputs,
+    buffer_dtype,
+    final_infos,
+)
+from gridmem.envs.adapters.vector_programs import (
+    VectorConfig,
+    generate_levels,
+    reset_batch,
+    restart_batch,
+    step_batch,
+)
 from gridmem.envs.batch.autoreset import VectorState
 from gridmem.envs.batch.seeding import seed_key
 from gridmem.envs.forks import refuse_forks
@@ -19,137 +29,137 @@ from gridmem.envs.types import Level
 
 
 class VectorSimulator:
-    """Plays episodes of a batch. It pickles and deep-copies, also in the middle of episodes.
+    """Plays episodes of a batch. Can be pickled and deep-copied at any time.
 
     Attributes:
-        setup: what is played, and how it is told.
+        config: the batch and the form of its outputs.
         seeded: which environments have a stream of levels, bool[N].
-        ended: whose episodes are over, bool[N]; with JAX output the host does not know, and it
-            stays False.
+        ended: which episodes are over, bool[N]; always False with JAX output, since the host does
+            not wait for it.
     """
 
-    def __init__(self, setup: Setup) -> None:
-        num_envs = setup.batch.num_envs
-        self.setup = setup
+    def __init__(self, config: VectorConfig) -> None:
+        num_envs = config.batch.num_envs
+        self.config = config
         self.seeded = np.zeros(num_envs, bool)
         self.ended = np.zeros(num_envs, bool)
         self._keys = np.zeros((num_envs, 2), np.uint32)
-        self._layout = layout(setup.batch.env, "dict", num_envs)
+        self._dtype = buffer_dtype(config.batch.env, "dict", num_envs)
         self._state: VectorState | None = None
-        # Levels given by the user, each with the place of the stream at which it is played.
+        # Levels given by the user: environment -> (its `VectorState.episode` meanwhile, level).
         self._given: dict[int, tuple[int, Level]] = {}
 
     @property
     def levels(self) -> Level:
-        """The levels that are played now, as numpy arrays that lead with N."""
+        """The present levels, as numpy arrays, leaves [N, ...]."""
         refuse_forks()
-        state = self._started()
-        levels = jax.tree.map(np.array, generate(self.setup.batch, state))
+        state = self._require_state()
+        levels = jax.tree.map(np.array, generate_levels(self.config.batch, state))
         episode = np.asarray(state.episode)
-        for index, (place, given) in self._given.items():
-            if episode[index] == place:
+        for index, (number, given) in self._given.items():
+            if episode[index] == number:
                 for leaf, row in zip(levels, given, strict=True):
                     leaf[index] = row
         return levels
 
     @property
     def device(self) -> jax.Device:
-        """Where the batch is: where it began, on JAX's default device."""
+        """The device of the batch: JAX's default device at its first reset."""
         array = jnp.zeros(()) if self._state is None else self._state.episode
         return next(iter(array.devices()))
 
     @property
     def maps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Tiles u8[N,H,W], positions i32[N,1,2] and last actions i32[N,1] as they are now."""
-        envs = self._started().envs
+        """Present tiles u8[N,H,W], positions i32[N,1,2] and last actions i32[N,1]."""
+        envs = self._require_state().envs
         world = envs.world
         return np.array(world.tiles), np.array(world.position), np.array(envs.last_action)
 
     def reset(
         self, mask: Bool[np.ndarray, " N"], seeds: list[int | None], levels: Level | None
-    ) -> Answer:
+    ) -> StepOutputs:
         """Begins episodes in the marked environments.
 
         Args:
-            mask: which ones; all of them the first time.
-            seeds: for each environment the seed of a new stream of levels, or None if its
-                stream goes on.
+            mask: the environments to reset; all of them the first time.
+            seeds: for each environment the seed of a new stream of levels, or None to continue its
+                stream.
             levels: leaves [N, ...], to be played instead of the next levels of the streams.
 
         Raises:
             gymnasium.error.Error: for a seed that is not a Python int, 0 or more.
-            gymnasium.error.ResetNeeded: if some are left out before all have started, or after an
-                interrupted step.
+            gymnasium.error.ResetNeeded: if the mask leaves some out before all have started, or
+                after an interrupted step.
             RuntimeError: in a process forked from one that had already used JAX.
         """
         refuse_forks()
         if self._state is None and not mask.all():
             raise error.ResetNeeded("reset_mask leaves out environments that have never started")
-        keys, anew = self._keys.copy(), np.zeros_like(mask)
+        keys, reseeded = self._keys.copy(), np.zeros_like(mask)
         for index, seed in enumerate(seeds):
             if seed is not None and mask[index]:
-                keys[index], anew[index] = seed_key(seed), True
+                keys[index], reseeded[index] = seed_key(seed), True
         if self._state is None or mask.all():
-            none = np.zeros(len(mask), np.uint32)
-            place = none if self._state is None else np.asarray(self._state.episode)
-            state, told = reset(self.setup, keys, place, anew, levels)
+            zeros = np.zeros(len(mask), np.uint32)
+            episode = zeros if self._state is None else np.asarray(self._state.episode)
+            state, raw = reset_batch(self.config, keys, episode, reseeded, levels)
         else:
-            state = self._started()._replace(keys=jnp.asarray(keys))
-            state, told = restart(self.setup, state, mask, anew, levels)
-        # Bound to its device, as what a step returns may be: else two steps would be compiled.
+            state = self._require_state()._replace(keys=jnp.asarray(keys))
+            state, raw = restart_batch(self.config, state, mask, reseeded, levels)
+        # Committed to its device, like the outputs of a step: else a second step would be compiled.
         state = jax.device_put(state, self.device)
-        answer = self._answer(told, mask)
-        given = self._given_now(state, mask, levels)
-        # Together, so that an interrupted reset has not happened.
+        outputs = self._to_host(raw, mask)
+        given = self._given_after(state, mask, levels)
+        # Assigned together, so that an interrupted reset changes nothing.
         self._state, self._keys, self._given = state, keys, given
-        self.seeded, self.ended = self.seeded | anew, self.ended & ~mask
-        return answer
+        self.seeded, self.ended = self.seeded | reseeded, self.ended & ~mask
+        return outputs
 
-    def step(self, actions: Integer[Array, " N"] | Integer[np.ndarray, " N"]) -> Answer:
-        """Advances every environment; an action other than 0..3 is no move.
+    def step(self, actions: Integer[Array, " N"] | Integer[np.ndarray, " N"]) -> StepOutputs:
+        """Advances every environment; actions other than 0..3 do nothing.
 
         Raises:
-            gymnasium.error.ResetNeeded: before the first reset, after an interrupted step, and,
-                where the host knows of it, if an episode is over that nothing will reset.
+            gymnasium.error.ResetNeeded: before the first reset, after an interrupted step and, in
+                disabled mode with numpy output, if an episode is over.
             RuntimeError: in a process forked from one that had already used JAX.
         """
         refuse_forks()
-        state = self._started()
-        if self.setup.mode is AutoresetMode.DISABLED and self.ended.any():
+        state = self._require_state()
+        if self.config.mode is AutoresetMode.DISABLED and self.ended.any():
             raise error.ResetNeeded(
                 "step was called after the end of an episode in environments "
                 f"{np.flatnonzero(self.ended).tolist()}; call reset with options['reset_mask'], "
                 "or make the batch with an autoreset_mode"
             )
         envs, keys, episode, done = state
-        state, told = step(self.setup, envs, done, keys, episode, actions)
-        answer, ended = self._answer(told, np.ones_like(self.ended)), self.ended
-        if self.setup.output == "numpy":
-            ended = answer[2] | answer[3]
+        state, raw = step_batch(self.config, envs, done, keys, episode, actions)
+        outputs, ended = self._to_host(raw, np.ones_like(self.ended)), self.ended
+        if self.config.output == "numpy":
+            ended = outputs[2] | outputs[3]
         self._state, self.ended = state, ended
-        return answer
+        return outputs
 
-    def _answer(self, told: Any, mask: np.ndarray) -> Answer:
-        """From what the device told, which is the answer itself or buffers of it."""
-        if self.setup.output == "jax":
-            return told
-        format, (buffers, *final) = self.setup.format, told
-        answer = host_answer(self._fetch(*buffers), format, mask)
-        if final and (done := answer[2] | answer[3]).any():
-            answer[4].update(final_infos(self._fetch(*final[0]), format, done))
-        return answer
+    def _to_host(self, raw: Any, mask: np.ndarray) -> StepOutputs:
+        """The outputs of `_outputs`; for numpy they are fetched and unpacked here."""
+        if self.config.output == "jax":
+            return raw
+        format, (buffers, *final) = self.config.format, raw
+        outputs = batch_outputs(self._fetch(*buffers), format, mask)
+        if final and (done := outputs[2] | outputs[3]).any():
+            outputs[4].update(final_infos(self._fetch(*final[0]), format, done))
+        return outputs
 
     def _fetch(self, buffer: Array, flat: Array | None = None) -> dict[str, np.ndarray]:
-        record = np.array(buffer).view(self._layout)[0]  # a copy: writable, and nobody else's
-        fields = {name: record[name] for name in self._layout.names or ()}
+        record = np.array(buffer).view(self._dtype)[0]  # a copy, which the user may write to
+        fields = {name: record[name] for name in self._dtype.names or ()}
         if flat is not None:
             fields["flat"] = np.array(flat)
         return fields
 
-    def _given_now(
+    def _given_after(
         self, state: VectorState, mask: np.ndarray, levels: Level | None
     ) -> dict[int, tuple[int, Level]]:
-        """The levels given by the user after a reset that led to `state`."""
+        """The levels given by the user, after a reset that led to `state`."""
         episode, given = np.asarray(state.episode).tolist(), dict(self._given)
         for index in np.flatnonzero(mask).tolist():
             given.pop(index, None)
@@ -157,7 +167,7 @@ class VectorSimulator:
                 given[index] = episode[index], Level(*(leaf[index] for leaf in levels))
         return given
 
-    def _started(self) -> VectorState:
+    def _require_state(self) -> VectorState:
         if self._state is None:
             raise error.ResetNeeded("there are no episodes yet; call reset first")
         if self._state.envs.time.is_deleted():
@@ -168,7 +178,7 @@ class VectorSimulator:
         return self._state
 
     def __getstate__(self) -> dict[str, Any]:
-        state = None if self._state is None else self._started()
+        state = None if self._state is None else self._require_state()
         return self.__dict__ | {"_state": jax.device_get(state)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

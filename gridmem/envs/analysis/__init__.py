@@ -1,1 +1,1 @@
-"""What episodes tell: shortest paths, metrics, scores, stored levels."""
+"""Analysis of episodes: shortest paths, metrics, scores, stored levels."""

@@ -1,8 +1,8 @@
-"""Packs of levels: stored, hashed, and the same for everybody.
+"""Packs of levels, stored in files with a hash.
 
-A pack is an `.npz` file: walls and rocks as bits, goals and spawns as bytes, and for the test
-packs what random and shortest-path play make of each level. Its SHA-256 is taken over the
-arrays, not the file, so it does not depend on how they were compressed.
+A pack is an `.npz` file: walls and rocks as bits, goals and spawns as bytes, and in the test packs
+the returns of random actions and of shortest paths on each level. Its SHA-256 is that of the
+arrays, not of the file, so it does not depend on the compression.
 """
 
 import hashlib
@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from gridmem.envs.assets import asset
+from gridmem.envs.checks import nearest, unknown_name
 from gridmem.envs.levels import as_level, checked_levels
 from gridmem.envs.registry import CONFIGS
-from gridmem.envs.suggest import nearest
 from gridmem.envs.types import Level, Tile
 
 SPLITS = ("test",)
@@ -29,22 +29,22 @@ SHA256 = {
     "GridMem-Dig-v0": "ce83af6e17de523c56cc7cac447b002aa2d0bf1118c1ea7906b3014eb3336367",
     "GridMem-DigLarge-v0": "0ceb5fc0d63e61e7d0c8b1d4f9c8b9f9cbc2afccad7c7cd5203a48e95d6f7fc6",
 }
-"""Of the test pack of each id."""
+"""The hash of the test pack of each id."""
 
 
 class Pack(NamedTuple):
-    """Levels, and what is known about them."""
+    """Levels and their reference returns."""
 
     levels: Level  # leaves lead with N
     random_return: Float32[np.ndarray, " N"]  # mean return of random actions
-    best_return: Float32[np.ndarray, " N"]  # what a score of 1 stands for
-    best: str  # what that is: "ceiling" or "oracle"; "" where nothing is known
+    best_return: Float32[np.ndarray, " N"]  # the return of a score of 1
+    best: str  # what it is: "ceiling" or "oracle"; "" and returns of nan if unknown
 
 
 def levels(id: str, split: str = "test") -> Level:
-    """The stored levels of an id, 1,000 of them, as numpy arrays; no training run draws them.
+    """The 1,000 stored levels of an id, as numpy arrays; training never draws them.
 
-    They are of the id as it is registered, and fit any number of agents, view and clock:
+    They have the registered map of the id and fit any number of agents, view and time limit:
     `jax.vmap(env.start)(levels)`, `env.reset(options={"level": ...})`.
 
     Args:
@@ -52,40 +52,37 @@ def levels(id: str, split: str = "test") -> Level:
         split: "test".
 
     Returns:
-        A `Level` whose leaves lead with the levels: tiles u8[N,H,W], goals i32[N,G,2], spawns
+        A `Level` with N levels: tiles u8[N,H,W], goals i32[N,G,2], spawns
         i32[N,K,2].
 
     Raises:
-        ValueError: for an unknown id or split, or a pack that is damaged.
+        ValueError: for an unknown id or split, or a damaged pack.
     """
     return pack(id, split).levels
 
 
 def pack(id: str, split: str = "test") -> Pack:
-    """The stored levels of an id with what is known about them; see `levels`."""
+    """The stored levels of an id with their reference returns; see `levels`."""
     if id not in CONFIGS:
         raise ValueError(
             f"there are no levels of {id!r}{nearest(id, CONFIGS)}; the ids are {', '.join(CONFIGS)}"
         )
     if split not in SPLITS:
-        raise ValueError(
-            f"there is no split {split!r}{nearest(split, SPLITS)}; "
-            f"the splits are {', '.join(SPLITS)}"
-        )
+        raise ValueError(unknown_name("split", split, SPLITS, "splits"))
     return read_pack(asset(f"levels/{id}-{split}.npz"), SHA256[id])
 
 
 def save_levels(path: str | Path, levels: Level) -> str:
-    """Writes levels, leaves leading with N, as a pack of your own.
+    """Writes levels, leaves [N, ...], as a pack.
 
     Returns:
-        Its SHA-256, to be given to `load_levels` by whoever must be sure of what is in it.
+        Its SHA-256, with which `load_levels` can verify the content.
 
     Raises:
-        ValueError: if they are not levels.
+        ValueError: for invalid levels.
     """
-    none = np.full(len(levels.tiles), np.nan, np.float32)
-    return write_pack(path, Pack(levels, none, none, ""))
+    unknown = np.full(len(levels.tiles), np.nan, np.float32)
+    return write_pack(path, Pack(levels, unknown, unknown, ""))
 
 
 def load_levels(path: str | Path, sha256: str | None = None) -> Level:
@@ -93,10 +90,10 @@ def load_levels(path: str | Path, sha256: str | None = None) -> Level:
 
     Args:
         path: the file.
-        sha256: what its content must hash to; the hash that the file itself states if not given.
+        sha256: the expected hash of its content; by default the hash that the file itself states.
 
     Raises:
-        ValueError: if the file is no pack, is damaged or is another one.
+        ValueError: if the file is not a pack, is damaged, or has another hash.
     """
     return read_pack(path, sha256).levels
 
@@ -115,7 +112,7 @@ def write_pack(path: str | Path, pack: Pack) -> str:
         "best": np.array(pack.best),
     }
     sha256 = _sha256(arrays)
-    with Path(path).open("wb") as file:  # numpy appends an ending to a name, not to a file
+    with Path(path).open("wb") as file:  # given a name, numpy would append an extension
         np.savez_compressed(file, sha256=np.array(sha256), **arrays)
     return sha256
 
@@ -123,7 +120,7 @@ def write_pack(path: str | Path, pack: Pack) -> str:
 def read_pack(path: str | Path, sha256: str | None = None) -> Pack:
     """Reads a pack after checking its hash; see `load_levels`."""
     try:
-        # Opened here, because numpy leaves a file open that it cannot read.
+        # Opened here, because numpy does not close a file that it cannot read.
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as zipped:
             arrays = dict(zipped)
         stated = str(arrays.pop("sha256"))
@@ -136,7 +133,7 @@ def read_pack(path: str | Path, sha256: str | None = None) -> Pack:
     if pack is None or actual != (sha256 or stated):
         raise ValueError(
             f"the level pack {path} has been changed: its content hashes to {actual[:12]}..., and "
-            f"it should be {(sha256 or stated)[:12]}...; get the file anew"
+            f"it should be {(sha256 or stated)[:12]}...; get the file again"
         )
     return pack
 

@@ -1,4 +1,4 @@
-"""What an episode says about memory; the same numbers in training, evaluation and play."""
+"""Metrics of memory, the same in training, evaluation and play."""
 
 from typing import NamedTuple
 
@@ -12,15 +12,15 @@ from gridmem.envs.env import Env
 from gridmem.envs.types import Level
 
 MIN_FOUND_AGAIN = 30
-"""Episodes with two finds or more from which on a memory gain is worth showing.
+"""The number of episodes with two finds or more from which on a memory gain is shown.
 
-Of so many episodes, that of a player without memory lies between 0.6 and 1.55 in 95 of 100
-cases; of 10, between 0.4 and 2. See docs/evaluation.md.
+Without memory, the gain of so many episodes is between 0.6 and 1.55 in 95 % of the cases; that of
+10 episodes between 0.4 and 2. See docs/evaluation.md.
 """
 
 
 class EpisodeStats(NamedTuple):
-    """What rewards alone tell of an episode, per stream; times in steps."""
+    """Statistics of episodes from their rewards alone; times in steps."""
 
     episode_return: Float32[Array, "*B"]
     visits: Int32[Array, "*B"]
@@ -29,9 +29,9 @@ class EpisodeStats(NamedTuple):
 
 
 class EpisodeMetrics(NamedTuple):
-    """What an episode tells of each agent; times in steps.
+    """Metrics of N episodes for each agent; times in steps.
 
-    A later trip leads from one find to the next; means are over those that were finished.
+    A later trip is that from one find to the next; means are over those that ended with a find.
     """
 
     episode_return: Float32[Array, "N A"]
@@ -39,24 +39,24 @@ class EpisodeMetrics(NamedTuple):
     first_find_steps: Int32[Array, "N A"]  # up to and including the first find; all if none
     later_trip_steps: Float32[Array, "N A"]  # mean; 0 if none
     later_trip_shortest: Float32[Array, "N A"]  # mean of their shortest paths; 0 if none
-    path_ratio: Float32[Array, "N A"]  # shortest / taken, summed over later trips; nan if none
-    unseen_steps: Float32[Array, "N A"]  # mean, of a later trip until a goal is in view; 0 if none
+    path_ratio: Float32[Array, "N A"]  # sum of shortest / sum of taken steps; nan if none
+    unseen_steps: Float32[Array, "N A"]  # mean until a goal is in view; 0 if none
     digs: Int32[Array, "N A"]
-    bumps: Int32[Array, "N A"]  # moves into what cannot be entered; ignored actions are none
+    bumps: Int32[Array, "N A"]  # moves into cells that cannot be entered, unless busy
 
 
 def measure(
     env: Env, levels: Level, actions: Integer[Array | np.ndarray, "N T A"]
 ) -> EpisodeMetrics:
-    """The metrics of episodes, by playing them once more.
+    """The metrics of episodes, computed by replaying them.
 
-    Shortest paths are those of the map at the start of a trip. Where several agents play, others
-    may dig a tunnel or bring a goal nearer in the meantime, so that the path ratio exceeds 1.
+    Shortest paths are those of the map at the start of a trip. With several agents, another one may
+    dig a tunnel or move a goal during the trip, so the path ratio can exceed 1.
 
     Args:
         env: the environment.
         levels: one level per episode, leaves [N, ...].
-        actions: all that was done, whole numbers; see `trace`.
+        actions: the actions of the whole episodes; see `trace`.
 
     Raises:
         ValueError: as `trace` does.
@@ -65,8 +65,8 @@ def measure(
 
 
 def episode_metrics(traced: Trace) -> EpisodeMetrics:
-    """The metrics of episodes that were traced."""
-    with jax.debug_nans(False):  # a path ratio that does not exist is meant to be nan
+    """The metrics of traced episodes."""
+    with jax.debug_nans(False):  # an undefined path ratio is nan on purpose
         return _episode_metrics(traced)
 
 
@@ -76,41 +76,41 @@ def _episode_metrics(traced: Trace) -> EpisodeMetrics:
     stats = episode_stats(reward)
     found, first, last = _finds(reward)
     time = _times(reward)
-    begun = found & (time < last[None])  # the last find begins no finished trip
-    walked = jnp.sum(jnp.where(begun, shortest, 0), axis=0, dtype=jnp.int32)
-    underway = (first[None] <= time) & (time < last[None])
-    blind = jnp.sum(unseen & underway, axis=0, dtype=jnp.int32)
-    shortest_mean = _per_later_trip(walked, stats.visits)
+    begins_trip = found & (time < last[None])  # the trip after the last find does not count
+    shortest_total = jnp.sum(jnp.where(begins_trip, shortest, 0), axis=0, dtype=jnp.int32)
+    in_later_trip = (first[None] <= time) & (time < last[None])
+    unseen_total = jnp.sum(unseen & in_later_trip, axis=0, dtype=jnp.int32)
+    shortest_mean = _per_later_trip(shortest_total, stats.visits)
     return EpisodeMetrics(
         **stats._asdict(),
         later_trip_shortest=shortest_mean,
         path_ratio=jnp.where(stats.visits > 1, shortest_mean / stats.later_trip_steps, jnp.nan),
-        unseen_steps=_per_later_trip(blind, stats.visits),
+        unseen_steps=_per_later_trip(unseen_total, stats.visits),
         digs=jnp.sum(dug, axis=0, dtype=jnp.int32),
         bumps=jnp.sum(bumped, axis=0, dtype=jnp.int32),
     )
 
 
 def episode_stats(reward: Float32[Array, "T *B"]) -> EpisodeStats:
-    """Statistics of whole episodes; a find is a step that was paid."""
+    """Statistics of whole episodes; a find is a step with a reward above 0."""
     found, first, last = _finds(reward)
-    visits = jnp.sum(found, axis=0, dtype=jnp.int32)
+    num_finds = jnp.sum(found, axis=0, dtype=jnp.int32)
     return EpisodeStats(
         episode_return=jnp.sum(reward, axis=0),
-        visits=visits,
+        visits=num_finds,
         first_find_steps=first,
-        later_trip_steps=_per_later_trip(last - first, visits),
+        later_trip_steps=_per_later_trip(last - first, num_finds),
     )
 
 
 def memory_gain(stats: EpisodeStats | EpisodeMetrics) -> Float32[Array, ""]:
-    """How many times faster the goal is found again than it was found at first.
+    """How many times faster the goal is found again than for the first time.
 
-    Over the episodes with two finds or more: mean steps to the first find, divided by the mean,
-    over episodes, of the steps of a later trip. On permanent walls it is 1 in expectation for
-    whoever does not remember, however unequal the caves: without memory all trips of an episode
-    are equally distributed, and "n trips were finished in time" treats them alike. Tunnels that
-    were dug shorten later trips for everybody. 0 if there is no such episode.
+    Over the episodes with two finds or more: the mean of the steps to the first find, divided by
+    the mean over episodes of the mean steps of a later trip. On maps with permanent walls it is 1
+    in expectation for an agent without memory, however the maps differ: its trips in an episode are
+    identically distributed, also given that n of them ended within the time limit. Dug tunnels
+    shorten later trips also without memory. 0 if there is no such episode.
     """
     counted = stats.visits > 1
     first = jnp.sum(jnp.where(counted, stats.first_find_steps, 0)).astype(jnp.float32)
@@ -118,32 +118,31 @@ def memory_gain(stats: EpisodeStats | EpisodeMetrics) -> Float32[Array, ""]:
     return first / jnp.maximum(later, 1.0)
 
 
-def summary(metrics: EpisodeMetrics) -> dict[str, float | None]:
-    """The metrics of many episodes as a few numbers, JSON-able.
+def summary(metrics: EpisodeStats | EpisodeMetrics) -> dict[str, float | None]:
+    """Means of the metrics of many episodes, JSON-able.
 
     Returns:
-        For each field of `EpisodeMetrics` its mean under the field's name, over all agents and
-        episodes, or, for what concerns later trips, over those that have one; then
-        "return_standard_error", that of the mean return over levels, and "memory_gain". None
-        where nothing was found twice, and for the error of a single level.
+        For each field of `metrics` its mean over all agents and episodes or, for fields about later
+        trips, over those that have one; "return_standard_error", that of the mean return over
+        levels; "memory_gain". None if no goal was found twice, and for the error of a single level.
     """
-    numbers = {
-        name: float(above.sum() / below.sum()) if below.any() else None
-        for name, (above, below) in ratios(metrics).items()
+    means = {
+        name: float(numerator.sum() / denominator.sum()) if denominator.any() else None
+        for name, (numerator, denominator) in ratios(metrics).items()
     }
     per_level = np.asarray(metrics.episode_return, np.float64).mean(axis=1)
     many, root = len(per_level) > 1, len(per_level) ** 0.5
-    numbers["return_standard_error"] = float(per_level.std(ddof=1)) / root if many else None
-    return numbers
+    means["return_standard_error"] = float(per_level.std(ddof=1)) / root if many else None
+    return means
 
 
 def ratios(
-    metrics: EpisodeMetrics,
+    metrics: EpisodeStats | EpisodeMetrics,
 ) -> dict[str, tuple[Float64[np.ndarray, " N"], Float64[np.ndarray, " N"]]]:
-    """Each mean of `summary`, and the memory gain, as two terms of each level.
+    """The numbers of `summary`, except the standard error, as ratios of sums over levels.
 
     Returns:
-        name -> (above, below): the number is sum(above) / sum(below) over levels.
+        name -> (numerators, denominators), one of each for each level.
     """
     values = {name: np.asarray(leaf, np.float64) for name, leaf in metrics._asdict().items()}
     again = values["visits"] > 1
@@ -168,13 +167,13 @@ def _times(reward: Array) -> Int32[Array, "T *ones"]:
 
 
 def _finds(reward: Array) -> tuple[Array, Array, Array]:
-    """Whether each step is a find, and the times of the first (all steps if none) and the last."""
+    """Which steps are finds, and the times of the first (T if none) and the last (0 if none)."""
     found, time = reward > 0, _times(reward)
     first = jnp.min(jnp.where(found, time, len(reward)), axis=0)
     return found, first, jnp.max(jnp.where(found, time, 0), axis=0)
 
 
-def _per_later_trip(total: Array, visits: Array) -> Float32[Array, "*B"]:
-    """The mean over finished later trips, 0 if there is none."""
-    trips = jnp.maximum(visits - 1, 1).astype(jnp.float32)
-    return jnp.where(visits > 1, total, 0).astype(jnp.float32) / trips
+def _per_later_trip(total: Array, num_finds: Array) -> Float32[Array, "*B"]:
+    """The mean over later trips that ended with a find; 0 if there is none."""
+    num_trips = jnp.maximum(num_finds - 1, 1).astype(jnp.float32)
+    return jnp.where(num_finds > 1, total, 0).astype(jnp.float32) / num_trips

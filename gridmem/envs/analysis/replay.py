@@ -1,4 +1,4 @@
-"""A replay: one file from which an episode can be played again, `episode.npz`."""
+"""Replays: files from which an episode can be played again."""
 
 import hashlib
 import json
@@ -19,13 +19,13 @@ _PARTS = "tiles", "goals", "spawns", "actions", "visits"
 
 
 class Replay(NamedTuple):
-    """All that determines an episode, and what came of it."""
+    """What determines an episode, and its number of finds."""
 
     config: EnvConfig
     level: Level  # numpy arrays
     actions: Int32[np.ndarray, "T A"]  # the first T steps
-    visits: Int32[np.ndarray, " A"]  # goals that each agent had found by then
-    title: str  # what the file says of itself, one line
+    visits: Int32[np.ndarray, " A"]  # finds of each agent in them
+    title: str  # a description, one line
 
 
 def save_replay(
@@ -36,18 +36,18 @@ def save_replay(
     visits: Integer[np.ndarray, " A"],
     title: str = "",
 ) -> None:
-    """Writes an episode. A file that is there already is replaced when the new one is done.
+    """Writes an episode. An existing file is replaced once the new one is complete.
 
     Args:
         path: the file; its name should end in .npz.
-        env: what was played.
-        level: on which level.
-        actions: what the agents did in the first T steps.
-        visits: goals that each agent has found in them.
-        title: one line about it: the environment's id, who played.
+        env: the environment.
+        level: the level.
+        actions: the actions of the first T steps.
+        visits: finds of each agent in them.
+        title: a description in one line, such as the environment's id and the player.
 
     Raises:
-        ValueError: if the file cannot be written, or there is no action.
+        ValueError: if the file cannot be written, or there are no actions.
     """
     if not len(actions):
         raise ValueError("nothing has been played yet, so there is no episode to save")
@@ -63,7 +63,7 @@ def save_replay(
     text = json.dumps(head)
     partial = Path(path).with_name(f".{Path(path).name}.part")
     try:
-        with partial.open("wb") as file:  # numpy appends an ending to a name, not to a file
+        with partial.open("wb") as file:  # given a name, numpy would append an extension
             digest = np.array(_sha256(text, arrays))
             np.savez_compressed(file, head=np.array(text), sha256=digest, **arrays)
         partial.replace(path)
@@ -76,11 +76,11 @@ def load_replay(path: str | Path) -> Replay:
     """Reads an episode that `save_replay` wrote.
 
     Raises:
-        ValueError: if there is no such file, it is something else, has been changed, or its
-            level and actions do not fit its environment.
+        ValueError: if there is no such file, it is not a replay or was changed, or its level or
+            actions do not fit its environment.
     """
     try:
-        # Opened here, because numpy leaves a file open that it cannot read.
+        # Opened here, because numpy does not close a file that it cannot read.
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as zipped:
             arrays = dict(zipped)
         stated, text = str(arrays.pop("sha256")), str(arrays.pop("head"))
@@ -92,7 +92,7 @@ def load_replay(path: str | Path) -> Replay:
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
         raise ValueError(f"{path} is not a replay of gridmem, or is damaged") from None
     if _sha256(text, arrays) != stated:
-        raise ValueError(f"the replay {path} has been changed since it was saved; get it anew")
+        raise ValueError(f"the replay {path} has been changed since it was saved; get it again")
     try:
         return _checked(head, arrays)
     except ValueError as error:

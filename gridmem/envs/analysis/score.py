@@ -1,4 +1,4 @@
-"""How good a return is, between random actions and the shortest paths on the same levels."""
+"""Scores: returns on the scale from random actions to shortest paths, on the same levels."""
 
 from typing import Any, NamedTuple
 
@@ -12,35 +12,33 @@ from gridmem.envs.env import Env
 from gridmem.envs.registry import make
 
 NUM_RESAMPLES = 2000
-_NO_RULES = {"num_agents", "view_size", "compass"}  # a score is for any of these
+_NOT_RULES = {"num_agents", "view_size", "compass"}  # a score may be of any of these
 
 
 class Score(NamedTuple):
-    """0 is what random actions get, 1 what the best known does."""
+    """A score: 0 for random actions, 1 for the best return known."""
 
     score: float
     low: float  # 2.5 % and 97.5 % of the scores of resampled levels
     high: float
-    best: str  # what 1 stands for: "ceiling", the most there can be, or "oracle"; see `score`
+    best: str  # the meaning of 1: "ceiling" (the maximum) or "oracle"; see `score`
 
 
 def score(id: str, episode_return: ArrayLike, split: str = "test") -> Score:
     """The score of a policy on the stored levels of an id.
 
-    (mean return - random) / (best - random), each a mean over the same levels: a ratio of means,
-    with an interval by the bootstrap over levels.
+    (mean return - random) / (best - random), each a mean over the same levels, with a bootstrap
+    interval over levels.
 
-    The best is the level's ceiling: the trips that fit into the clock along shortest paths.
-    Where rock can be dug, it is the return of an oracle that takes shortest paths on the tiles
-    as they are, which can be exceeded by digging tunnels for later trips.
+    The best is the level's ceiling: the number of trips along shortest paths that fit into an
+    episode. Where rock can be dug, it is the return of the shortest-path oracle, which can be
+    exceeded by digging tunnels for later trips.
 
     Args:
-        id: one of the ids in the README, played as it is registered, with any view or number of
-            agents.
-        episode_return: what a policy got on the levels of `gridmem.levels(id)`, in their order:
-            [N], or [N, ...] with further axes (agents, repeats) to be averaged. N may be below
-            1,000: the first N levels.
-        split: of the levels.
+        id: one of the ids in the README, with its registered rules, any view and number of agents.
+        episode_return: returns on the first N levels of `gridmem.levels(id)`, in their order: [N],
+            or [N, ...] with further axes (agents, repetitions), which are averaged.
+        split: the split of the levels.
 
     Raises:
         ValueError: for an unknown id or split, or returns that do not fit the levels.
@@ -67,39 +65,38 @@ def score(id: str, episode_return: ArrayLike, split: str = "test") -> Score:
 
 
 def normalized_score(episode_return: Any, random: Any, best: Any) -> float | None:
-    """A return on the scale from random actions, 0, to the best, 1; None if those are equal."""
+    """(episode_return - random) / (best - random); None if best equals random."""
     span = float(best) - float(random)
     return (float(episode_return) - float(random)) / span if span else None
 
 
 def changed_rules(id: str, env: Env) -> list[str]:
-    """How an environment differs in its rules from the one that is registered under the id."""
+    """The differences between the rules of an environment and those registered for the id."""
     here, there = (_flat(config_to_dict(each.config)) for each in (env, make(id)))
     return [
         f"{name.split('.')[-1]} {here.get(name)} instead of {there.get(name)}"
         for name in here | there
-        if name not in _NO_RULES and here.get(name) != there.get(name)
+        if name not in _NOT_RULES and here.get(name) != there.get(name)
     ]
 
 
 def ratio_intervals(
-    above: Float64[np.ndarray, "M N"], below: Float64[np.ndarray, "M N"]
+    numerators: Float64[np.ndarray, "M N"], denominators: Float64[np.ndarray, "M N"]
 ) -> list[tuple[float, float] | None]:
-    """95 % intervals of M ratios of sums over N levels, sum(above) / sum(below).
+    """95 % intervals of M ratios of sums over N levels, sum(numerators) / sum(denominators).
 
     By the percentile bootstrap (Efron 1979) over levels, seeded.
 
     Returns:
-        2.5 % and 97.5 % of the ratios of resampled levels; None for a ratio of which a resample
-        has nothing below.
+        2.5 % and 97.5 % of the ratios of resampled levels; None if a denominator is 0.
     """
-    num_levels = above.shape[1]
+    num_levels = numerators.shape[1]
     # How often each level is in each resample; the sums are then one matrix product.
     counts = np.random.default_rng(0).multinomial(
         num_levels, np.full(num_levels, 1 / num_levels), NUM_RESAMPLES
     )
     intervals: list[tuple[float, float] | None] = []
-    for numerator, denominator in zip(above @ counts.T, below @ counts.T, strict=True):
+    for numerator, denominator in zip(numerators @ counts.T, denominators @ counts.T, strict=True):
         interval = None
         if (denominator > 0).all():
             low, high = np.percentile(numerator / denominator, [2.5, 97.5])
@@ -109,7 +106,7 @@ def ratio_intervals(
 
 
 def _flat(data: dict[str, Any], path: str = "") -> dict[str, Any]:
-    """A dict of dicts as one whose names are paths."""
+    """A nested dict as a flat one, with dotted names."""
     flat = {}
     for name, value in data.items():
         inner = isinstance(value, dict)

@@ -1,4 +1,4 @@
-"""Shortest paths to the goals of a map, digging included."""
+"""Shortest paths to the goals of a map, including digging."""
 
 from functools import partial
 
@@ -8,38 +8,38 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Int32, UInt8, UInt32
 
-from gridmem.envs.batch.chunks import update_rows
+from gridmem.envs.batch.chunks import update_in_chunks
 from gridmem.envs.bitset import pack, unpack
 from gridmem.envs.env import Env
-from gridmem.envs.tasks import Return
 from gridmem.envs.types import Tile
 
-FAR = 2**29
-"""The distance to what cannot be reached."""
+UNREACHABLE = 2**29
+"""The distance where there is no path."""
 
-LEVELS_AT_A_TIME = 500  # of whole episodes: bounds their memory
-PATHS_AT_A_TIME = 4
+LEVELS_PER_CHUNK = 500  # of whole episodes: bounds their memory
+MAPS_PER_CHUNK = 4
 
-_MOVES = np.array([[-1, 0], [0, 1], [1, 0], [0, -1]], np.int32)  # in the order of `Action`
+MOVES = np.array([[-1, 0], [0, 1], [1, 0], [0, -1]], np.int32)
+"""(row, column) offset of each `Action`."""
 _NOTHING = np.uint32(0xFFFFFFFF)
 
 
 def distances(tiles: UInt8[Array, "H W"], dig_steps: int) -> Int32[Array, "H W"]:
-    """Steps from every cell to the nearest goal that is drawn; `FAR` from where there is no way.
+    """Steps from every cell to the nearest goal on the map; `UNREACHABLE` without a path.
 
-    Entering a cell costs 1 step, entering rock `dig_steps` + 2, or it cannot be done if
-    `dig_steps` is 0; walls, and other tiles, are never entered. No ring of wall is needed.
-    Entering a goal ends a path: a goal's own distance is 0, also for who stands on one.
+    Entering floor or a goal takes 1 step, entering rock `dig_steps` + 2; if `dig_steps` is 0, rock
+    cannot be entered, and neither can other tiles. The distance of a goal itself is 0. The map
+    needs no ring of wall.
 
-    Breadth first, all cells of one distance at once as a set of bits. What was reached through
-    rock waits for its turn; which turn that was is read off the distances, kept as bit planes.
+    Breadth-first search with all cells of one distance as a set of bits. The distances are kept
+    as bit planes, from which the search finds the rock cells that are left after the delay.
     """
     height, width = tiles.shape
     goal = pack(tiles == Tile.GOAL)
     quick = pack(tiles == Tile.FLOOR) | goal
     slow = pack((tiles == Tile.ROCK) & (dig_steps > 0))
     delay = dig_steps + 2 if dig_steps else 1
-    num_planes = min(height * width * delay, FAR - 1).bit_length()
+    num_planes = min(height * width * delay, UNREACHABLE - 1).bit_length()
     plane = np.arange(num_planes, dtype=np.int32).reshape(-1, 1, 1)
 
     def digits(number: Array) -> UInt32[Array, "planes 1 1"]:
@@ -49,7 +49,7 @@ def distances(tiles: UInt8[Array, "H W"], dig_steps: int) -> Int32[Array, "H W"]
         _, idle, _, reached, _ = carry
         return (idle < delay) & jnp.any(reached != quick | slow)
 
-    def one_step_more(carry: tuple[Array, ...]) -> tuple[Array, ...]:
+    def next_step(carry: tuple[Array, ...]) -> tuple[Array, ...]:
         steps, idle, new, reached, planes = carry
         steps = steps + 1
         leaving = new & quick
@@ -63,10 +63,10 @@ def distances(tiles: UInt8[Array, "H W"], dig_steps: int) -> Int32[Array, "H W"]
     planes = jnp.zeros_like(goal, shape=(num_planes, *goal.shape))
     zero = jnp.zeros_like(goal, jnp.int32, shape=())
     start = (zero, zero, goal, goal, planes)
-    _, _, _, reached, planes = lax.while_loop(unfinished, one_step_more, start)
+    _, _, _, reached, planes = lax.while_loop(unfinished, next_step, start)
     bits = jax.vmap(lambda bits: unpack(bits, width))(planes)
     steps = jnp.sum(jnp.where(bits, np.int32(1) << plane, 0), axis=0, dtype=jnp.int32)
-    return jnp.where(unpack(reached, width), steps, FAR)
+    return jnp.where(unpack(reached, width), steps, UNREACHABLE)
 
 
 def steps_by_move(
@@ -75,43 +75,59 @@ def steps_by_move(
     position: Int32[Array, "A 2"],
     dig_steps: int,
 ) -> Int32[Array, "A 4"]:
-    """Steps to the nearest goal if the first of them is up, right, down or left; at most `FAR`.
+    """Steps to the nearest goal for each first move, in the order of `Action`.
 
     Args:
         tiles: the map as it is now.
-        distance: from `distances`; it may be of an earlier time, before some rock was dug.
-        position: cells that do not lie on the edge.
+        distance: from `distances`, of this map or an earlier one, before rock was dug.
+        position: cells that are not on the edge of the map.
         dig_steps: as in `distances`.
+
+    Returns:
+        Steps, `UNREACHABLE` where a move leads to no goal.
     """
-    target = position[:, None] + _MOVES[None]
+    target = position[:, None] + MOVES[None]
     at = target[..., 0], target[..., 1]
     tile = tiles.at[at].get(mode="promise_in_bounds")
-    cost = jnp.where((tile == Tile.FLOOR) | (tile == Tile.GOAL), 1, FAR)
+    cost = jnp.where((tile == Tile.FLOOR) | (tile == Tile.GOAL), 1, UNREACHABLE)
     if dig_steps:
-        cost = jnp.where(tile == Tile.ROCK, min(dig_steps + 2, FAR), cost)
-    return jnp.minimum(cost + distance.at[at].get(mode="promise_in_bounds"), FAR)
+        cost = jnp.where(tile == Tile.ROCK, min(dig_steps + 2, UNREACHABLE), cost)
+    return jnp.minimum(cost + distance.at[at].get(mode="promise_in_bounds"), UNREACHABLE)
+
+
+def shortest_steps(
+    tiles: UInt8[Array, "H W"],
+    distance: Int32[Array, "H W"],
+    position: Int32[Array, "A 2"],
+    dig_steps: int,
+) -> Int32[Array, " A"]:
+    """Steps of the shortest path to a goal that each agent can walk, 0 if there is none.
+
+    An agent on a goal has to leave it first. The arguments are those of `steps_by_move`.
+    """
+    steps = jnp.min(steps_by_move(tiles, distance, position, dig_steps), axis=1)
+    return jnp.where(steps < UNREACHABLE, steps, 0)
 
 
 def paths_are_fixed(env: Env) -> bool:
-    """Whether shortest paths stay as they are for a whole episode: nothing is dug or moved."""
-    task = env.config.task
-    return isinstance(task, Return) and not task.goal_moves and env.config.dig_steps == 0
+    """Whether shortest paths cannot change in an episode: goals are fixed, rock is not dug."""
+    return env.config.task.goals_are_fixed and env.config.dig_steps == 0
 
 
-def renewed(
+def refresh_distances(
     env: Env,
-    marked: Bool[Array, " N"],
+    mask: Bool[Array, " N"],
     distance: Int32[Array, "N H W"],
     tiles: UInt8[Array, "N H W"],
 ) -> Int32[Array, "N H W"]:
-    """`distances`, computed anew for the marked environments, unless paths are fixed."""
+    """`distances`, updated for the marked environments, unless paths are fixed."""
     if paths_are_fixed(env):
         return distance
 
-    def make(rows: Int32[Array, " g"]) -> Int32[Array, "g H W"]:
+    def make(rows: Int32[Array, " c"]) -> Int32[Array, "c H W"]:
         return jax.vmap(partial(distances, dig_steps=env.config.dig_steps))(tiles[rows])
 
-    return update_rows(marked, distance, make, PATHS_AT_A_TIME)
+    return update_in_chunks(mask, distance, make, MAPS_PER_CHUNK)
 
 
 def _neighbours(cells: UInt32[Array, "words H"]) -> UInt32[Array, "words H"]:

@@ -1,1 +1,1 @@
-"""Many environments at a time: policies, rollouts, automatic resets."""
+"""Batches of environments: policies, rollouts, automatic resets."""

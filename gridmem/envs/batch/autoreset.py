@@ -1,4 +1,4 @@
-"""A batch of environments that begin new episodes by themselves."""
+"""Batches of environments with automatic resets."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,15 +9,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int32, Integer, Key, UInt32
 
-from gridmem.envs.batch.chunks import update_rows
+from gridmem.envs.batch.chunks import update_in_chunks
 from gridmem.envs.batch.rollout import flatten
 from gridmem.envs.batch.seeding import level_key
+from gridmem.envs.checks import check_whole_number
 from gridmem.envs.env import Env
 from gridmem.envs.types import Level, State, TimeStep
 
-# Levels made at a time, at least. On a CPU small groups cost least: 8 by measurement
-# (tests/benchmarks/autoreset.py). Elsewhere a group costs its latency, whatever its size.
-CPU_GROUP, ACCELERATOR_GROUP = 8, 512
+# Levels generated at a time, at least. On a CPU small chunks are fastest: 8 by measurement
+# (tests/benchmarks/autoreset.py). Elsewhere a chunk takes its latency, whatever its size.
+CPU_CHUNK_SIZE, ACCELERATOR_CHUNK_SIZE = 8, 512
 
 
 class VectorState(NamedTuple):
@@ -30,7 +31,7 @@ class VectorState(NamedTuple):
 
 
 class Final(NamedTuple):
-    """What a step led to before those that ended were reset; B streams."""
+    """The result of a step of B streams before the environments that ended were reset."""
 
     timestep: TimeStep  # leaves [B, ...]
     visits: Int32[Array, " B"]
@@ -46,23 +47,21 @@ class VectorEnv:
 
     There is a step for each of Gymnasium's autoreset modes: `step` (next-step), `step_then_reset`
     (same-step) and `step_only` (disabled). Where no episode ends, none of them generates a level
-    or copies a map. Give the state away (`donate_argnums`) when you jit a step by itself.
+    or copies a map. Donate the state (`donate_argnums`) when you jit a step by itself.
 
     Attributes:
-        env: what is played.
-        num_envs: how many of it, N.
+        env: the environment.
+        num_envs: number of copies, N.
 
     Raises:
-        ValueError: for a value that cannot be.
+        ValueError: for an invalid value.
     """
 
     env: Env
     num_envs: int
 
     def __post_init__(self) -> None:
-        num = self.num_envs
-        if isinstance(num, bool) or not isinstance(num, int) or num < 1:
-            raise ValueError(f"num_envs is {num!r}; it must be a whole number, 1 or more")
+        check_whole_number("num_envs", self.num_envs, 1)
 
     def reset(
         self, keys: UInt32[Array, "N 2"], episode: UInt32[Array, " N"] | None = None
@@ -71,7 +70,7 @@ class VectorEnv:
 
         Args:
             keys: the seed of each environment, see `seeding.seed_key`.
-            episode: which level of its stream each one begins with; None for level 0.
+            episode: number of the level in its stream that each begins with; None for level 0.
 
         Returns:
             The state, and the timestep of every stream, leaves [B, ...].
@@ -86,7 +85,7 @@ class VectorEnv:
     ) -> tuple[VectorState, TimeStep]:
         """Begins an episode on a given level in every environment, leaves [N, ...].
 
-        The streams come next: environment n goes on to level `episode[n]` of its seed.
+        After it, environment n plays level `episode[n]` of the stream of its seed.
         """
         envs, timestep = jax.vmap(self.env.start)(levels)
         done = jnp.zeros_like(episode, bool)
@@ -95,12 +94,12 @@ class VectorEnv:
     def restart(
         self, state: VectorState, mask: Bool[Array, " N"], levels: Level | None = None
     ) -> tuple[VectorState, TimeStep]:
-        """Begins episodes in the marked environments; what the others see stays as it is.
+        """Begins episodes in the marked environments and leaves the others as they are.
 
         Args:
             state: the state.
-            mask: which environments.
-            levels: what they play, leaves [N, ...]; None for the next levels of their streams.
+            mask: the environments to restart.
+            levels: their levels, leaves [N, ...]; None for the next levels of their streams.
         """
         # An observation is a function of the state.
         now = jax.vmap(lambda env: self.env.observe(env, jnp.bool_(False)))(state.envs)
@@ -115,10 +114,10 @@ class VectorEnv:
     def step(
         self, state: VectorState, action: Integer[Array, " B"]
     ) -> tuple[VectorState, TimeStep]:
-        """Advances every environment; those that were done begin their next level instead.
+        """Advances every environment, except that those that were done begin their next level.
 
-        For them the action is ignored and the timestep is the first one of the new episode: its
-        reward is 0, its `last_action` that of no action.
+        For these the action is ignored and the timestep is the first one of the new episode, with
+        reward 0.
         """
         envs, timestep = self._stepped(state, action)
         state, timestep = self._with_reset(state, state.done, envs, timestep)
@@ -130,8 +129,8 @@ class VectorEnv:
         """Advances every environment, and those that are done begin their next level at once.
 
         Returns:
-            The state, the timestep to act upon next, and what the action led to: reward and
-            end are to be read there. The two timesteps differ where an episode ended.
+            The state, the timestep for the next action, and the result of the step, with its reward
+            and ends. The two timesteps differ where an episode ended.
         """
         envs, final = self._stepped(state, action)
         visits = envs.visits.reshape(-1)
@@ -141,7 +140,7 @@ class VectorEnv:
     def step_only(
         self, state: VectorState, action: Integer[Array, " B"]
     ) -> tuple[VectorState, TimeStep]:
-        """Advances every environment, also past its end; see `Env.step`."""
+        """Advances every environment without resets, also past its end; see `Env.step`."""
         envs, timestep = self._stepped(state, action)
         return state._replace(envs=envs, done=timestep.done[:, 0]), flatten(timestep)
 
@@ -164,26 +163,26 @@ def with_reset(
     mask: Bool[Array, " N"],
     state: State,
     timestep: TimeStep,
-    key_of: Callable[[Int32[Array, " g"]], Key[Array, " g"]],
+    key_of: Callable[[Int32[Array, " c"]], Key[Array, " c"]],
 ) -> tuple[State, TimeStep]:
-    """States and timesteps, leaves [N, ...], the marked ones replaced by those of `env.reset`.
+    """Resets the marked environments; states and timesteps have leaves [N, ...].
 
-    The rows, views included, go through the loop together: it depends on all that reads the old
-    maps, so the compiler can update them in place.
+    States and views are updated in one loop. It thus depends on everything that reads the old
+    maps, so that the compiler can update these in place.
 
     Args:
-        env: what is played.
-        mask: which environments to reset.
+        env: the environment.
+        mask: the environments to reset.
         state: their states.
         timestep: their timesteps.
-        key_of: from g row numbers to the keys of their new levels.
+        key_of: from row numbers [c] to the keys of their new levels.
     """
     num_envs = mask.shape[0]
-    least = CPU_GROUP if jax.default_backend() == "cpu" else ACCELERATOR_GROUP
-    # So many end in a step on average, when the episodes do not end all at once.
-    group = max(least, num_envs // env.max_steps)
-    rows = state, timestep
-    return update_rows(mask, rows, lambda index: jax.vmap(env.reset)(key_of(index)), group)
+    least = CPU_CHUNK_SIZE if jax.default_backend() == "cpu" else ACCELERATOR_CHUNK_SIZE
+    # On average so many episodes end in a step, when they do not all end at once.
+    chunk_size = max(least, num_envs // env.max_steps)
+    old = state, timestep
+    return update_in_chunks(mask, old, lambda rows: jax.vmap(env.reset)(key_of(rows)), chunk_size)
 
 
 def _where(mask: Array, new: Array, old: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Work on the few rows of a batch that need it, group by group: cost follows their number."""
+"""Batched work in chunks of rows: only on the rows that need it, or with bounded memory."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,34 +9,34 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Int32
 
+from gridmem.envs.checks import check_whole_number
 from gridmem.envs.forks import refuse_forks
 
 
-def update_rows[Rows](
+def update_in_chunks[Rows](
     mask: Bool[Array, " N"],
     old: Rows,
-    make: Callable[[Int32[Array, " g"]], Rows],
-    group_size: int,
+    make: Callable[[Int32[Array, " c"]], Rows],
+    chunk_size: int,
 ) -> Rows:
-    """Replaces the rows of a batch that are marked, and touches no other.
+    """Replaces the marked rows of a batch; the cost is proportional to their number.
 
     Args:
         mask: the rows to replace.
         old: any tree of arrays that lead with N.
-        make: the new rows of a group: from g row numbers, an equal tree that leads with g. It is
-            traced once. The last group is filled up with repetitions of its first row, and
-            what is made for those is thrown away.
-        group_size: rows made at a time, at most; one loop over the groups runs as long as rows
-            are left, so that with none marked nothing is made and `old` is not even copied.
+        make: from the numbers of the rows of a chunk, [c], their new values, a tree like `old` that
+            leads with c. It is traced once. The last chunk is padded with its first row, and the
+            results for the padding are dropped.
+        chunk_size: rows per chunk, at most. The loop over chunks ends with the marked rows, so that
+            with none marked nothing is made and `old` is not copied.
 
     Raises:
-        ValueError: if `group_size` is below 1.
+        ValueError: if `chunk_size` is below 1.
     """
-    if group_size < 1:
-        raise ValueError(f"group_size is {group_size}; it must be 1 or more")
+    check_whole_number("chunk_size", chunk_size, 1)
     num_rows = mask.shape[0]
-    size = min(group_size, num_rows)
-    # The queue, too, is only made when there is one to serve.
+    size = min(chunk_size, num_rows)
+    # Even the queue is only made if a row is marked.
     num_marked = jnp.sum(mask, dtype=jnp.int32)
     length = num_rows + size
     queue = lax.cond(
@@ -59,26 +59,26 @@ def update_rows[Rows](
 
 
 def _marked_first(mask: Array, length: int) -> Int32[Array, " length"]:
-    """The marked row numbers in order, filled up with a number that is no row."""
+    """The numbers of the marked rows in order, padded with `num_rows`."""
     num_rows = mask.shape[0]
     place = jnp.where(mask, jnp.cumsum(mask, dtype=jnp.int32) - 1, length)
     queue = jnp.full(length, num_rows, jnp.int32)
     return queue.at[place].set(jnp.arange(num_rows, dtype=jnp.int32), mode="drop")
 
 
-def in_groups(function: Callable[..., Any], group_size: int, *batch: Any) -> Any:
-    """Calls a function of a batch for one group of rows after another, and joins the answers.
+def map_in_chunks(function: Callable[..., Any], chunk_size: int, *batch: Any) -> Any:
+    """Calls a batched function for one chunk of rows after another, and concatenates the results.
 
-    A jitted function is compiled once for all groups, and memory is bounded: the last group is
-    filled up with repetitions of its last row, whose answers are dropped.
+    This bounds the memory. A jitted function is compiled once: the last chunk is padded with its
+    last row, and the results for the padding are dropped.
 
     Args:
-        function: maps trees that lead with g to a tree that leads with g.
-        group_size: rows at a time, at most.
+        function: from trees that lead with c to a tree that leads with c.
+        chunk_size: rows per chunk, at most.
         *batch: its arguments, trees of arrays that all lead with N.
 
     Raises:
-        ValueError: for a batch of no rows, or if rows are missing in some of the leaves.
+        ValueError: for an empty batch, or if leaves differ in their number of rows.
         RuntimeError: in a process forked from one that had already used JAX.
     """
     refuse_forks()
@@ -89,9 +89,9 @@ def in_groups(function: Callable[..., Any], group_size: int, *batch: Any) -> Any
             "every part of it must have the same number, at least 1"
         )
     (num_rows,) = lengths
-    size = min(group_size, num_rows)
-    answers = []
+    size = min(chunk_size, num_rows)
+    results = []
     for begin in range(0, num_rows, size):
         rows = np.minimum(np.arange(begin, begin + size), num_rows - 1)
-        answers.append(function(*jax.tree.map(lambda leaf: leaf[rows], batch)))  # noqa: B023
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:num_rows], *answers)
+        results.append(function(*jax.tree.map(lambda leaf: leaf[rows], batch)))  # noqa: B023
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:num_rows], *results)

@@ -1,4 +1,4 @@
-"""The one loop over environment and policy: training, evaluation and video all use it."""
+"""Rollouts: the loop over environment and policy of training, evaluation and videos."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,31 +13,34 @@ from gridmem.envs.env import Env
 from gridmem.envs.types import Level, Observation, State, TimeStep
 
 CHUNK_STEPS = 64
-"""Steps between two occasions at which a policy's memory grows."""
+"""Steps of one scan; a policy's memory grows between scans."""
 
 
 class Rollout(NamedTuple):
-    """T steps of B = N * A streams, time-major; stream n * A + a is agent a of environment n."""
+    """T steps of B = N * A streams, time-major; stream n * A + a is agent a of environment n.
 
-    obs: Observation  # what the action was chosen on; leaves [T, B, ...]
-    valid: Bool[Array, "T B"]  # whether the episode was still going on then
+    `obs` and `valid` are those before the action; reward and ends are its results.
+    """
+
+    obs: Observation  # leaves [T, B, ...]
+    valid: Bool[Array, "T B"]  # whether the episode had not ended
     action: Int32[Array, "T B"]
-    reward: Float32[Array, "T B"]  # what the action led to, as are the next two
+    reward: Float32[Array, "T B"]
     terminated: Bool[Array, "T B"]
     truncated: Bool[Array, "T B"]
-    extras: Any
+    extras: Any  # of the policy, leaves [T, B, ...]
 
 
-class Streams(NamedTuple):
-    """B streams between two steps."""
+class RunnerState(NamedTuple):
+    """The state of a rollout of B streams between two steps."""
 
     state: Any  # of the environments
     timestep: TimeStep  # leaves [B, ...]; not yet acted upon
     carry: Any  # the policy's memory
 
 
-class Unrolled(NamedTuple):
-    """Where an unroll stopped, and what happened on the way."""
+class RolloutResult(NamedTuple):
+    """The state after a rollout, and what happened in it."""
 
     state: Any  # of `play`: a State with leaves [N, ...]
     timestep: TimeStep  # leaves [B, ...]; not yet acted upon
@@ -45,22 +48,22 @@ class Unrolled(NamedTuple):
     rollout: Rollout
 
     @property
-    def streams(self) -> Streams:
-        """Where to go on."""
-        return Streams(self.state, self.timestep, self.carry)
+    def runner_state(self) -> RunnerState:
+        """Where `unroll` can continue."""
+        return RunnerState(self.state, self.timestep, self.carry)
 
 
 def play(
     env: Env, policy: Policy, levels: Level, key: Key[Array, ""], chunk_steps: int = CHUNK_STEPS
-) -> Unrolled:
-    """Whole episodes from their start.
+) -> RolloutResult:
+    """Plays whole episodes from their start.
 
     Args:
         env: the environment.
-        policy: who acts.
+        policy: the policy of all agents.
         levels: one level per environment, leaves [N, ...].
-        key: source of the policy's randomness.
-        chunk_steps: steps between two occasions at which the policy's memory grows.
+        key: for the policy.
+        chunk_steps: steps of one scan; the policy's memory grows between scans.
     """
 
     def step(state: State, action: Array) -> tuple[State, TimeStep]:
@@ -69,33 +72,33 @@ def play(
 
     state, timestep = jax.vmap(env.start)(levels)
     timestep = flatten(timestep)
-    streams = Streams(state, timestep, policy.init(timestep.reward.shape[0]))
-    return advance(step, policy, streams, key, env.max_steps, 0, chunk_steps)
+    runner_state = RunnerState(state, timestep, policy.init(timestep.reward.shape[0]))
+    return unroll(step, policy, runner_state, key, env.max_steps, 0, chunk_steps)
 
 
-def advance(
+def unroll(
     step: Callable[[Any, Array], tuple[Any, TimeStep]],
     policy: Policy,
-    streams: Streams,
+    runner_state: RunnerState,
     key: Key[Array, ""],
     num_steps: int,
     room: int,
     chunk_steps: int = CHUNK_STEPS,
-) -> Unrolled:
-    """A number of steps from wherever the streams are.
+) -> RolloutResult:
+    """Plays `num_steps` steps from a given state.
 
     Args:
-        step: (state, action i32[B]) -> (state, timestep of B streams); that of a `VectorEnv`
-            begins new episodes.
-        policy: who acts.
-        streams: where to begin.
-        key: source of the policy's randomness.
-        num_steps: how many.
-        room: steps that the policy's memory has room for at the beginning.
-        chunk_steps: steps between two occasions at which it grows.
+        step: (state, action i32[B]) -> (state, timestep of B streams); the one of a
+            `VectorEnv` begins new episodes.
+        policy: the policy of all agents.
+        runner_state: where to begin.
+        key: for the policy.
+        num_steps: T.
+        room: steps that the policy's memory has room for in `runner_state`.
+        chunk_steps: steps of one scan; the memory grows between scans.
     """
 
-    def one(carry: tuple[Streams, Array], key: Key[Array, ""]) -> Any:
+    def one(carry: tuple[RunnerState, Array], key: Key[Array, ""]) -> Any:
         (state, timestep, memory), over = carry
         memory, action, extras = policy.act(memory, timestep, key)
         state, following = step(state, action)
@@ -109,17 +112,18 @@ def advance(
             extras=extras,
         )
         over = following.done | (over & (following.time > 0))
-        return (Streams(state, following, memory), over), rollout
+        return (RunnerState(state, following, memory), over), rollout
 
     keys = jax.random.split(key, num_steps)
-    over, rollouts = streams.timestep.done, []
+    over, rollouts = runner_state.timestep.done, []
     for begin in range(0, num_steps, chunk_steps):
         end = min(begin + chunk_steps, num_steps)
-        streams = streams._replace(carry=policy.grow(streams.carry, room + end))
-        (streams, over), rollout = lax.scan(one, (streams, over), keys[begin:end])
+        carry = policy.grow(runner_state.carry, room + end)
+        start = runner_state._replace(carry=carry), over
+        (runner_state, over), rollout = lax.scan(one, start, keys[begin:end])
         rollouts.append(rollout)
     rollout = jax.tree.map(lambda *chunks: jnp.concatenate(chunks), *rollouts)
-    return Unrolled(*streams, rollout)
+    return RolloutResult(*runner_state, rollout)
 
 
 def flatten(timestep: TimeStep) -> TimeStep:

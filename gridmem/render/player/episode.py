@@ -1,32 +1,53 @@
-"""An episode that is being played or looked at, with all that happened in it; no window."""
+"""An episode that is played or replayed, with its whole history."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
 from jaxtyping import Array, Bool, Int32, Integer
 
+from gridmem.envs.analysis import trips
 from gridmem.envs.env import Env
 from gridmem.envs.levels import checked_level
 from gridmem.envs.types import Level, State, Tile, TimeStep
-from gridmem.render.player.controllers import Answer, Player
 
 NEVER = np.iinfo(np.int32).max
 
 
-class Session:
-    """One episode: it can be played, and looked at as it was at any time.
+class Decision(NamedTuple):
+    """What a controller would do at a timestep."""
 
-    To act at an earlier time than the last is to play on from there: what followed is forgotten.
+    action: Int32[np.ndarray, " A"]
+    extras: Any  # further outputs of its policy, numpy leaves leading with A
+
+
+@runtime_checkable
+class Controller(Protocol):
+    """Chooses actions at any time of an episode, in any order of calls; deterministic."""
+
+    def decide(self, states: Sequence[State], timesteps: Sequence[TimeStep], time: int) -> Decision:
+        """What to do at `time`, given the history from the start up to then."""
+        ...
+
+    def truncate(self, num_timesteps: int) -> None:
+        """Keeps the memory of the first timesteps only, because the later ones will change."""
+        ...
+
+
+class Episode:
+    """An episode that can be played, and viewed at any time.
+
+    A step at an earlier time than the last discards the history after it.
 
     Attributes:
-        env: what is played.
-        level: on which level, as numpy arrays.
-        states: the states of the episode so far, from the start.
-        timesteps: what the agents were told, likewise, as numpy arrays.
+        env: the environment.
+        level: the level, as numpy arrays.
+        states: the states so far, from the start.
+        timesteps: what the agents observed, likewise, as numpy arrays.
         actions: what they did, i32[A] each, one fewer than states.
-        time: what is looked at: a number of actions.
+        time: the time that is viewed: a number of actions.
     """
 
     def __init__(self, env: Env, level: Level, actions: Iterable[np.ndarray] = ()) -> None:
@@ -37,81 +58,79 @@ class Session:
         self.timesteps: list[TimeStep] = [jax.device_get(timestep)]
         self.actions: list[Int32[np.ndarray, " A"]] = []
         self.time = 0
-        self._players: list[Player] = []
+        self._controllers: list[Controller] = []
         self._seen_at = np.full((env.num_agents, *self.level.tiles.shape), NEVER, np.int32)
-        self._look()
+        self._update_seen()
         for action in actions:
-            self.act(action)
+            self.step(action)
         self.time = 0
 
     @property
     def state(self) -> State:
-        """The state that is looked at."""
+        """The state at the viewed time."""
         return self.states[self.time]
 
     @property
     def timestep(self) -> TimeStep:
-        """What the agents are told at that time."""
+        """The timestep at the viewed time."""
         return self.timesteps[self.time]
 
     @property
-    def last(self) -> int:
+    def num_steps(self) -> int:
         """How many actions were taken so far."""
         return len(self.actions)
 
     @property
-    def over(self) -> bool:
-        """Whether the episode has ended at the time that is looked at."""
+    def done(self) -> bool:
+        """Whether the episode has ended at the viewed time."""
         return bool(np.all(self.timestep.terminated | self.timestep.truncated))
 
-    def act(self, actions: Integer[np.ndarray, " A"]) -> None:
-        """Plays a step at the time that is looked at, and looks at what follows."""
-        assert not self.over, "the episode is over"
-        if self.time < self.last:
-            self._forget()
+    def step(self, actions: Integer[np.ndarray, " A"]) -> None:
+        """Takes a step at the viewed time, and views the time after it."""
+        assert not self.done, "the episode is over"
+        if self.time < self.num_steps:
+            self._truncate()
         actions = np.asarray(actions, np.int32)
         state, timestep = _step(self.env, self.state, actions)
         self.actions.append(actions)
         self.states.append(state)
         self.timesteps.append(jax.device_get(timestep))
         self.time += 1
-        self._look()
+        self._update_seen()
 
-    def go(self, time: int) -> None:
-        """Looks at another time, the nearest that there is."""
-        self.time = min(max(time, 0), self.last)
+    def seek(self, time: int) -> None:
+        """Views another time, clipped to those of the history."""
+        self.time = min(max(time, 0), self.num_steps)
 
-    def ask(self, player: Player) -> Answer:
-        """What a player would do at the time that is looked at."""
-        if not any(player is known for known in self._players):
-            player.cut(0)  # whatever it remembers is of another episode
-            self._players.append(player)
-        return player.answer(self.states, self.timesteps, self.time)
+    def decision(self, controller: Controller) -> Decision:
+        """What a controller would do at the viewed time."""
+        if not any(controller is known for known in self._controllers):
+            controller.truncate(0)  # its memory may be of another episode
+            self._controllers.append(controller)
+        return controller.decide(self.states, self.timesteps, self.time)
 
-    def finds(self, agent: int) -> list[int]:
-        """The times up to now at which an agent found a goal."""
-        paid = (step.reward[agent] > 0 for step in self.timesteps[: self.time + 1])
-        return [time for time, found in enumerate(paid) if found]
+    def find_times(self, agent: int) -> list[int]:
+        """The times up to the viewed one at which an agent found a goal."""
+        steps = self.timesteps[: self.time + 1]
+        return trips.find_times(np.array([step.reward[agent] for step in steps]))
 
-    def trips(self, agent: int) -> list[int]:
-        """How many steps each of its finished trips took."""
-        finds = self.finds(agent)
-        return [end - start for start, end in zip([0, *finds], finds, strict=False)]
+    def trip_steps(self, agent: int) -> list[int]:
+        """The steps of each finished trip of an agent."""
+        return trips.trip_steps(self.find_times(agent))
 
     def seen(self, agent: int) -> Bool[np.ndarray, "H W"]:
-        """The cells that have been in an agent's view up to now."""
+        """The cells that were in an agent's view up to the viewed time."""
         return self._seen_at[agent] <= self.time
 
     def steps_since_goal(self, agent: int) -> int | None:
-        """Steps since a goal was in an agent's view; None if none has been."""
+        """Steps since a goal was in an agent's view; None if none was."""
         for steps in range(self.time + 1):
             view = self.timesteps[self.time - steps].obs.view[agent]
             if (view == Tile.GOAL).any():
                 return steps
         return None
 
-    def _look(self) -> None:
-        """Notes what the views show now that they did not show before."""
+    def _update_seen(self) -> None:
         half = self.env.view_size // 2
         for seen_at, (row, column) in zip(
             self._seen_at, np.asarray(self.state.world.position), strict=True
@@ -120,11 +139,11 @@ class Session:
             view = seen_at[top : row + half + 1, left : column + half + 1]
             np.minimum(view, self.time, out=view)
 
-    def _forget(self) -> None:
+    def _truncate(self) -> None:
         del self.states[self.time + 1 :], self.timesteps[self.time + 1 :], self.actions[self.time :]
         self._seen_at[self._seen_at > self.time] = NEVER
-        for player in self._players:
-            player.cut(self.time + 1)
+        for controller in self._controllers:
+            controller.truncate(self.time + 1)
 
 
 @partial(jax.jit, static_argnums=0)

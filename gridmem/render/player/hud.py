@@ -1,96 +1,100 @@
-"""What is told in words about an episode: beside the picture, and at its end."""
+"""The text that describes an episode: beside the picture, and at the end."""
 
 import numpy as np
 
-from gridmem.render.player.cast import ORACLE, YOU
-from gridmem.render.player.controllers import Answer
-from gridmem.render.player.episode import Session
+from gridmem.render.player.controllers import ORACLE, YOU
+from gridmem.render.player.episode import Decision, Episode
 from gridmem.render.player.keys import AIM, MOVES
-from gridmem.render.player.scores import Marks
+from gridmem.render.player.reference_returns import ReferenceReturns
 
 TRIPS_SHOWN = 4
 Lines = tuple[tuple[str, str], ...]
 
 
-def progress(session: Session, agent: int, marks: Marks) -> Lines:
-    """How an agent fares, as pairs of label and value."""
-    trips = session.trips(agent)
-    unseen = session.steps_since_goal(agent)
+def progress_lines(episode: Episode, agent: int, reference: ReferenceReturns) -> Lines:
+    """The progress of an agent, as pairs of label and value."""
+    trips = episode.trip_steps(agent)
+    unseen = episode.steps_since_goal(agent)
+    goal_seen = "not yet" if unseen is None else f"{_steps(unseen)} ago" if unseen else "now"
     shown = " ".join(map(str, trips[-TRIPS_SHOWN:]))
     return (
-        ("visits", str(len(trips))),
-        ("steps left", str(max(session.env.max_steps - session.time, 0))),
-        ("goal seen", "not yet" if unseen is None else "now" if not unseen else _ago(unseen)),
+        ("finds", str(len(trips))),
+        ("steps left", str(max(episode.env.max_steps - episode.time, 0))),
+        ("goal seen", goal_seen),
         ("last trips" if len(trips) > TRIPS_SHOWN else "trips", shown or "none yet"),
-        (marks.best_is, f"{marks.best[agent]:g}"),
-        ("score", number(marks.score(len(trips), agent))),
+        (reference.best_name, f"{reference.best[agent]:g}"),
+        ("score", format_score(reference.score(len(trips), agent))),
     )
 
 
-def _ago(steps: int) -> str:
-    return f"{steps} step{'s' * (steps != 1)} ago"
-
-
-def summary(session: Session, agent: int, marks: Marks, who: str, note: str) -> tuple[str, ...]:
-    """What is to be said at the end of an episode, a line each.
+def summary_lines(
+    episode: Episode, agent: int, reference: ReferenceReturns, player: str, note: str
+) -> tuple[str, ...]:
+    """The summary at the end of an episode, a line each.
 
     Args:
-        session: the episode, at its end.
-        agent: the one that it is about.
-        marks: of its level.
-        who: who moved that agent.
-        note: a last line, about what becomes of the score.
+        episode: at its end.
+        agent: whose result it is.
+        reference: of its level.
+        player: who moved that agent.
+        note: a line that says whether the score was saved.
     """
-    trips = session.trips(agent)
+    trips = episode.trip_steps(agent)
     rows = [
-        (who if who != ORACLE else "this time", len(trips), str(len(trips))),
-        ("random", float(marks.random[agent]), f"{marks.random[agent]:.1f}"),
+        (player if player != ORACLE else "this time", len(trips), str(len(trips))),
+        ("random", float(reference.random[agent]), f"{reference.random[agent]:.1f}"),
         # Where there is a ceiling, the oracle reaches it.
-        (ORACLE, float(marks.best[agent]), f"{marks.best[agent]:g}"),
+        (ORACLE, float(reference.best[agent]), f"{reference.best[agent]:g}"),
     ]
-    lines = ["The episode is over", "", f"{'':12}{'visits':>8}{'score':>8}"]
-    for label, visits, shown in rows:
-        lines.append(f"{label:12}{shown:>8}{number(marks.score(visits, agent)):>8}")
+    lines = ["Episode over", "", f"{'':12}{'finds':>8}{'score':>8}"]
+    for label, finds, shown in rows:
+        lines.append(f"{label:12}{shown:>8}{format_score(reference.score(finds, agent)):>8}")
     if trips:
-        lines += ["", f"first trip {trips[0]} step{'s' * (trips[0] != 1)}"]
+        lines += ["", f"first trip: {_steps(trips[0])}"]
     if len(trips) > 1:
-        lines[-1] += f", later {sum(trips[1:]) / (len(trips) - 1):.1f} on average"
-    return (*lines, "", note, "N new level, R this one again, Esc quit")
+        lines[-1] += f"; later trips: {sum(trips[1:]) / (len(trips) - 1):.1f} on average"
+    return (*lines, "", *filter(None, [note]), "N: new level   R: restart this level   Esc: quit")
 
 
-def number(value: float | None) -> str:
-    """Two digits after the point, or a dash where there is no number."""
-    return "-" if value is None else f"{round(value, 2) + 0:.2f}"  # and not -0.00
+def _steps(count: int) -> str:
+    return f"{count} step{'s' * (count != 1)}"
 
 
-def status(session: Session, lead: str, playing: bool, speed: int) -> str:
-    """One line: what is going on, and the most useful keys."""
-    at = f"step {session.time} of {session.last}"
+def format_score(value: float | None) -> str:
+    """Two decimals, or a dash for None."""
+    return "-" if value is None else f"{round(value, 2) + 0:.2f}"  # + 0: no "-0.00"
+
+
+def status_text(episode: Episode, player: str, playing: bool, speed: int) -> str:
+    """One line: what is happening, and the most useful keys."""
     if playing:
-        who = "the replay" if session.time < session.last else f"the {lead} plays"
-        return f"{who}, {speed} steps a second; Space pauses, H help"
-    if session.time < session.last:
-        return f"{at}; Space goes on, . and , step, H help"
-    if session.over:
-        return "the episode is over; N new level, R this one again, H help"
-    if lead != YOU:
-        return f"the {lead} is paused; Space goes on, H help"
-    return "your move; H help" if session.last else f"{AIM} H help"
+        who = "replay" if episode.time < episode.num_steps else f"the {player} is playing"
+        return f"{who}, {speed} steps per second; Space: pause, H: help"
+    if episode.time < episode.num_steps:
+        at = f"step {episode.time} of {episode.num_steps}"
+        return f"{at}; Space: resume, comma and period: step, H: help"
+    if episode.done:
+        return "episode over; N: new level, R: restart this level, H: help"
+    if player != YOU:
+        return f"the {player} is paused; Space: resume, H: help"
+    return "your move; H: help" if episode.num_steps else f"{AIM} H: help"
 
 
-def advice(answer: Answer | None, agent: int) -> tuple[Lines, tuple[tuple[str, float], ...]]:
-    """What a trained agent thinks, as lines and bars of the panel.
+def policy_lines(
+    decision: Decision | None, agent: int
+) -> tuple[Lines, tuple[tuple[str, float], ...]]:
+    """The outputs of a trained agent, as lines and bars of the panel.
 
     Args:
-        answer: its answer; what it tells has a `value` [A] and `logits` [A, actions].
-        agent: whose.
+        decision: its extras have a `value` [A] and `logits` [A, actions]; None for no agent.
+        agent: which of the agents.
 
     Returns:
-        the return that it expects, and how likely it is to move where; nothing without an answer.
+        the estimated return, and the probability of each action; empty without a decision.
     """
-    if answer is None:
+    if decision is None:
         return (), ()
-    logits = answer.extras.logits[agent]
-    likely = np.exp(logits - logits.max())
-    bars = zip(MOVES, (likely / likely.sum()).tolist(), strict=True)
-    return (("value", f"{answer.extras.value[agent]:.2f}"),), tuple(bars)
+    logits = decision.extras.logits[agent]
+    weights = np.exp(logits - logits.max())
+    bars = zip(MOVES, (weights / weights.sum()).tolist(), strict=True)
+    return (("value", f"{decision.extras.value[agent]:.2f}"),), tuple(bars)

@@ -1,4 +1,4 @@
-"""What the keys do: from the names of keys to commands of a `Game`. Knows no window."""
+"""The keys: from their names to commands of a `Game`; and the texts that explain them."""
 
 KEYS = {
     **{"up": "up", "right": "right", "down": "down", "left": "left"},
@@ -6,9 +6,9 @@ KEYS = {
     "tab": "whole",
     "m": "heat",
     "n": "new",
-    "r": "again",
+    "r": "restart",
     "space": "pause",
-    **{",": "back", ".": "forth", "page up": "back", "page down": "forth"},
+    **{",": "back", ".": "forward", "page up": "back", "page down": "forward"},
     **{"home": "first", "end": "last"},
     **{"+": "faster", "=": "faster", "-": "slower"},
     "o": "oracle",
@@ -19,10 +19,10 @@ KEYS = {
     **{"h": "help", "?": "help", "f1": "help"},
     **{"q": "quit", "escape": "quit"},
 }
-"""The name of a key, or what it types, -> the command."""
+"""The name of a key, or the character it types -> the command."""
 
 MOVES = ("up", "right", "down", "left")  # in the order of `Action`
-REPEATED = {*MOVES, "back", "forth"}  # again and again while the key is held
+REPEATED = {*MOVES, "back", "forward"}  # as long as the key is held
 
 STARTING = "starting: about 20 seconds the first time, while programs compile; later about 10"
 AIM = "Find the hidden goal as often as you can: each find puts you elsewhere in the same cave."
@@ -31,32 +31,31 @@ NOTES = (
     "arrows  move",
     "Tab     whole cave",
     "T, O    agent, oracle",
-    "M       heat",
-    "N, R    new level, again",
+    "M       heatmap",
+    "N, R    new level, restart",
     "P, V    picture, video",
     "H       all keys",
 )
-"""The foot of the side panel, where there is room for it."""
+"""The foot of the side panel, if there is room for it."""
 
 HELP = (
     "Keys",
     "",
     "arrows, WASD    move",
-    "Tab             the whole cave, or what the agent sees",
-    "M               where it went, or what it remembers",
-    "N   R           new level; this level again",
-    ", .   Home End  a step back, forth; first, last",
-    "Space           pause, go on",
+    "Tab             show the whole cave, or only the view",
+    "M               heatmap: this trip, memory, off",
+    "N   R           new level; restart this level",
+    ", .   Home End  step back, forward; to the start, the end",
+    "Space           pause, resume",
     "+ -             faster, slower",
-    "O               the oracle plays; you again",
-    "T               the trained agent plays; you again",
+    "O               let the oracle play; again: play yourself",
+    "T               let the trained agent play; again: play yourself",
     "G               next agent",
-    "P   V           picture; record a video, stop",
+    "P   V           save a picture; start, stop a video",
     "H               this help",
     "Esc, Q          quit",
     "",
-    "A score is noted only if you play with",
-    "the view alone: not after Tab, M, O, T",
-    "or a step back.",
+    "Your score is saved if you play alone and see only the view:",
+    "without Tab, M, O, T or stepping back.",
 )
-"""The overlay, a line each."""
+"""The help box, a line each."""

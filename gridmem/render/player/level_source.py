@@ -1,4 +1,4 @@
-"""Which cave is played first, and which next."""
+"""Where the levels of a game are from: a seed, a level pack or file, or one level."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,64 +7,64 @@ import jax
 import numpy as np
 
 from gridmem.envs.analysis.level_packs import levels, load_levels
-from gridmem.envs.batch.seeding import level_of, seed_key
+from gridmem.envs.batch.seeding import generate_level, seed_key
 from gridmem.envs.env import Env
 from gridmem.envs.levels import as_level, checked_levels
 from gridmem.envs.types import Level
 
 
-class Caves(NamedTuple):
+class LevelSource(NamedTuple):
     """Numbered levels.
 
     Attributes:
-        name: where they are from.
-        first: the number of the one to begin with.
-        level: the level of a number, as numpy arrays. After the last comes the first again.
-        many: whether there is more than one.
+        name: of the source.
+        first: the number of the level to start with.
+        level: from a number to a level of numpy arrays; numbers wrap around.
+        is_single: whether there is one level only.
     """
 
     name: str
     first: int
     level: Callable[[int], Level]
-    many: bool = True
+    is_single: bool = False
 
-    def lines(self, number: int) -> tuple[tuple[str, str], ...]:
-        """The same as `title`, as pairs of label and value."""
-        return (("caves", self.name), ("level", str(number)))[: 1 + self.many]
+    def panel_lines(self, number: int) -> tuple[tuple[str, str], ...]:
+        """Source and number of a level, as pairs of label and value."""
+        return (("levels", self.name), ("level", str(number)))[: 2 - self.is_single]
 
     def title(self, number: int) -> str:
-        """One line that says which level it is."""
-        return f"{self.name}, level {number}" if self.many else self.name
+        """One line that identifies a level."""
+        return self.name if self.is_single else f"{self.name}, level {number}"
 
 
-def seeded_caves(env: Env, seed: int, first: int = 0) -> Caves:
-    """The levels that a seed gives, the same as `reset(seed=seed)` and the resets after it play.
+def seeded_levels(env: Env, seed: int, first: int = 0) -> LevelSource:
+    """The levels of a seed: those of `reset(seed=seed)` and of the resets after it.
 
     Raises:
-        ValueError: for a number that is below 0 or too large.
+        ValueError: if `first` is not in [0, 2**32).
     """
     if not 0 <= first < 2**32:
         raise ValueError(f"there is no level {first}; levels are numbered from 0 to 2**32 - 1")
     key = seed_key(seed)
 
     def level(number: int) -> Level:
-        return jax.device_get(level_of(env, key, np.uint32(number % 2**32)))
+        return jax.device_get(generate_level(env, key, np.uint32(number % 2**32)))
 
-    return Caves(f"seed {seed}", first, level)
+    return LevelSource(f"seed {seed}", first, level)
 
 
-def stored_caves(env: Env, id: str, where: str, first: int = 0) -> Caves:
-    """The levels that are stored for an id, or in a file.
+def stored_levels(env: Env, id: str, where: str, first: int = 0) -> LevelSource:
+    """The levels of a level pack, or of a file.
 
     Args:
-        env: what is to play them.
+        env: the environment that they must fit.
         id: its id.
-        where: a split of the levels of the id, or the name of a file of `gridmem.save_levels`.
-        first: the number of the one to begin with.
+        where: a split of the level pack of the id, or a file (.npz) of `gridmem.save_levels`.
+        first: the number of the level to start with.
 
     Raises:
-        ValueError: for an unknown id, split or file, levels that do not fit, or a number that none
-            has.
+        ValueError: for an unknown id, split or file, levels that do not fit the environment, or
+            `first` out of range.
     """
     is_file = where.endswith(".npz")
     stored = checked_levels(load_levels(where), env) if is_file else levels(id, where)
@@ -78,9 +78,9 @@ def stored_caves(env: Env, id: str, where: str, first: int = 0) -> Caves:
     def level(number: int) -> Level:
         return as_level(*(np.asarray(leaf)[number % count] for leaf in stored))
 
-    return Caves(where, first, level)
+    return LevelSource(where, first, level)
 
 
-def one_cave(name: str, level: Level) -> Caves:
-    """One level, again and again."""
-    return Caves(name, 0, lambda number: level, many=False)
+def single_level(name: str, level: Level) -> LevelSource:
+    """The same level for all numbers."""
+    return LevelSource(name, 0, lambda number: level, is_single=True)

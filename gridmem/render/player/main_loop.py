@@ -1,4 +1,4 @@
-"""A game in a window: the loop that waits for keys."""
+"""A game in a window: the event loop."""
 
 import time
 from collections.abc import Callable
@@ -7,50 +7,51 @@ from textwrap import wrap
 
 import numpy as np
 
-from gridmem.render.font import ADVANCE, draw_text, text_px
 from gridmem.render.frame import frame
-from gridmem.render.paint import BACK, TEXT
-from gridmem.render.player.frame_state import moment_of
+from gridmem.render.paint import ADVANCE, BACK, TEXT, draw_text, text_px
+from gridmem.render.player.frame_state import frame_state
 from gridmem.render.player.game import Game
 from gridmem.render.player.keys import AIM, KEYS, REPEATED, STARTING
-from gridmem.render.player.recorder import Camera
+from gridmem.render.player.recorder import Recorder
 from gridmem.render.window import Window
 
-LINE_PX = 26  # from a line to the next while it is busy
-WAKE_MS = 50.0  # between two looks at whether the work is done
-LEAST_PX = 160  # of a side of the picture, however small the window is made
+LINE_PX = 26  # from a line to the next of the starting screen
+POLL_MS = 50.0  # between two checks whether the work is done
+MIN_PX = 160  # of a side of a frame, however small the window is
 
 
-def live(game: Game, window: Window, camera: Camera) -> None:
-    """Plays until the person quits or closes the window. Between steps and keys it sleeps."""
+def run_game(game: Game, window: Window, recorder: Recorder) -> None:
+    """Plays until the user quits or closes the window. Sleeps between steps and keys."""
     due = time.monotonic()
     while game.running and not window.closed:
-        width, height = (max(side, LEAST_PX) for side in window.size)
-        window.show(frame(moment_of(game), width, height))
-        left_ms = 1000 * (due - time.monotonic()) if game.playing else None
-        keys = window.wait(left_ms)
-        was_playing, happened = game.playing, False
+        width, height = (max(side, MIN_PX) for side in window.size)
+        window.show(frame(frame_state(game), width, height))
+        timeout_ms = 1000 * (due - time.monotonic()) if game.playing else None
+        keys = window.wait(timeout_ms)
+        was_playing, changed = game.playing, False
         for command in _commands(keys):
-            happened = True
+            changed = True
             if command == "screenshot":
-                game.say = camera.shoot(moment_of(game), width, height)
+                game.message = recorder.screenshot(frame_state(game), width, height)
             elif command == "record":
-                game.say = camera.stop() if camera.recording else camera.start(width, height)
+                game.message = (
+                    recorder.stop() if recorder.recording else recorder.start(width, height)
+                )
             else:
-                game.do(command)
+                game.execute(command)
         now = time.monotonic()
         if game.playing and not was_playing:
             due = now + 1 / game.speed
         elif game.playing and now >= due:
             due = max(due + 1 / game.speed, now)
             game.tick()
-            happened = True
-        if happened:
-            camera.film(moment_of(game))
+            changed = True
+        if changed:
+            recorder.add_frame(frame_state(game))
 
 
 def _commands(keys: list[tuple[str, bool]]) -> list[str]:
-    """What the keys ask for; a held one asks once a picture, however late the picture is."""
+    """The commands of the keys; a held key gives at most one per frame, however late that is."""
     commands = []
     for key, repeated in keys:
         command = KEYS.get(key, "")
@@ -59,11 +60,11 @@ def _commands(keys: list[tuple[str, bool]]) -> list[str]:
     return commands
 
 
-def while_busy[Made](window: Window, work: Callable[[], Made]) -> Made | None:
-    """Does some work beside the window, which says so and can be closed.
+def run_in_background[Result](window: Window, work: Callable[[], Result]) -> Result | None:
+    """Calls a function in a thread, while the window shows the starting screen and can be closed.
 
     Returns:
-        what the work made; None if the window was closed meanwhile.
+        the result of the function; None if the window was closed before it was there.
     """
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(work)
@@ -77,7 +78,7 @@ def while_busy[Made](window: Window, work: Callable[[], Made]) -> Made | None:
                 draw_text(picture, line, row, (width - text_px(line, 2)[1]) // 2, TEXT, 2)
                 row += LINE_PX
             window.show(picture)
-            if "quit" in _commands(window.wait(WAKE_MS)):
+            if "quit" in _commands(window.wait(POLL_MS)):
                 break
         if future.done():
             return future.result()

@@ -15,19 +15,19 @@ Play GridMem by keyboard, or watch an agent; with a window, or as a video withou
 
 {AIM}
 
-By default you play in a window, with the arrow keys or WASD; H shows all keys. Without an ID
-it is GridMem-13x13-v0, and its released agent plays when you press T. With --agent the agent
-plays on its stored test levels, until you take over. With --video, --gif, --frames or
---picture there is no window: the agent plays one episode or, without one, the oracle does,
-which knows the cave.
+By default you play in a window, with the arrow keys or WASD; H shows all keys. The default ID
+is GridMem-13x13-v0, whose released agent plays when you press T. With --agent the agent plays
+on its stored test levels, until you take over. With --video, --gif, --frames or --picture
+there is no window: the agent plays one episode or, without --agent, the oracle does, which
+knows the whole cave.
 """
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The options that a command line gives.
+    """Parses a command line.
 
     Raises:
-        ValueError: for an unknown option or a value that cannot be.
+        ValueError: for an unknown option or an invalid value.
     """
     options = _parser().read(argv, "there is one id, and options begin with --")
     if options.replay:
@@ -39,37 +39,59 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def _parser() -> Parser:
     parser = Parser(PROGRAM, DESCRIPTION, f"The ids are {', '.join(CONFIGS)}.")
-    parser.add_argument("id", nargs="?", metavar="ID", help="the environment; GridMem-13x13-v0")
-    where = parser.add_argument_group("where")
-    where.add_argument("--seed", type=whole(0), help="of the levels; drawn anew without")
-    where.add_argument("--levels", metavar="WHICH", help="'test', the stored ones, or a FILE.npz")
-    where.add_argument("--level", type=whole(0), metavar="N", help="the one to begin with; 0")
-    where.add_argument("--view-size", type=_size, metavar="N", help="odd number of cells, or full")
-    where.add_argument("--max-steps", type=whole(0), metavar="N", help="actions in an episode")
-    where.add_argument("--replay", metavar="FILE", help="show an episode that was saved")
-    who = parser.add_argument_group("who plays")
-    who.add_argument(
+    parser.add_argument(
+        "id", nargs="?", metavar="ID", help="the environment; default: GridMem-13x13-v0"
+    )
+    env = parser.add_argument_group("environment")
+    env.add_argument("--seed", type=whole(0), help="of the levels; default: random")
+    env.add_argument("--levels", metavar="WHICH", help="'test', the stored ones, or FILE.npz")
+    env.add_argument(
+        "--level", type=whole(0), metavar="N", help="the level to start with; default: 0"
+    )
+    env.add_argument("--view-size", type=_size, metavar="N", help="odd number of cells, or full")
+    env.add_argument("--max-steps", type=whole(0), metavar="N", help="steps of an episode")
+    env.add_argument("--replay", metavar="FILE", help="show a saved episode")
+    players = parser.add_argument_group("players")
+    players.add_argument(
         "--agent", metavar="RUN", help="a trained agent: a run folder or a released name"
     )
-    who.add_argument("--greedy", action="store_true", help="it takes its most probable action")
-    who.add_argument("--agents", type=whole(0), metavar="N", help="so many share the cave; G: next")
-    who.add_argument("--player", choices=PLAYERS, help="who moves the one in focus at first")
-    who.add_argument("--crowd", choices=PLAYERS[1:], help="who moves the others; agent or reactive")
-    shown = parser.add_argument_group("what is shown")
-    shown.add_argument("--whole", action="store_true", help="the whole cave at first; Tab")
-    shown.add_argument("--heat", choices=("trip", "memory"), help="where it went, or attends; M")
-    shown.add_argument("--speed", type=_speed, default=8, metavar="N", help="steps a second; 8")
-    shown.add_argument("--size", type=_sides, default=(1200, 720), metavar="WxH", help="1200x720")
-    made = parser.add_argument_group("what is made")
-    made.add_argument("--video", metavar="FILE.mp4", help="a video, without a window")
-    made.add_argument("--gif", metavar="FILE.gif", help="likewise")
-    made.add_argument("--frames", metavar="FOLDER", help="a folder of PNG pictures, likewise")
-    made.add_argument(
-        "--picture", metavar="FILE.png", help="one picture of all trips, likewise; see --heat"
+    players.add_argument(
+        "--greedy", action="store_true", help="the agent takes its most probable action"
     )
-    made.add_argument("--steps", type=whole(1), metavar="N", help="of the episode in these; all")
-    made.add_argument("--save", metavar="FILE.npz", help="the episode, for --replay, at its end")
-    made.add_argument("--scores", metavar="FILE", help="where to note what people score")
+    players.add_argument(
+        "--agents", type=whole(0), metavar="N", help="number of agents in the cave; G: next"
+    )
+    players.add_argument("--player", choices=PLAYERS, help="who moves the agent in focus at first")
+    players.add_argument(
+        "--crowd", choices=PLAYERS[1:], help="who moves the others; default: agent, reactive"
+    )
+    display = parser.add_argument_group("display")
+    display.add_argument("--whole", action="store_true", help="show the whole cave at first; Tab")
+    display.add_argument(
+        "--heat", choices=("trip", "memory"), help="path of the trip, or attention; M"
+    )
+    display.add_argument(
+        "--speed", type=_speed, default=8, metavar="N", help="steps per second; default: 8"
+    )
+    display.add_argument(
+        "--size", type=_sides, default=(1200, 720), metavar="WxH", help="default: 1200x720"
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument("--video", metavar="FILE.mp4", help="write a video; no window")
+    output.add_argument("--gif", metavar="FILE.gif", help="write a GIF; no window")
+    output.add_argument(
+        "--frames", metavar="FOLDER", help="write a folder of PNG pictures; no window"
+    )
+    output.add_argument(
+        "--picture",
+        metavar="FILE.png",
+        help="write one picture of all trips; no window; see --heat",
+    )
+    output.add_argument(
+        "--steps", type=whole(1), metavar="N", help="limit the steps in these files"
+    )
+    output.add_argument("--save", metavar="FILE.npz", help="save the episode for --replay")
+    output.add_argument("--scores", metavar="FILE", help="the file to which your scores are added")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""A game as pictures, one a step, without a window."""
+"""A game as frames or as one picture, without a window."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,65 +7,62 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from gridmem.render.frame import frame
-from gridmem.render.player.frame_state import attention, moment_of
+from gridmem.render.player.frame_state import attention, frame_state
 from gridmem.render.player.game import Game
-from gridmem.render.png import write_png
 from gridmem.render.trip_figure import episode_picture
+from gridmem.render.video import write_png
 
 
 def play_out(game: Game, max_steps: int | None = None) -> None:
-    """Lets the episode go on to its end, or for so many steps, without pictures.
-
-    What was played before, of a replay, counts and is not played again.
-    """
-    session = game.session
-    session.go(session.last)
-    while not session.over and (max_steps is None or session.last < max_steps):
-        if game.lead not in game.cast.players:
+    """Plays to the end of the episode, or until it has `max_steps` steps with those of a replay."""
+    episode = game.episode
+    episode.seek(episode.num_steps)
+    while not episode.done and (max_steps is None or episode.num_steps < max_steps):
+        if game.player not in game.controllers.by_name:
             break
         game.tick()
 
 
-def film(
+def episode_frames(
     game: Game, size_px: tuple[int, int], max_steps: int | None = None
 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    """The pictures of the episode so far, from its start: one more than it has steps.
+    """The frames of the episode so far, from its start: one more than it has steps.
 
     Args:
-        game: its episode is looked at from the beginning.
+        game: its episode is viewed from the start.
         size_px: width and height.
-        max_steps: of the episode, at most.
+        max_steps: limits the steps.
     """
-    last = game.session.last if max_steps is None else min(max_steps, game.session.last)
+    last = game.episode.num_steps if max_steps is None else min(max_steps, game.episode.num_steps)
     for time in range(last + 1):
-        game.session.go(time)
-        moment = moment_of(game)._replace(status=f"step {time} of {game.env.max_steps}", help=())
-        yield frame(moment, *size_px)
+        game.episode.seek(time)
+        status = f"step {time} of {game.env.max_steps}"
+        yield frame(frame_state(game)._replace(status=status, help=()), *size_px)
 
 
 def write_picture(path: str | Path, game: Game, max_steps: int | None = None) -> None:
-    """Writes one picture of all trips of the agent in focus; with its attention, if that is shown.
+    """Writes one picture of all trips of the agent in focus, with attention if `heat` is "memory".
 
     Raises:
-        ValueError: if nothing has been played yet, or the file cannot be written.
+        ValueError: if there are no steps yet, or the file cannot be written.
     """
-    session = game.session
-    if not session.last:
-        raise ValueError("nothing has been played yet, so there is no picture of it")
-    actions = np.stack(session.actions[:max_steps])
-    title = f"{game.title}, {game.cave}"
-    attended = _attended(game, len(actions)) if game.heat == "memory" else None
-    picture = episode_picture(game.env, session.level, actions, game.focus, title, attended)
+    episode = game.episode
+    if not episode.num_steps:
+        raise ValueError("the episode has no steps yet, so there is no picture of it")
+    actions = np.stack(episode.actions[:max_steps])
+    title = f"{game.title}, {game.level_title}"
+    weights = _attention_by_step(game, len(actions)) if game.heat == "memory" else None
+    picture = episode_picture(game.env, episode.level, actions, game.focus, title, weights)
     try:
         write_png(path, picture)
     except OSError as error:
         raise ValueError(f"cannot write {path} ({error.strerror})") from None
 
 
-def _attended(game: Game, num_steps: int) -> Float32[np.ndarray, "T S"] | None:
-    """How much the agent in focus attends to each timestep, when it chooses each action."""
+def _attention_by_step(game: Game, num_steps: int) -> Float32[np.ndarray, "T S"] | None:
+    """Row t: the attention to each timestep when action t is chosen; None without attention."""
     found = []
     for time in range(num_steps):
-        game.session.go(time)
+        game.episode.seek(time)
         found.append(attention(game))
     return None if any(weights is None for weights in found) else np.stack(found)

@@ -1,4 +1,4 @@
-"""Pictures and videos of a game while it is played."""
+"""Screenshots and videos of a game while it is played."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,17 +7,16 @@ from threading import Thread
 
 import numpy as np
 
-from gridmem.render.frame import Moment, frame
-from gridmem.render.png import write_png
-from gridmem.render.video import write_video
+from gridmem.render.frame import FrameState, frame
+from gridmem.render.video import write_png, write_video
 
-WAITING = 64  # frames for which the game does not wait
+QUEUE_SIZE = 64  # frames that may be waiting to be encoded before the game waits
 
 
-class Camera:
-    """Takes pictures and records videos, into new files of a folder.
+class Recorder:
+    """Writes screenshots and videos into new files of a folder.
 
-    Its methods return a sentence to be shown: what was written, or why it was not.
+    Its methods return a message: what was written, or why it was not.
     """
 
     def __init__(self, folder: Path, name: str, fps: float) -> None:
@@ -29,28 +28,28 @@ class Camera:
         """Whether a video is being recorded."""
         return self._recording is not None
 
-    def shoot(self, moment: Moment, width_px: int, height_px: int) -> str:
+    def screenshot(self, state: FrameState, width_px: int, height_px: int) -> str:
         """Writes a picture."""
         path = self._new_path(".png")
         try:
-            write_png(path, frame(moment, width_px, height_px))
+            write_png(path, frame(state, width_px, height_px))
         except OSError as error:
             return f"cannot write {path} ({error.strerror})"
         return f"wrote {path}"
 
     def start(self, width_px: int, height_px: int) -> str:
-        """Begins a video, of this size whatever becomes of the window."""
+        """Starts a video; it keeps its size if the window is resized."""
         path = self._new_path(".mp4")
         self._recording = _Recording(path, width_px, height_px, self._fps)
-        return f"recording {path}; V stops"
+        return f"recording {path}; V: stop"
 
-    def film(self, moment: Moment) -> None:
-        """Adds a frame to the video, if there is one."""
+    def add_frame(self, state: FrameState) -> None:
+        """Adds a frame to the video, if one is being recorded."""
         if self._recording:
-            self._recording.add(moment)
+            self._recording.add(state)
 
     def stop(self) -> str:
-        """Ends the video, if there is one."""
+        """Ends the video, if one is being recorded."""
         if not self._recording:
             return ""
         recording, self._recording = self._recording, None
@@ -64,29 +63,29 @@ class Camera:
 
 
 class _Recording:
-    """A video that is encoded while its frames come, so that none of them piles up."""
+    """A video that is encoded in a thread while its frames arrive."""
 
     def __init__(self, path: Path, width_px: int, height_px: int, fps: float) -> None:
         self._path, self._size, self._fps = path, (width_px, height_px), fps
-        self._queue: Queue[np.ndarray | None] = Queue(WAITING)
-        self._problem = ""
+        self._queue: Queue[np.ndarray | None] = Queue(QUEUE_SIZE)
+        self._error = ""
         self._thread = Thread(target=self._write)
         self._thread.start()
 
-    def add(self, moment: Moment) -> None:
-        self._queue.put(frame(moment, *self._size))
+    def add(self, state: FrameState) -> None:
+        self._queue.put(frame(state, *self._size))
 
     def end(self) -> str:
         self._queue.put(None)
         self._thread.join()
-        return self._problem or f"wrote {self._path}"
+        return self._error or f"wrote {self._path}"
 
     def _write(self) -> None:
         try:
             write_video(self._path, self._frames(), self._fps)
         except (OSError, ValueError) as error:
-            self._problem = f"there is no video: {error}"
-            for _ in self._frames():  # nobody waits for what is no longer written
+            self._error = f"the video was not written: {error}"
+            for _ in self._frames():  # or `add` would wait for a full queue
                 pass
 
     def _frames(self) -> Iterator[np.ndarray]:

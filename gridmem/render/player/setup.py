@@ -1,4 +1,4 @@
-"""From the options of the command line to a game that can begin."""
+"""From the options of the command line to a game that is ready to play."""
 
 import secrets
 from argparse import Namespace
@@ -12,39 +12,50 @@ from gridmem.envs.analysis.scripted import reactive_policy
 from gridmem.envs.batch.policy import Policy, random_policy
 from gridmem.envs.env import Env
 from gridmem.envs.registry import CONFIGS, make
-from gridmem.render.player.cast import AGENT, ORACLE, YOU, Cast
-from gridmem.render.player.controllers import OraclePlayer, Player, PolicyPlayer
-from gridmem.render.player.episode import Session
+from gridmem.render.player.controllers import (
+    AGENT,
+    ORACLE,
+    YOU,
+    Controllers,
+    OracleController,
+    PolicyController,
+)
+from gridmem.render.player.episode import Controller, Episode
 from gridmem.render.player.game import Game
-from gridmem.render.player.level_source import Caves, one_cave, seeded_caves, stored_caves
+from gridmem.render.player.level_source import (
+    LevelSource,
+    seeded_levels,
+    single_level,
+    stored_levels,
+)
 
 DEFAULT_ID = "GridMem-13x13-v0"
-# Test levels on which the released agent does as it does on most: its share of the ceiling there
-# is the median one, or next to it.
+# Test levels on which the released agent is typical: its share of the ceiling there is the median
+# over levels, or next to it.
 TYPICAL = {"GridMem-9x9-v0": 2, "GridMem-13x13-v0": 345, "GridMem-20x20-v0": 3}
 
 
 class Setup(NamedTuple):
-    """What is played, where and by whom."""
+    """The parts of a game."""
 
     title: str
     env: Env
-    caves: Caves
-    cast: Cast
-    session: Session | None  # an episode to be shown first
+    levels: LevelSource
+    controllers: Controllers
+    episode: Episode | None  # shown first, of a replay
 
 
 def set_up(options: Namespace, trained: Any, *, has_keys: bool) -> Setup:
-    """What the options ask for, checked.
+    """Validates the options and loads what they name.
 
     Args:
         options: see `gridmem.render.player.options`.
-        trained: the agent of `options.agent`, as `gridmem.baselines.load` gives it, or one that
-            is there to be asked, if that is None; or None.
+        trained: the agent of `options.agent`, from `gridmem.baselines.load`; without that option
+            None, or an agent that plays only on request.
         has_keys: whether a person can play.
 
     Raises:
-        ValueError: if something that the options name is not there, or they do not fit together.
+        ValueError: if something that the options name does not exist, or they contradict another.
     """
     replay = load_replay(options.replay) if options.replay else None
     if replay:
@@ -52,7 +63,7 @@ def set_up(options: Namespace, trained: Any, *, has_keys: bool) -> Setup:
     else:
         title = options.id or (trained.config.env.env_id if trained else DEFAULT_ID)
         env = _env(options, title, trained)
-    if trained and _told(env) != _told(trained.env):
+    if trained and _observation_sizes(env) != _observation_sizes(trained.env):
         raise ValueError(
             f"the agent was trained with a view of {trained.env.view_size} cells and this "
             f"environment's has {env.view_size}, or only one has a compass; leave out the id to "
@@ -64,30 +75,30 @@ def set_up(options: Namespace, trained: Any, *, has_keys: bool) -> Setup:
         )
     if options.heat == "memory" and not trained.explains:
         raise ValueError(
-            f"--heat memory shows past steps that attention draws on; this agent's mixer, "
-            f"{trained.config.model.mixer}, does not tell; leave the option out"
+            f"--heat memory shows attention to past steps; this agent's mixer, "
+            f"{trained.config.model.mixer}, has no attention; leave the option out"
         )
     policy = trained.policy(options.greedy, explain=True) if trained else None
-    default = _default_lead(has_keys, options.agent is not None)
-    cast = _cast(options, env, policy, YOU if replay else default)
-    session = _replayed(env, replay) if replay else None
-    return Setup(title, env, _caves(options, title, env, replay), cast, session)
+    default = YOU if replay else _default_player(has_keys, options.agent is not None)
+    controllers = _controllers(options, env, policy, default)
+    episode = _replayed(env, replay) if replay else None
+    return Setup(title, env, _levels(options, title, env, replay), controllers, episode)
 
 
-def begin(setup: Setup, options: Namespace, at_end: Callable[[Game], str]) -> Game:
-    """A game with its programs compiled, so that it answers fast from the first key on.
+def start_game(setup: Setup, options: Namespace, on_end: Callable[[Game], str]) -> Game:
+    """A game whose functions are compiled, so that it responds fast from the first key on.
 
     Args:
-        setup: of the game.
+        setup: its parts.
         options: how it is shown.
-        at_end: see `Game`.
+        on_end: see `Game`.
     """
-    title, env, caves, cast, session = setup
-    _compile(env, caves, cast)
+    title, env, levels, controllers, episode = setup
+    _compile(env, levels, controllers)
     shown: dict[str, Any] = {name: getattr(options, name) for name in ("whole", "heat", "speed")}
-    game = Game(env, title, caves, cast, **shown, at_end=at_end)
-    if session:
-        game.watch(session)
+    game = Game(env, title, levels, controllers, **shown, on_end=on_end)
+    if episode:
+        game.show_episode(episode)
     return game
 
 
@@ -98,68 +109,68 @@ def _env(options: Namespace, id: str, trained: Any) -> Env:
         "num_agents": options.agents,
     }
     overrides: dict[str, Any] = {}
-    if trained:  # the rest of its settings only make sense where it was trained
-        own = trained.config.env.overrides()
-        told = {name: own[name] for name in ("view_size", "compass") if name in own}
-        overrides = own if id == trained.config.env.env_id else told
+    if trained:  # its other settings make sense only in the environment of its training
+        own = trained.config.env.options
+        sizes = {name: own[name] for name in ("view_size", "compass") if name in own}
+        overrides = dict(own) if id == trained.config.env.env_id else sizes
     overrides |= {name: value for name, value in wanted.items() if value is not None}
     return make(id, **overrides)
 
 
-def _told(env: Env) -> tuple[int, int]:
+def _observation_sizes(env: Env) -> tuple[int, int]:
     return env.view_size, env.compass_size
 
 
-def _default_lead(has_keys: bool, has_agent: bool) -> str:
+def _default_player(has_keys: bool, has_agent: bool) -> str:
     if has_agent:
         return AGENT
     return YOU if has_keys else ORACLE
 
 
-def _cast(options: Namespace, env: Env, policy: Policy | None, default: str) -> Cast:
-    lead = options.player or default
-    lead = YOU if lead == "keys" else lead
+def _controllers(options: Namespace, env: Env, policy: Policy | None, default: str) -> Controllers:
+    player = options.player or default
+    player = YOU if player == "keys" else player
     crowd = options.crowd or (AGENT if policy else "reactive")
-    players: dict[str, Player] = {ORACLE: OraclePlayer(env)}
+    by_name: dict[str, Controller] = {ORACLE: OracleController(env)}
     if policy:
-        players[AGENT] = PolicyPlayer(env, policy)
+        by_name[AGENT] = PolicyController(env, policy)
     scripted = {
         "random": lambda: random_policy(env.num_actions),
         "reactive": lambda: reactive_policy(env),
     }
     for name, make_policy in scripted.items():
-        if name == lead or (name == crowd and env.num_agents > 1):
-            players[name] = PolicyPlayer(env, make_policy())
-    return Cast(players, lead, crowd, advises=options.agent is not None)
+        if name == player or (name == crowd and env.num_agents > 1):
+            by_name[name] = PolicyController(env, make_policy())
+    return Controllers(by_name, player, crowd, shows_advice=options.agent is not None)
 
 
-def _caves(options: Namespace, id: str, env: Env, replay: Replay | None) -> Caves:
+def _levels(options: Namespace, id: str, env: Env, replay: Replay | None) -> LevelSource:
     if replay:
-        return one_cave("replay", replay.level)
+        return single_level("replay", replay.level)
     where, first = options.levels, options.level or 0
     if options.agent and not where and options.seed is None and id in CONFIGS:
         where = "test"
         first = TYPICAL.get(id, 0) if options.level is None else options.level
     if where:
-        return stored_caves(env, id, where, first)
+        return stored_levels(env, id, where, first)
     seed = secrets.randbits(32) if options.seed is None else options.seed
-    return seeded_caves(env, seed, first)
+    return seeded_levels(env, seed, first)
 
 
-def _replayed(env: Env, replay: Replay) -> Session:
-    session = Session(env, replay.level, replay.actions)
-    found = np.asarray(session.states[-1].visits)
-    if (found != replay.visits).any():
+def _replayed(env: Env, replay: Replay) -> Episode:
+    episode = Episode(env, replay.level, replay.actions)
+    visits = np.asarray(episode.states[-1].visits)
+    if (visits != replay.visits).any():
         raise ValueError(
-            f"the replay was saved with {replay.visits.tolist()} visits and is played here with "
-            f"{found.tolist()}: this version of gridmem has other rules"
+            f"the replay was saved with {replay.visits.tolist()} finds, and playing it gives "
+            f"{visits.tolist()}: this version of gridmem has other rules"
         )
-    return session
+    return episode
 
 
-def _compile(env: Env, caves: Caves, cast: Cast) -> None:
-    """Plays a step with everybody, in an episode that is thrown away."""
-    session = Session(env, caves.level(caves.first))
-    for player in cast.players.values():
-        session.ask(player)
-    session.act(np.zeros(env.num_agents, np.int32))
+def _compile(env: Env, levels: LevelSource, controllers: Controllers) -> None:
+    """Takes a step with every controller, in an episode that is thrown away."""
+    episode = Episode(env, levels.level(levels.first))
+    for controller in controllers.by_name.values():
+        episode.decision(controller)
+    episode.step(np.zeros(env.num_agents, np.int32))

@@ -5,8 +5,8 @@ import tiny
 from flax import nnx
 from jax import lax
 
-from gridmem.baselines.costs.jaxpr_costs import Costs, costs
-from gridmem.baselines.costs.jaxpr_operations import Operation, Value
+from gridmem.baselines.costs.jaxpr_costs import Costs, estimate_costs
+from gridmem.baselines.costs.jaxpr_equations import Equation, Value
 from gridmem.baselines.model.actor_critic import Block
 
 N = 16
@@ -57,15 +57,15 @@ def batched(x):
     ],
 )
 @pytest.mark.parametrize("fused", [False, True])
-def test_products_are_counted_wherever_they_are(function, num_products, fused):
-    assert costs(function, SQUARE, fused=fused).flops == num_products * PRODUCT
+def test_products_are_counted_in_nested_functions(function, num_products, fused):
+    assert estimate_costs(function, SQUARE, fused=fused).flops == num_products * PRODUCT
 
 
-def test_products_move_their_operands_and_their_result():
-    assert costs(lambda x: product(x, x), SQUARE, fused=True).bytes == 3 * SIZE
-    assert costs(lambda x: product(x[:4], x), SQUARE, fused=True).bytes == 1.5 * SIZE
-    assert costs(looped, SQUARE, fused=True).bytes == 5 * 3 * SIZE
-    assert costs(lambda x: jnp.tanh(x) + 1, SQUARE, fused=True).bytes == 0
+def test_products_read_inputs_and_write_outputs():
+    assert estimate_costs(lambda x: product(x, x), SQUARE, fused=True).bytes == 3 * SIZE
+    assert estimate_costs(lambda x: product(x[:4], x), SQUARE, fused=True).bytes == 1.5 * SIZE
+    assert estimate_costs(looped, SQUARE, fused=True).bytes == 5 * 3 * SIZE
+    assert estimate_costs(lambda x: jnp.tanh(x) + 1, SQUARE, fused=True).bytes == 0
 
 
 def chain(x):
@@ -74,7 +74,7 @@ def chain(x):
     return product(z, x)
 
 
-def kept_until_the_end(x):
+def used_at_the_end(x):
     y = product(x, x)
     z = product(y, x)
     return product(z, y)
@@ -108,7 +108,7 @@ def two_rows(x):
         (lambda x: x[:4].T, 0.25, True),
         (chain, 2, True),
         (chain, 2, False),
-        (kept_until_the_end, 3, True),
+        (used_at_the_end, 3, True),
         # y; then what the product reads, while y goes; then its result.
         (arithmetic, 2, True),
         # y, y + 1, (y + 1) * y
@@ -122,13 +122,15 @@ def two_rows(x):
         (lambda x: jnp.cumsum(x * 2, axis=0) + x, 2, True),
     ],
 )
-def test_what_is_used_again_is_held_until_then(function, held, fused):
-    assert costs(function, SQUARE, fused=fused).peak == pytest.approx(held * SIZE, abs=SIZE / N)
+def test_values_are_held_until_their_last_use(function, held, fused):
+    assert estimate_costs(function, SQUARE, fused=fused).peak == pytest.approx(
+        held * SIZE, abs=SIZE / N
+    )
 
 
-def test_what_a_loop_holds_counts_once():
-    inside = costs(lambda x: jnp.exp(product(x, x)) @ x, SQUARE, fused=True).peak
-    loop = costs(
+def test_memory_of_a_loop_counts_once():
+    inside = estimate_costs(lambda x: jnp.exp(product(x, x)) @ x, SQUARE, fused=True).peak
+    loop = estimate_costs(
         lambda x: lax.scan(lambda c, _: (jnp.exp(product(c, c)) @ c, None), x, length=9)[0],
         SQUARE,
         fused=True,
@@ -148,7 +150,7 @@ def test_the_products_of_a_block_are_those_that_xla_counts():
 
     gradient = jax.grad(block, argnums=(0, 1))
     counted = jax.jit(gradient).lower(params, x).compile().cost_analysis()["flops"]
-    assert costs(gradient, params, x, fused=False).flops == pytest.approx(counted, rel=0.1)
+    assert estimate_costs(gradient, params, x, fused=False).flops == pytest.approx(counted, rel=0.1)
 
 
 def test_attention_by_cudnn_does_half_the_products():
@@ -156,11 +158,11 @@ def test_attention_by_cudnn_does_half_the_products():
     query, key = (Value((batch, length, n, head_dim), 1000, 1000) for n in (heads, 1))
     full = 2 * batch * heads * length * length * head_dim
     for name, num_products in (("fwd", 2), ("bwd", 5)):
-        operation = Operation(f"dot_product_attention_{name}_wrapper", {}, [query, key, key], [])
-        assert operation.flops == num_products * full / 2
-        assert operation.is_product
-        assert not operation.is_cheap
+        equation = Equation(f"dot_product_attention_{name}_wrapper", {}, [query, key, key], [])
+        assert equation.flops == num_products * full / 2
+        assert equation.is_matmul
+        assert not equation.is_cheap
 
 
-def test_nothing_costs_nothing():
-    assert costs(lambda: (), fused=True) == Costs()
+def test_an_empty_function_costs_nothing():
+    assert estimate_costs(lambda: (), fused=True) == Costs()

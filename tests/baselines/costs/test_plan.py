@@ -11,10 +11,11 @@ from jax import ShapeDtypeStruct
 
 import gridmem.baselines.costs.plan as plan_module
 import gridmem.baselines.costs.step_costs as step_costs_module
-from gridmem.baselines.costs.abstract_run import outline
-from gridmem.baselines.costs.jaxpr_costs import costs, num_bytes
+from gridmem.baselines.costs.abstract_run import abstract_run
+from gridmem.baselines.costs.jaxpr_costs import estimate_costs, num_bytes
 from gridmem.baselines.costs.plan import USABLE, Plan, plan, problem, table
-from gridmem.baselines.ppo.learner import collect, update
+from gridmem.baselines.ppo.learner import make_batch, update
+from gridmem.baselines.ppo.rollout import collect
 from gridmem.baselines.presets import preset
 
 GIB = 2**30
@@ -35,7 +36,7 @@ OF_EACH_KIND = pytest.mark.parametrize("config", breadth(CONFIGS, *CONFIGS[2:]))
 
 def shapes(config):
     """What `tiny.start` makes, as shapes."""
-    run = outline(config)
+    run = abstract_run(config)
     return run.graphdef, jax.tree.map(lambda x: ShapeDtypeStruct(x.shape, x.dtype), run.learner)
 
 
@@ -45,7 +46,7 @@ def test_sizes_are_those_of_the_real_arrays(config):
     memory = Plan(config, None).memory
     assert memory.parameters == num_bytes(learner.params)
     assert memory.optimizer == num_bytes(learner.opt_state)
-    assert memory.ongoing == num_bytes(learner.ongoing)
+    assert memory.rollout_state == num_bytes(learner.rollout_state)
     env = config.make_env()
     keys = jax.random.split(jax.random.key(0), config.ppo.num_envs)
     state, _ = jax.eval_shape(jax.vmap(env.reset), keys)
@@ -53,18 +54,19 @@ def test_sizes_are_those_of_the_real_arrays(config):
 
 
 @OF_EACH_KIND
-def test_the_data_of_an_update_have_the_shapes_that_one_step_tells(config):
+def test_the_abstract_batch_has_the_shapes_of_the_real_one(config):
     env, (graphdef, learner) = config.make_env(), shapes(config)
 
-    def real(params, ongoing, key):
-        return collect(config, env, nnx.merge(graphdef, params), ongoing, key, key)[0]
+    def real(params, state, key):
+        model = nnx.merge(graphdef, params)
+        return make_batch(config, collect(config, env, model, state, key, key))
 
-    expected = jax.eval_shape(real, learner.params, learner.ongoing, learner.key)
-    told = outline(config).data
-    assert jax.tree.structure(told) == jax.tree.structure(expected)
-    for one, other in zip(jax.tree.leaves(told), jax.tree.leaves(expected), strict=True):
+    expected = jax.eval_shape(real, learner.params, learner.rollout_state, learner.key)
+    batch = abstract_run(config).batch
+    assert jax.tree.structure(batch) == jax.tree.structure(expected)
+    for one, other in zip(jax.tree.leaves(batch), jax.tree.leaves(expected), strict=True):
         assert (one.shape, one.dtype) == (other.shape, other.dtype)
-    rollout = num_bytes((expected.obs, expected.batch, expected.segments))
+    rollout = num_bytes((expected.obs, expected.transitions, expected.segments))
     assert Plan(config, None).memory.rollout == rollout
 
 
@@ -85,13 +87,15 @@ def test_caches_are_those_of_the_last_step_and_one_of_their_arrays(config, room)
 @OF_EACH_KIND
 def test_steps_cost_what_a_whole_update_does(config):
     env, (graphdef, learner) = config.make_env(), shapes(config)
-    whole = costs(lambda learner: update(config, env, graphdef, learner), learner, fused=True)
-    run, num_steps = Plan(config, None), outline(config).num_steps
+    whole = estimate_costs(
+        lambda learner: update(config, env, graphdef, learner), learner, fused=True
+    )
+    run, num_steps = Plan(config, None), abstract_run(config).num_steps
     # Beside its steps the update asks for the value of one observation more, and draws levels:
     # once, or in a loop at each step.
     num_keys, num_draws = (8, 1) if config.ppo.rollout_steps is None else (8, num_steps)
     keys = jax.random.split(jax.random.key(0), num_keys)
-    levels = num_draws * costs(jax.vmap(env.reset), keys, fused=True).flops
+    levels = num_draws * estimate_costs(jax.vmap(env.reset), keys, fused=True).flops
     per_row = (num_steps + 1) * run.rollout.flops + num_steps * run.training.flops
     flops = per_row * config.steps_per_update / num_steps + levels
     assert flops == pytest.approx(whole.flops, rel=0.002)
@@ -123,7 +127,7 @@ def test_the_reference_costs_what_was_worked_out_for_it():
     assert run.rollout.bytes == pytest.approx(314e3, rel=0.05)
 
 
-def test_epochs_are_paid_for():
+def test_costs_grow_with_epochs():
     once, twice = (Plan(tiny.config(ppo={"num_epochs": n}), None) for n in (1, 2))
     assert twice.training.flops == 2 * once.training.flops
     assert twice.training.bytes == 2 * once.training.bytes
@@ -184,7 +188,7 @@ def test_a_model_without_memory_needs_no_caches():
     assert "caches" not in table(run)
 
 
-def test_what_does_not_fit_is_told_with_a_setting_that_does():
+def test_a_run_that_does_not_fit_is_refused_with_advice():
     configs = {
         n: tiny.config(ppo={"num_minibatches": n}, model={"num_layers": 1}) for n in (2, 4, 8)
     }
@@ -204,14 +208,14 @@ def test_what_does_not_fit_is_told_with_a_setting_that_does():
     assert problem(better) is None
 
 
-def test_what_no_setting_makes_fit_is_told_so(monkeypatch):
-    monkeypatch.setattr(plan_module, "remedy", lambda *_: None)
+def test_a_run_that_no_setting_makes_fit(monkeypatch):
+    monkeypatch.setattr(plan_module, "advice", lambda *_: None)
     sentence = problem(Plan(tiny.config(model={"mixer": "none", "num_layers": 1}), 1000))
     assert sentence is not None
     assert sentence.endswith(": no single setting is enough, --plan shows what takes how much")
 
 
-def test_a_device_that_does_not_say_what_it_has_refuses_nothing():
+def test_a_device_of_unknown_memory_refuses_nothing():
     run = Plan(tiny.config(ppo={"num_envs": 2**28}), None)
     assert run.fits
     assert problem(run) is None
@@ -249,18 +253,25 @@ def test_the_table_has_a_line_for_each_part_and_a_verdict():
 
 
 @pytest.mark.parametrize(
-    ("number", "text"),
-    [(0, "0"), (7, "7"), (999, "999"), (1000, "1.00 k"), (9994, "9.99 k"), (9996, "10.0 k")],
+    ("num_bytes", "text"),
+    [
+        (1000, "0.98 KiB"),
+        *((1024**n * 1.5, f"1.50 {unit}iB") for n, unit in enumerate("KMGTPE", 1)),
+        (153.2 * 2**30, "153 GiB"),
+    ],
 )
-def test_numbers_are_short(number, text):
-    assert plan_module._count(number) == text
+def test_sizes_have_three_digits_and_units_of_1024(num_bytes, text):
+    run = Plan(tiny.CONFIG, round(num_bytes / USABLE) + 1)
+    assert f" {text} here " in table(run).splitlines()[-1]
 
 
-def test_bytes_go_by_1024():
-    texts = [plan_module._bytes(1024**n * 1.5) for n in range(1, 7)]
-    assert texts == [f"1.50 {unit}" for unit in ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")]
-    assert plan_module._bytes(1000) == "0.98 KiB"
-    assert plan_module._bytes(153.2 * 2**30) == "153 GiB"
+@pytest.mark.parametrize(
+    ("total_steps", "text"),
+    [(128, "10.6 M"), (1280, "106 M"), (128 * 10**4, "106 G"), (128 * 10**7, "106 T")],
+)
+def test_counts_have_three_digits_and_units_of_1000(total_steps, text):
+    run = Plan(replace(tiny.CONFIG, total_steps=total_steps), None)
+    assert f"; {text} FLOP for " in table(run)
 
 
 def test_a_plan_is_for_the_memory_of_this_device(monkeypatch):

@@ -7,23 +7,27 @@ import recorded_levels
 import tiny
 
 import gridmem.baselines.ppo.learner as learner_module
-from gridmem.baselines.evaluation import rollouts as evaluation
+from gridmem.baselines.evaluation import rollouts
+from gridmem.baselines.evaluation.evaluator import evaluate_held_out
 from gridmem.baselines.evaluation.rollouts import (
     FRESH_KEY_DATA,
     HELD_OUT_KEY_DATA,
     Player,
     draw_levels,
-    evaluate_model,
-    evaluate_random,
     play_levels,
-    summary,
 )
 from gridmem.baselines.ppo.learner import init, update
-from gridmem.envs.analysis.metrics import EpisodeStats
 from gridmem.envs.analysis.trace import trace
 from gridmem.envs.types import Tile
 
 SEEDS, NUM_EXACT, NUM_LEVELS = range(51), 300, 2000
+ID = tiny.CONFIG.env.env_id
+
+
+def evaluate_random(env, num_levels):
+    """The row of random actions."""
+    (row,) = evaluate_held_out(ID, env, None, {}, num_levels).rows
+    return row
 
 
 def test_no_seed_trains_on_the_held_out_levels_or_the_fresh_ones(monkeypatch):
@@ -77,14 +81,16 @@ def test_the_held_out_levels_are_always_the_same():
     assert set(levels[64:]) <= set(levels[:64])
 
 
-@pytest.mark.parametrize("greedy", [False, True])
-def test_an_evaluation_repeats_itself(greedy):
+def test_a_final_evaluation_is_deterministic():
     env = tiny.CONFIG.make_env()
     graphdef, learner = tiny.start(tiny.CONFIG)
-    first, second = (evaluate_model(env, graphdef, learner.params, 32, greedy) for _ in range(2))
-    assert first == second
-    other = evaluate_model(env, graphdef, learner.params, 32, not greedy)
-    assert first != other
+    params = {"a": learner.params}
+    first, second = (evaluate_held_out(ID, env, graphdef, params, 32) for _ in range(2))
+    assert first.to_dict() == second.to_dict()
+    assert [row.player for row in first.rows] == ["sampled", "greedy", "random"]
+    assert [row.agent for row in first.rows] == ["a", "a", ""]
+    actions = [row.actions.tobytes() for row in first.rows]
+    assert len(set(actions)) == 3
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +102,7 @@ def crowd():
     return env, graphdef, learner.params, levels, key
 
 
-def test_what_is_told_of_episodes_is_what_happened(crowd):
+def test_rewards_are_those_of_the_actions(crowd):
     env, graphdef, params, levels, key = crowd
     played = play_levels(env, Player(graphdef), params, levels, key)
     assert played.action.shape == (10, 16, 2)
@@ -104,13 +110,13 @@ def test_what_is_told_of_episodes_is_what_happened(crowd):
     assert np.array_equal(played.reward, trace(env, levels, played.action).reward)
 
 
-def test_groups_of_levels_are_joined_in_order_and_draw_for_themselves(crowd, monkeypatch):
+def test_chunks_of_levels_are_joined_in_order_and_sample_independently(crowd, monkeypatch):
     env, graphdef, params, levels, key = crowd
     twice = jax.tree.map(lambda leaf: np.concatenate([leaf[:4], leaf[:4], leaf[8:]]), levels)
-    monkeypatch.setattr(evaluation, "STREAMS_AT_A_TIME", 8)  # 4 levels of 2 agents
+    monkeypatch.setattr(rollouts, "STREAMS_AT_A_TIME", 8)  # 4 levels of 2 agents
     greedy = play_levels(env, Player(graphdef, greedy=True), params, twice, key)
     sampled = play_levels(env, Player(graphdef), params, twice, key)
-    monkeypatch.setattr(evaluation, "STREAMS_AT_A_TIME", 512)
+    monkeypatch.setattr(rollouts, "STREAMS_AT_A_TIME", 512)
     at_once = play_levels(env, Player(graphdef, greedy=True), params, twice, key)
     assert np.array_equal(greedy.action, at_once.action)
     assert greedy.action.shape == (10, 16, 2)
@@ -152,35 +158,14 @@ def expected_return(level, num_steps):
     return total
 
 
-def test_random_scores_what_random_must():
+def test_random_actions_have_their_expected_return():
     env = tiny.CONFIG.make_env()
     levels = jax.jit(jax.vmap(env.generate))(jax.random.split(jax.random.key(7), NUM_EXACT))
     levels = jax.tree.map(np.asarray, levels)
     exact = np.array(
         [expected_return(jax.tree.map(lambda x, i=i: x[i], levels), 16) for i in range(NUM_EXACT)]
     )
-    result = evaluate_random(env, NUM_LEVELS)
+    result = evaluate_random(env, NUM_LEVELS).metrics
     error = np.hypot(result["return_standard_error"], exact.std() / np.sqrt(NUM_EXACT))
     assert error < 0.12 * exact.mean()
-    assert abs(result["mean_return"] - exact.mean()) < 4 * error
-
-
-def test_a_summary_by_hand():
-    stats = EpisodeStats(
-        episode_return=np.float32([0, 2, 4]),
-        visits=np.int32([0, 2, 4]),
-        first_find_steps=np.int32([16, 5, 3]),
-        later_trip_steps=np.float32([0, 2, 2]),
-    )
-    # Deviation of 0, 2, 4 is 2; over the root of 3. Gain: (5 + 3) / (2 + 2).
-    by_hand = {
-        "mean_return": 2.0,
-        "return_standard_error": 2 / 3**0.5,
-        "first_find_steps": 8.0,
-        "memory_gain": 2.0,
-        "found_again": 2.0,
-    }
-    assert summary(jax.tree.map(jax.numpy.asarray, stats), 3) == pytest.approx(by_hand)
-    # As one level with three agents: a single observation, without deviation.
-    together = summary(jax.tree.map(jax.numpy.asarray, stats), 1)
-    assert together == pytest.approx({**by_hand, "return_standard_error": 0.0})
+    assert abs(result["episode_return"] - exact.mean()) < 4 * error

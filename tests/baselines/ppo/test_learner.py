@@ -14,11 +14,10 @@ from flax import nnx
 import gridmem.baselines.ppo.learner as learner_module
 from gridmem import Env, EnvConfig, TextMap
 from gridmem.baselines.model.actor_critic import ActorCritic
-from gridmem.baselines.model.policy import model_policy, streaming_policy
-from gridmem.baselines.ppo.learner import build_model, update
-from gridmem.baselines.ppo.loss import Batch
-from gridmem.baselines.ppo.rollout import begin, context, go_on
-from gridmem.envs.batch.rollout import play
+from gridmem.baselines.model.policy import model_policy
+from gridmem.baselines.ppo.learner import TrainBatch, build_model, make_batch, train_epochs, update
+from gridmem.baselines.ppo.loss import Transitions
+from gridmem.baselines.ppo.rollout import collect, init_rollout, play_episodes
 from gridmem.envs.types import Observation
 
 ENV, ROOM = tiny.CONFIG.make_env(), tiny.small_room(tiny.CONFIG)
@@ -118,7 +117,7 @@ def test_the_norm_of_the_new_parameters_is_reported(three_updates):
 
 
 @EITHER_WAY
-def test_the_learner_is_given_away(config, env):
+def test_the_learner_is_donated(config, env):
     graphdef, learner = tiny.start(config, env)
     big = [leaf for leaf in jax.tree.leaves(learner) if leaf.size > 1]
     update(config, env, graphdef, learner)
@@ -126,7 +125,7 @@ def test_the_learner_is_given_away(config, env):
     assert all(leaf.is_deleted() for leaf in big)
 
 
-def lively(config):
+def diverse(config):
     """A model whose values differ from one another."""
     model = build_model(config, config.make_env(), jax.random.key(0))
     model.value_out[...] = 50 * model.value_out[...]
@@ -135,24 +134,21 @@ def lively(config):
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
 def whole_episode(config, env, graphdef, params):
-    """What the learner makes of an episode, its rewards, and its values by a full pass."""
-    model = nnx.merge(graphdef, params)
-    levels = jax.vmap(env.generate)(jax.random.split(jax.random.key(0), N))
-    policy = model_policy(model)
-    unrolled = play(env, policy, levels, jax.random.key(1))
-    caches = model.init_cache(N, 0)
-    data = learner_module._data(config, policy, unrolled, 0, caches)
-    seen = jax.tree.map(
+    """The transitions of one episode, its rewards, and its values by a full pass."""
+    model, keys = nnx.merge(graphdef, params), jax.random.split(jax.random.key(0))
+    batch = make_batch(config, collect(config, env, model, None, *keys))
+    result = play_episodes(config, env, model_policy(model), *keys)
+    obs = jax.tree.map(
         lambda past, last: jnp.swapaxes(jnp.concatenate([past, last[None]]), 0, 1),
-        unrolled.rollout.obs,
-        unrolled.timestep.obs,
+        result.rollout.obs,
+        result.timestep.obs,
     )
-    values = model.value_head.value(model.sequence(seen, caches)[1])
-    return data.batch, unrolled.rollout, values
+    values = model.value_head.value(model.sequence(obs, model.init_cache(N, 0))[1])
+    return batch.transitions, result.rollout, values
 
 
 def test_truncation_asks_the_value_of_the_true_last_observation():
-    batch, rollout, values = whole_episode(tiny.CONFIG, ENV, *lively(tiny.CONFIG))
+    batch, rollout, values = whole_episode(tiny.CONFIG, ENV, *diverse(tiny.CONFIG))
     # The last target is r + gamma V, whatever lambda is.
     used = (batch.target[:, -1] - rollout.reward[-1]) / tiny.CONFIG.ppo.gamma
     np.testing.assert_allclose(used, values[:, -1], atol=1e-5)
@@ -163,7 +159,7 @@ def test_truncation_asks_the_value_of_the_true_last_observation():
 
 
 def test_advantages_are_what_the_value_missed_in_units_of_their_spread():
-    batch, _, _ = whole_episode(tiny.CONFIG, ENV, *lively(tiny.CONFIG))
+    batch, _, _ = whole_episode(tiny.CONFIG, ENV, *diverse(tiny.CONFIG))
     missed = np.asarray(batch.target - batch.value)
     assert tiny.CONFIG.ppo.normalize_advantage
     np.testing.assert_allclose(batch.advantage, (missed - missed.mean()) / missed.std(), atol=1e-3)
@@ -172,7 +168,7 @@ def test_advantages_are_what_the_value_missed_in_units_of_their_spread():
 def test_nothing_counts_after_the_task_has_ended_an_episode():
     config = tiny.config(ppo={"normalize_advantage": False})
     env = tiny.small_room(config, tiny.TwoFinds())
-    batch, rollout, _ = whole_episode(config, env, *lively(config))
+    batch, rollout, _ = whole_episode(config, env, *diverse(config))
     valid = np.asarray(batch.valid)
     ends = np.asarray(rollout.terminated.T) & valid
     assert (ends.sum(axis=1) == 1).sum() >= N / 2
@@ -188,24 +184,22 @@ def test_nothing_counts_after_the_task_has_ended_an_episode():
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
 def three_rollouts(config, env, graphdef, params):
-    """What the learner makes of each of three rollouts in a row, and the rewards."""
+    """The transitions of three rollouts that continue each other, and the rewards."""
     model = nnx.merge(graphdef, params)
-    policy, seen = streaming_policy(model), context(config, env)
 
-    def one(ongoing, key):
-        unrolled, following, _ = go_on(config, env, model, ongoing, key)
-        caches = ongoing.streams.carry.caches
-        data = learner_module._data(config, policy, unrolled, seen, caches)
-        return following, (data.batch, unrolled.rollout.reward.T)
+    def one(state, key):
+        experience = collect(config, env, model, state, key, key)
+        batch = make_batch(config, experience)
+        return experience.state, (batch.transitions, experience.rollout.reward.T)
 
-    ongoing = begin(config, env, model, jax.random.key(1))
-    stacked = jax.lax.scan(one, ongoing, jax.random.split(jax.random.key(2), 3))[1]
+    state = init_rollout(config, env, model, jax.random.key(1))
+    stacked = jax.lax.scan(one, state, jax.random.split(jax.random.key(2), 3))[1]
     return [jax.tree.map(lambda x, n=n: x[n], stacked) for n in range(3)]
 
 
 def test_the_value_after_a_rollout_is_that_with_which_the_next_one_begins():
     config = tiny.config(ppo={**SHORT, "gamma": 0.5, "normalize_advantage": False})
-    batches = three_rollouts(config, ROOM, *lively(config))
+    batches = three_rollouts(config, ROOM, *diverse(config))
     for (batch, reward), (following, _) in itertools.pairwise(batches):
         used = (batch.target[:, -1] - reward[:, -1]) / 0.5
         np.testing.assert_allclose(used, following.value[:, 0], atol=1e-5)
@@ -226,7 +220,7 @@ def test_metrics_of_rollouts_are_of_the_episodes_that_ended():
     assert [row[3] for row in rows] == [0, 0, N, 0]
 
 
-def test_the_share_of_targets_beyond_the_value_head_is_told():
+def test_the_share_of_targets_outside_the_value_head_is_reported():
     # Without a future the targets are the rewards, and 1 is beyond 0.5.
     head = {"value_head": "hl_gauss", "value_min": -0.5, "value_max": 0.5}
     config = tiny.config(model=head | {"mixer": "none", "num_layers": 1}, ppo={"gamma": 0.0})
@@ -238,7 +232,7 @@ def test_the_share_of_targets_beyond_the_value_head_is_told():
 
 
 @pytest.mark.parametrize("ppo", breadth([{}, SHORT], {}), ids=["whole episodes", "rollouts"])
-def test_an_update_may_meet_episodes_that_the_task_ends(ppo):
+def test_episodes_may_be_terminated(ppo):
     config = tiny.config(ppo={**EVERY_STREAM, **ppo}, model={"num_layers": 1})
     _, metrics, rows = run(config, tiny.small_room(config, tiny.TwoFinds()), 3)
     assert np.isfinite(rows[-1]).all()
@@ -255,14 +249,16 @@ def test_an_epoch_visits_every_stream_once_and_whole(monkeypatch):
     model = nnx.merge(graphdef, learner.params)
     (cache,) = model.keep(model.init_cache(num_streams, 0, segmented=True), seen)
     of_stream = number[:, :1, None, None]
-    data = learner_module.Data(
+    data = TrainBatch(
         Observation(
             jnp.zeros((num_streams, num_steps, 5, 5), jnp.uint8),
             jnp.zeros((num_streams, num_steps), jnp.int32),
             number,
             jnp.zeros((num_streams, num_steps, 0), jnp.float32),
         ),
-        Batch(number >= 0, jnp.zeros(number.shape, jnp.int32), -number, number, number, number),
+        Transitions(
+            number >= 0, jnp.zeros(number.shape, jnp.int32), -number, number, number, number
+        ),
         [cache._replace(key=cache.key + of_stream, value=cache.value - of_stream)],
         number.astype(jnp.int32),
     )
@@ -287,7 +283,7 @@ def test_an_epoch_visits_every_stream_once_and_whole(monkeypatch):
 
     monkeypatch.setattr(ActorCritic, "sequence", recording_sequence)
     monkeypatch.setattr(learner_module, "ppo_loss", recording_loss)
-    learn = jax.jit(lambda *args: learner_module.learn(config, graphdef, *args))
+    learn = jax.jit(lambda *args: train_epochs(config, graphdef, *args))
     jax.block_until_ready(learn(learner, data, jax.random.key(0)))
     jax.effects_barrier()
     assert len(minibatches) == 2 * 4

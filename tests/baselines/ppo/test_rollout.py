@@ -1,4 +1,4 @@
-"""Rollouts that go on from one another, against the whole episodes that they are parts of."""
+"""Rollouts that continue each other, compared with the whole episodes that they are parts of."""
 
 from functools import cache, partial
 from typing import NamedTuple
@@ -12,10 +12,11 @@ from breadth import breadth
 from flax import nnx
 
 from gridmem.baselines.model.mixers import MIXERS
+from gridmem.baselines.ppo.episode_stats import whole_episode_means
 from gridmem.baselines.ppo.learner import build_model
-from gridmem.baselines.ppo.rollout import begin, context, go_on, whole_episodes
+from gridmem.baselines.ppo.rollout import context_length, continue_rollout, init_rollout
 from gridmem.envs.analysis.metrics import EpisodeStats, episode_stats, memory_gain
-from gridmem.envs.batch.policy import chosen, random_policy
+from gridmem.envs.batch.policy import batched_index, random_policy
 from gridmem.envs.batch.rollout import Rollout, play
 
 # A row more than an episode has actions: its last observation. The parts do not divide it.
@@ -64,13 +65,13 @@ def played(variant, task="clock"):
     def run(params, key):
         model = nnx.merge(graphdef, params)
 
-        def one(ongoing, key):
-            unrolled, following, episodes = go_on(config, env, model, ongoing, key)
-            caches = ongoing.streams.carry.caches
+        def one(state, key):
+            unrolled, following, episodes = continue_rollout(config, env, model, state, key)
+            caches = state.runner.carry.caches
             return following, Parts(caches, unrolled.rollout, episodes)
 
-        ongoing = begin(config, env, model, key)
-        return jax.lax.scan(one, ongoing, jax.random.split(key, PARTS))[1]
+        state = init_rollout(config, env, model, key)
+        return jax.lax.scan(one, state, jax.random.split(key, PARTS))[1]
 
     return run(params, jax.random.key(5))
 
@@ -103,7 +104,7 @@ def cuts(rollout):
 def whole_pass(graphdef, params, obs, action):
     model = nnx.merge(graphdef, params)
     logits, outputs = model.sequence(obs, model.init_cache(len(action), 0))
-    return chosen(jax.nn.log_softmax(logits), action), model.value_head.value(outputs)
+    return batched_index(jax.nn.log_softmax(logits), action), model.value_head.value(outputs)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def whole_pass(graphdef, params, obs, action):
         ("gru", "clock"),
     ),
 )
-def test_log_probs_and_values_are_those_of_whole_episodes(variant, task):
+def test_log_probs_and_values_are_those_of_whole_episode_means(variant, task):
     _, graphdef, params = built(variant)
     rollout = rows(played(variant, task))
     episodes = cuts(rollout)
@@ -125,14 +126,14 @@ def test_log_probs_and_values_are_those_of_whole_episodes(variant, task):
     obs, action = jax.tree.map(lambda x: x[index, stream], (rollout.obs, rollout.action))
     log_prob, value = whole_pass(graphdef, params, obs, action)
     assert np.asarray(value)[there].std() > 0.01
-    for told, whole in ((rollout.extras.log_prob, log_prob), (rollout.extras.value, value)):
-        told = np.asarray(told)[index, stream]
-        np.testing.assert_allclose(told[there], np.asarray(whole)[there], atol=2e-5, rtol=0)
+    for means, whole in ((rollout.extras.log_prob, log_prob), (rollout.extras.value, value)):
+        means = np.asarray(means)[index, stream]
+        np.testing.assert_allclose(means[there], np.asarray(whole)[there], atol=2e-5, rtol=0)
     assert there.sum() == PARTS * PART * 8
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_episodes_follow_upon_each_other(task):
+def test_episodes_follow_each_other(task):
     rollout = rows(played(PLAYED[task], task))
     done = np.asarray(rollout.terminated | rollout.truncated)
     no_action_yet, valid = np.asarray(rollout.obs.last_action) == 4, np.asarray(rollout.valid)
@@ -242,18 +243,18 @@ def test_statistics_are_of_the_episodes_that_ended(task):
     parts = played(PLAYED[task], task)
     rollout, counts = rows(parts), []
     for part in range(PARTS):
-        told = jax.tree.map(lambda x, p=part: float(x[p]), parts.episodes)
+        means = jax.tree.map(lambda x, p=part: float(x[p]), parts.episodes)
         stats = by_hand(rollout, part * PART, (part + 1) * PART)
         counts.append(len(stats))
-        assert told.num_episodes == len(stats)
+        assert means.num_episodes == len(stats)
         if not stats:
-            assert told[:3] == (0, 0, 0)
+            assert means[:3] == (0, 0, 0)
             continue
         stats = EpisodeStats(*(jnp.stack(leaves) for leaves in zip(*stats, strict=True)))
-        assert told.episode_return == pytest.approx(float(stats.episode_return.mean()))
-        assert told.first_find_steps == pytest.approx(np.asarray(stats.first_find_steps).mean())
-        assert told.memory_gain == pytest.approx(float(memory_gain(stats)), rel=1e-5)
-        assert told.memory_gain > 0
+        assert means.episode_return == pytest.approx(float(stats.episode_return.mean()))
+        assert means.first_find_steps == pytest.approx(np.asarray(stats.first_find_steps).mean())
+        assert means.memory_gain == pytest.approx(float(memory_gain(stats)), rel=1e-5)
+        assert means.memory_gain > 0
     if task == "clock":
         # Episodes end with rows 9, 20 and 31: in the third, the sixth and the eighth rollout.
         assert counts == [0, 0, 8, 0, 0, 8, 0, 8, 0]
@@ -262,7 +263,7 @@ def test_statistics_are_of_the_episodes_that_ended(task):
 
 
 @pytest.mark.parametrize("task", breadth(TASKS, "task"))
-def test_statistics_of_whole_episodes(task):
+def test_statistics_of_whole_episode_means(task):
     config = settings()
     env = tiny.small_room(config, TASKS[task])
 
@@ -272,25 +273,25 @@ def test_statistics_of_whole_episodes(task):
         return play(env, random_policy(4), levels, key).rollout
 
     rollout = run(jax.random.key(0))
-    told = whole_episodes(rollout)
+    means = whole_episode_means(rollout)
     valid = np.asarray(rollout.valid)
     stats = [
         episode_stats(rollout.reward[: valid[:, stream].sum(), stream]) for stream in range(32)
     ]
-    assert told.num_episodes == 32
-    assert float(told.episode_return) == pytest.approx(np.mean([s.episode_return for s in stats]))
+    assert means.num_episodes == 32
+    assert float(means.episode_return) == pytest.approx(np.mean([s.episode_return for s in stats]))
     first = np.mean([s.first_find_steps for s in stats])
-    assert float(told.first_find_steps) == pytest.approx(first)
+    assert float(means.first_find_steps) == pytest.approx(first)
     gain = memory_gain(EpisodeStats(*(jnp.stack(x) for x in zip(*stats, strict=True))))
-    assert float(told.memory_gain) == pytest.approx(float(gain), rel=1e-5)
+    assert float(means.memory_gain) == pytest.approx(float(gain), rel=1e-5)
     assert valid.all() == (task == "clock")
 
 
 @pytest.mark.parametrize(
     ("window", "tokens"), [(None, STEPS), (1, 0), (4, 3), (ROWS, STEPS), (ROWS + 50, STEPS)]
 )
-def test_as_much_is_kept_as_a_token_can_see(window, tokens):
+def test_caches_are_as_long_as_the_context(window, tokens):
     config = settings(window=window)
-    assert context(config, config.make_env()) == tokens
+    assert context_length(config, config.make_env()) == tokens
     if window is None:
         assert played("attention").caches[0].key.shape[-1] == tokens

@@ -10,12 +10,12 @@ import tiny
 
 from gridmem.baselines.agent import load
 from gridmem.baselines.config import from_dict, to_dict
-from gridmem.baselines.costs.advice import remedy
+from gridmem.baselines.costs.advice import advice
 from gridmem.baselines.costs.plan import plan
-from gridmem.baselines.ppo import seeds as population
+from gridmem.baselines.ppo import seeds as seeds_module
 from gridmem.baselines.ppo.learner import UpdateMetrics, update
-from gridmem.baselines.ppo.seeds import advance, begin, member, members
-from gridmem.baselines.runs.names import named
+from gridmem.baselines.ppo.seeds import init_seeds, seed_configs, seed_slice, update_seeds
+from gridmem.baselines.runs.history import named
 from gridmem.baselines.training import loop as training
 from gridmem.baselines.training.loop import Run
 
@@ -26,8 +26,8 @@ CONFIG = tiny.config(seed=3, num_seeds=2, total_steps=NUM_UPDATES * 8 * 16, mode
 @pytest.fixture(scope="module")
 def alone():
     """The learner and the metrics of each seed by itself after each update."""
-    env, first, ends = CONFIG.make_env(), members(CONFIG)[0], []
-    for config in members(CONFIG):
+    env, first, ends = CONFIG.make_env(), seed_configs(CONFIG)[0], []
+    for config in seed_configs(CONFIG):
         graphdef, learner = tiny.start(config)
         metrics = []
         for _ in range(NUM_UPDATES):
@@ -37,29 +37,29 @@ def alone():
     return ends
 
 
-def test_members_have_the_seeds_one_after_the_other():
-    assert [config.seed for config in members(CONFIG)] == [3, 4]
-    assert {replace(config, seed=0) for config in members(CONFIG)} == {
+def test_configs_have_the_seeds_one_after_the_other():
+    assert [config.seed for config in seed_configs(CONFIG)] == [3, 4]
+    assert {replace(config, seed=0) for config in seed_configs(CONFIG)} == {
         replace(CONFIG, seed=0, num_seeds=1)
     }
-    assert members(tiny.CONFIG) == [tiny.CONFIG]
+    assert seed_configs(tiny.CONFIG) == [tiny.CONFIG]
 
 
 # In turn, as on every CPU, is how the seeds of `run` are trained.
 @pytest.mark.slow
 @pytest.mark.parametrize("in_turn", [True, False], ids=["in turn", "at once"])
 def test_side_by_side_they_are_what_they_are_alone(in_turn, alone, monkeypatch):
-    monkeypatch.setattr(population, "_in_turn", lambda: in_turn)
-    population._update_each.clear_cache()
+    monkeypatch.setattr(seeds_module, "_sequential", lambda: in_turn)
+    seeds_module._update_each.clear_cache()
     env = CONFIG.make_env()
-    graphdef, learner = begin(CONFIG, env)
+    graphdef, learner = init_seeds(CONFIG, env)
     metrics = []
     for _ in range(NUM_UPDATES):
-        learner, of_update = advance(CONFIG, env, graphdef, learner)
+        learner, of_update = update_seeds(CONFIG, env, graphdef, learner)
         metrics.append(of_update)
-    population._update_each.clear_cache()
+    seeds_module._update_each.clear_cache()
     for number, expected in enumerate(alone):
-        mine = tiny.host(member((learner, metrics), CONFIG, number))
+        mine = tiny.host(seed_slice((learner, metrics), CONFIG, number))
         pairs = list(zip(mine, [*expected[0], *expected[1]], strict=True))
         assert pairs
         for x, y in pairs:
@@ -82,15 +82,15 @@ def run(tmp_path_factory):
         def dying(*args):
             raise Killed
 
-        patch.setattr(training, "conclude", dying)
+        patch.setattr(training, "evaluate_run", dying)
         with pytest.raises(Killed):
-            Run.begun("tiny", config, "resume", "compare").run()
+            Run.new("tiny", config, "resume", "compare").run()
     assert Run.resumed("run", config, "resume").run() == 0
     return folder
 
 
 def test_each_seed_has_a_run_folder_of_its_own(run, alone):
-    for (params, metrics), config in zip(alone, members(CONFIG), strict=True):
+    for (params, metrics), config in zip(alone, seed_configs(CONFIG), strict=True):
         folder = run / f"seed-{config.seed}"
         agent = load(folder)
         assert replace(agent.config, checkpoint_seconds=60.0) == config
@@ -103,7 +103,7 @@ def test_each_seed_has_a_run_folder_of_its_own(run, alone):
             "agent.safetensors",
             "config.json",
             "curve.png",
-            "eval.json",
+            "evaluation.json",
             "metrics.jsonl",
             "tensorboard",
         }
@@ -115,18 +115,22 @@ def alone_norm(metrics):
     return metrics[-per_update:][UpdateMetrics._fields.index("grad_norm")]
 
 
-def test_the_run_tells_of_all_seeds_together(run):
-    of_seeds = [
-        json.loads((run / f"seed-{seed}" / "eval.json").read_text())["results"] for seed in (3, 4)
+def test_a_run_has_the_results_of_all_seeds(run):
+    together = json.loads((run / "evaluation.json").read_text())
+    assert [(row["agent"], row["player"]) for row in together["rows"]] == [
+        *((f"seed-{seed}", player) for seed in (3, 4) for player in ("sampled", "greedy")),
+        ("", "random"),
     ]
-    together = json.loads((run / "eval.json").read_text())
-    returns = [results["agent"]["mean_return"] for results in of_seeds]
-    assert together["seeds"] == [3, 4]
-    assert together["mean"]["agent"]["mean_return"] == pytest.approx(sum(returns) / 2)
+    for seed in (3, 4):
+        alone = json.loads((run / f"seed-{seed}" / "evaluation.json").read_text())
+        agents = (f"seed-{seed}", "")
+        assert alone["rows"] == [row for row in together["rows"] if row["agent"] in agents]
+    returns = [row["episode_return"] for row in together["rows"] if row["player"] == "sampled"]
+    statistics = together["over_seeds"]["sampled"]
+    assert statistics["mean"]["episode_return"] == pytest.approx(sum(returns) / 2)
     # Of two numbers the standard error of the mean is half their distance.
-    assert together["standard_error"]["agent"]["mean_return"] == pytest.approx(
-        abs(returns[0] - returns[1]) / 2
-    )
+    error = statistics["standard_error"]["episode_return"]
+    assert error == pytest.approx(abs(returns[0] - returns[1]) / 2)
     assert (run / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -150,9 +154,9 @@ def test_the_plan_counts_the_seeds():
     one, two = plan(replace(CONFIG, num_seeds=1)), plan(CONFIG)
     assert two.memory.parameters == 2 * one.memory.parameters
     assert two.memory.optimizer == 2 * one.memory.optimizer
-    at_once = population.at_once(CONFIG)
-    assert two.memory.activations == at_once * one.memory.activations
-    assert remedy(replace(CONFIG, num_seeds=9), "rollout", lambda c: c.num_seeds <= 3) == (
+    num_concurrent = seeds_module.num_concurrent(CONFIG)
+    assert two.memory.activations == num_concurrent * one.memory.activations
+    assert advice(replace(CONFIG, num_seeds=9), "rollout", lambda c: c.num_seeds <= 3) == (
         "lower --num-seeds to 2"
     )
 
@@ -170,7 +174,7 @@ def test_numbers_of_seeds_that_cannot_be(changes, sentence):
 
 
 def test_a_seed_whose_numbers_end_is_named(monkeypatch, tmp_path, capfd):
-    original, tracked = training.advance, []
+    original, tracked = training.update_seeds, []
 
     def broken(*args):
         learner, metrics = original(*args)
@@ -181,9 +185,9 @@ def test_a_seed_whose_numbers_end_is_named(monkeypatch, tmp_path, capfd):
         tracked.append(name)
         return {}
 
-    monkeypatch.setattr(training, "advance", broken)
+    monkeypatch.setattr(training, "update_seeds", broken)
     monkeypatch.setattr(training, "trackers", no_trackers)
     config = replace(CONFIG, run_dir=str(tmp_path / "run"))
-    assert Run.begun("tiny", config, "resume", "compare").run() == 1
+    assert Run.new("tiny", config, "resume", "compare").run() == 1
     assert "stopped: grad_norm of seed 4 is no longer a finite number" in capfd.readouterr().out
     assert tracked == ["run-seed-3", "run-seed-4"]

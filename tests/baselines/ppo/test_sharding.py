@@ -145,12 +145,12 @@ def test_what_one_process_cannot_none_does(monkeypatch):
 
     monkeypatch.setattr(devices, "any_process", any_process)
     others = False
-    assert devices.agreed(lambda: 3) == 3
+    assert devices.all_or_raise(lambda: 3) == 3
     with pytest.raises(ValueError, match="no"):
-        devices.agreed(refused)
+        devices.all_or_raise(refused)
     others = True
     with pytest.raises(ValueError, match="another process cannot go on; it says why"):
-        devices.agreed(lambda: 3)
+        devices.all_or_raise(lambda: 3)
     assert told == [False, True, False]
 
 
@@ -158,7 +158,7 @@ def test_processes_must_know_where_the_run_is(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(devices.jax, "process_count", lambda: 2)
     with pytest.raises(ValueError, match="several processes need a folder that all of them know"):
-        Run.begun("tiny", CONFIG, "", "")
+        Run.new("tiny", CONFIG, "", "")
     assert not list(tmp_path.iterdir())
 
 

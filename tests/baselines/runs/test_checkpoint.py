@@ -41,7 +41,7 @@ def test_every_leaf_comes_back(learners, tmp_path):
         assert_same(first, later)
 
 
-def test_every_leaf_of_episodes_under_way_comes_back(tmp_path):
+def test_every_leaf_of_unfinished_episodes_comes_back(tmp_path):
     config = tiny.config(
         ppo={"rollout_steps": 10},
         model={"num_layers": 1, "dtype": "bfloat16", "value_head": "hl_gauss", "window": 7},
@@ -50,7 +50,7 @@ def test_every_leaf_of_episodes_under_way_comes_back(tmp_path):
     (_, first), (_, other) = (tiny.start(replace(config, seed=seed)) for seed in (0, 1))
     # No zeros of a beginning, which would come back whatever is read.
     later = jax.tree.map(lambda x: x if tiny.is_key(x) or x.dtype == bool else x + 3, other)
-    assert later.ongoing is not None
+    assert later.rollout_state is not None
     save(tmp_path / "checkpoint", later)
     loaded = load(tmp_path / "checkpoint", first)
     assert_same(loaded, later)
@@ -58,7 +58,7 @@ def test_every_leaf_of_episodes_under_way_comes_back(tmp_path):
     assert all(leaf.committed for leaf in jax.tree.leaves(loaded))
 
 
-def test_a_loaded_learner_learns_on_as_if_nothing_had_been(learners, tmp_path):
+def test_a_loaded_learner_continues_bit_for_bit(learners, tmp_path):
     env = tiny.CONFIG.make_env()
     graphdef, _ = tiny.start(tiny.CONFIG)
     save(tmp_path / "checkpoint", learners[1])
@@ -105,7 +105,7 @@ def test_a_failure_while_it_is_written_leaves_the_older_one(learners, tmp_path, 
     assert_same(load(tmp_path / "checkpoint", later), first)
 
 
-def test_the_older_one_is_found_if_the_end_comes_between_the_renames(learners, tmp_path):
+def test_the_older_one_is_found_after_a_kill_between_the_renames(learners, tmp_path):
     first, later = learners
     save(tmp_path / "checkpoint", first)
     (tmp_path / "checkpoint").rename(tmp_path / "checkpoint.old")
@@ -118,7 +118,7 @@ def test_the_older_one_is_found_if_the_end_comes_between_the_renames(learners, t
     assert names(tmp_path) == ["checkpoint"]
 
 
-def test_a_place_that_cannot_be_is_refused(learners, tmp_path):
+def test_an_invalid_path_is_refused(learners, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises((OSError, ValueError)):
         save(tmp_path / "file" / "checkpoint", learners[0])

@@ -1,4 +1,4 @@
-"""The file of weights: what goes in comes out, and nothing else is taken for one."""
+"""The file of weights: it comes back bit for bit, and invalid files are refused."""
 
 import json
 import struct
@@ -66,7 +66,7 @@ def test_every_kind_of_model_comes_back(model, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-def test_the_metadata_say_all_about_the_run(data):
+def test_the_metadata_has_the_config_of_the_run(data):
     metadata = header_of(data)["__metadata__"]
     assert metadata.keys() == {"format", "config", "steps", "gridmem"}
     assert metadata["format"] == "gridmem-agent-1"
@@ -80,7 +80,7 @@ def test_equal_agents_are_equal_files(params):
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])
-def test_numbers_that_are_none_are_refused(params, number, tmp_path):
+def test_non_finite_numbers_are_refused(params, number, tmp_path):
     broken = jax.tree.map(lambda x: x, params)
     broken["value_in"][...] = broken["value_in"][...].at[1, 2].set(number)
     path = tmp_path / "agent.safetensors"
@@ -250,7 +250,7 @@ def with_tensors(change):
         ),
     ],
 )
-def test_what_is_no_file_of_weights(make, sentence, data, tmp_path):
+def test_invalid_files_are_refused(make, sentence, data, tmp_path):
     path = tmp_path / "agent.safetensors"
     path.write_bytes(make(dict(safetensors.numpy.load(data))))
     with pytest.raises(ValueError, match=sentence) as error:
@@ -259,7 +259,7 @@ def test_what_is_no_file_of_weights(make, sentence, data, tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.001, 0.3, 0.999])
-def test_a_file_that_was_cut_off(share, data, tmp_path):
+def test_a_truncated_file_is_refused(share, data, tmp_path):
     path = tmp_path / "agent.safetensors"
     path.write_bytes(data[: int(share * len(data))])
     with pytest.raises(ValueError, match="it is damaged"):

@@ -36,14 +36,27 @@ def test_numbers_and_truths_are_read_as_people_write_them():
     words += " --value-min -1e1 --goal-moves --compass False --normalize-advantage false"
     words += " --window None --muon-rms 1"
     config = parse(words.split(), "train").config
-    assert (config.total_steps, config.seed, config.env.max_steps) == (10**6, 1000, 64)
-    assert (config.ppo.num_envs, config.env.view_size) == (32, "full")
-    assert (config.env.goal_moves, config.env.compass) == (True, False)
+    assert (config.total_steps, config.seed, config.env.options["max_steps"]) == (10**6, 1000, 64)
+    assert (config.ppo.num_envs, config.env.options["view_size"]) == (32, "full")
+    assert (config.env.options["goal_moves"], config.env.options["compass"]) == (True, False)
     assert not config.ppo.normalize_advantage
     assert (config.model.value_min, config.model.window) == (-10.0, None)
     assert not parse(["--no-normalize-advantage"], "train").config.ppo.normalize_advantage
     with pytest.raises(ValueError, match=r"--total-steps: '1.5' is not a whole number; "):
         parse(["--total-steps", "1.5"], "train")
+
+
+def test_any_option_of_the_environment_has_a_flag():
+    words = ["--max-steps", "64", "--env-option", "dig_steps=5", "--env-option=threshold=0.25"]
+    config = parse([*words, "--env-option", 'task={"type": "Tour"}'], "train").config
+    assert config.env.options == {
+        **{"view_size": 3, "max_steps": 64, "dig_steps": 5, "threshold": 0.25},
+        "task": {"type": "Tour"},
+    }
+    with pytest.raises(ValueError, match="'dig_steps=x' is not NAME=VALUE with a value in JSON"):
+        parse(["--env-option", "dig_steps=x"], "train")
+    with pytest.raises(ValueError, match="there is no option 'dig_step' "):
+        parse(["--env-option", "dig_step=1"], "train")
 
 
 def test_names_that_settings_have_elsewhere_are_known():

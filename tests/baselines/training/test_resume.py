@@ -24,7 +24,7 @@ STEPS = 8 * 16  # an update's
 
 
 class Killed(BaseException):
-    """What nothing of the program catches."""
+    """An exception that the program never catches."""
 
 
 CONFIGS = {
@@ -49,12 +49,12 @@ def config(request):
 def straight(config, tmp_path_factory):
     """The folder of a run that was never stopped."""
     folder = tmp_path_factory.mktemp("straight") / "run"
-    assert begin(config, folder).run() == 0
+    assert start(config, folder).run() == 0
     return folder
 
 
-def begin(config, folder):
-    return Run.begun("tiny", changed(config, folder), "resume", "compare")
+def start(config, folder):
+    return Run.new("tiny", changed(config, folder), "resume", "compare")
 
 
 def resume(config, folder):
@@ -71,7 +71,7 @@ def rows_of(folder):
 
 
 def results_of(folder):
-    return rows_of(folder), json.loads((folder / "eval.json").read_text())
+    return rows_of(folder), json.loads((folder / "evaluation.json").read_text())
 
 
 def learner_of(config, folder):
@@ -79,7 +79,7 @@ def learner_of(config, folder):
 
 
 def kill(monkeypatch, name, call, module=training):
-    """Ends the process, as it were, at so many calls of a function from now."""
+    """Raises Killed at the given call of a function."""
     original, calls = getattr(module, name), []
 
     def dying(*args, **named):
@@ -103,25 +103,25 @@ def assert_same(config, folder, straight):
 
 
 @pytest.mark.parametrize("call", breadth([2, 5], 2))
-def test_a_run_that_died_goes_on_to_the_same_end(call, config, straight, tmp_path, monkeypatch):
+def test_a_killed_run_is_resumed_to_the_same_end(call, config, straight, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
-        kill(patch, "advance", call)
+        kill(patch, "update_seeds", call)
         with pytest.raises(Killed):
-            begin(config, folder).run()
-    assert not (folder / "eval.json").exists()
+            start(config, folder).run()
+    assert not (folder / "evaluation.json").exists()
     assert resume(config, folder).run() == 0
     assert_same(config, folder, straight)
 
 
-def test_metrics_that_no_checkpoint_knows_of_are_written_anew(
+def test_metrics_after_the_last_checkpoint_are_written_again(
     config, straight, tmp_path, monkeypatch
 ):
     folder, rare = tmp_path / "run", training.replace(config, checkpoint_seconds=1e9)
     with monkeypatch.context() as patch:
-        kill(patch, "advance", 5)
+        kill(patch, "update_seeds", 5)
         with pytest.raises(Killed):
-            begin(rare, folder).run()
+            start(rare, folder).run()
     assert len(rows_of(folder)) == 3  # of the fourth update nothing was read yet
     with (folder / "metrics.jsonl").open("a") as file:
         file.write('{"steps": 512.0, "episode_re')
@@ -131,37 +131,37 @@ def test_metrics_that_no_checkpoint_knows_of_are_written_anew(
     assert rows_of(folder) == rows_of(straight)
 
 
-def test_it_may_die_anywhere_in_a_save(config, straight, tmp_path, monkeypatch):
+def test_a_run_can_be_killed_at_any_point_of_a_save(config, straight, tmp_path, monkeypatch):
     folder = tmp_path / "run"
-    saving = ("_remove", "_ensure_room", "_replace")
+    saving = ("_remove", "_check_free_space", "_replace")
     for number, name in enumerate(saving):
         with monkeypatch.context() as patch:
             kill(patch, name, 2, module=checkpoint)
             with pytest.raises(Killed):
-                (begin if number == 0 else resume)(config, folder).run()
+                (start if number == 0 else resume)(config, folder).run()
     assert 0 < len(rows_of(folder)) < NUM_UPDATES
     assert resume(config, folder).run() == 0
     assert_same(config, folder, straight)
 
 
-def test_between_two_renames_the_older_one_counts(config, straight, tmp_path, monkeypatch):
+def test_the_older_checkpoint_counts_between_two_renames(config, straight, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
-        kill(patch, "advance", 3)
+        kill(patch, "update_seeds", 3)
         with pytest.raises(Killed):
-            begin(config, folder).run()
+            start(config, folder).run()
     (folder / "checkpoint").rename(folder / "checkpoint.old")
     assert resume(config, folder).run() == 0
     assert_same(config, folder, straight)
 
 
 def complete(folder, monkeypatch):
-    """Makes a complete run of six updates, by the program of a longer one, whose config it is."""
+    """Makes a complete run of six updates, compiled for a longer one; returns the longer config."""
     longer = CONFIGS["whole episodes"]
     with monkeypatch.context() as patch:
-        kill(patch, "advance", 7)
+        kill(patch, "update_seeds", 7)
         with pytest.raises(Killed):
-            begin(longer, folder).run()
+            start(longer, folder).run()
     assert resume(training.replace(longer, total_steps=6 * STEPS), folder).run() == 0
     return longer
 
@@ -193,17 +193,17 @@ def test_a_complete_run_can_be_extended(tmp_path, capfd, monkeypatch):
     assert seconds == sorted(seconds)
 
 
-def test_an_interrupted_run_says_how_to_go_on(tmp_path, capfd, monkeypatch):
-    original = training.advance
+def test_an_interrupted_run_prints_the_command_that_resumes_it(tmp_path, capfd, monkeypatch):
+    original = training.update_seeds
 
     def update(*args):
         os.kill(os.getpid(), signal.SIGINT)
         return original(*args)
 
     monkeypatch.delenv("UV", raising=False)
-    monkeypatch.setattr(training, "advance", update)
+    monkeypatch.setattr(training, "update_seeds", update)
     folder = tmp_path / "run"
-    run = Run.begun("tiny", changed(tiny.CONFIG, folder), "python -m train --resume", "")
+    run = Run.new("tiny", changed(tiny.CONFIG, folder), "python -m train --resume", "")
     assert run.run() == 130
     out = capfd.readouterr().out
     assert f"interrupted after 128 steps; to go on: python -m train --resume {folder}\n" in out
@@ -213,14 +213,14 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path, capfd, monkeypatch):
     ("argv", "sentence"),
     [
         ("--resume RUN/none", "RUN/none is not the folder of a run: RUN/none/config.json (No such"),
-        ("--resume RUN", "the run in RUN has saved no checkpoint yet; begin it anew"),
+        ("--resume RUN", "the run in RUN has saved no checkpoint yet; start it again"),
         ("--resume RUN --extend 0", "--extend is 0; it must be a whole number above 0"),
         ("--extend 5", "--extend adds steps to a run that is named with --resume"),
-        ("small --resume RUN", "the settings that it has; leave out small, or begin a new run"),
-        ("--resume RUN --seed 3", "the settings that it has; leave out --seed, or begin a new"),
+        ("small --resume RUN", "the settings that it has; leave out small, or start a new run"),
+        ("--resume RUN --seed 3", "the settings that it has; leave out --seed, or start a new"),
     ],
 )
-def test_what_cannot_be_resumed_is_answered_by_one_sentence(argv, sentence, tmp_path, capfd):
+def test_what_cannot_be_resumed_is_refused_in_one_sentence(argv, sentence, tmp_path, capfd):
     (tmp_path / "config.json").write_text(json.dumps(training.to_dict(tiny.CONFIG)))
     code, out, err = run_main(capfd, *argv.replace("RUN", str(tmp_path)).split())
     assert (code, out) == (2, "")
@@ -239,7 +239,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path, capfd):
 
 def test_two_processes_do_not_share_a_run(tmp_path, capfd):
     folder = tmp_path / "run"
-    run = begin(tiny.CONFIG, folder)
+    run = start(tiny.CONFIG, folder)
     assert run.run() == 0
     run.folder.lock()
     code = "import sys; from gridmem.baselines.train import main; sys.exit(main(sys.argv[1:]))"
@@ -250,34 +250,34 @@ def test_two_processes_do_not_share_a_run(tmp_path, capfd):
     assert done.stderr == f"error: another process is running in {folder}; wait for it\n"
 
 
-def test_a_run_that_died_in_its_evaluation_is_evaluated(config, straight, tmp_path, monkeypatch):
+def test_a_run_killed_in_its_evaluation_is_evaluated(config, straight, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
-        kill(patch, "conclude", 1)
+        kill(patch, "evaluate_run", 1)
         with pytest.raises(Killed):
-            begin(config, folder).run()
+            start(config, folder).run()
     assert len(rows_of(folder)) == NUM_UPDATES
-    assert not (folder / "eval.json").exists()
+    assert not (folder / "evaluation.json").exists()
     assert resume(config, folder).run() == 0
     assert_same(config, folder, straight)
     with pytest.raises(ValueError, match="is complete after"):
         resume(config, folder)
 
 
-def test_an_extended_run_loses_the_evaluation_of_the_agent_before(tmp_path, monkeypatch):
+def test_an_extended_run_deletes_its_older_evaluation(tmp_path, monkeypatch):
     folder = tmp_path / "run"
     longer = complete(folder, monkeypatch)
     with monkeypatch.context() as patch:
-        kill(patch, "conclude", 1)
+        kill(patch, "evaluate_run", 1)
         with pytest.raises(Killed):
             resume(longer, folder).run()
-    assert not (folder / "eval.json").exists()
+    assert not (folder / "evaluation.json").exists()
     assert resume(longer, folder).run() == 0
-    assert (folder / "eval.json").exists()
+    assert (folder / "evaluation.json").exists()
 
 
 @pytest.mark.slow
-def test_a_process_that_is_killed_again_and_again_comes_to_the_same_end(config, straight, tmp_path):
+def test_a_process_that_is_killed_repeatedly_ends_the_same(config, straight, tmp_path):
     folder = tmp_path / "run"
     (tmp_path / "config.json").write_text(json.dumps(training.to_dict(config)))
     argv = [str(tmp_path / "config.json"), "--run-dir", str(folder)]
@@ -297,7 +297,7 @@ def test_a_process_that_is_killed_again_and_again_comes_to_the_same_end(config, 
         out = process.communicate()[0]
         assert not re.search("Traceback|error:", out), out
         argv = ["--resume", str(folder)]
-        if (folder / "eval.json").exists():
+        if (folder / "evaluation.json").exists():
             break
     else:
         assert resume(config, folder).run() == 0

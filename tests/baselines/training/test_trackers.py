@@ -35,7 +35,7 @@ def test_tensorboard_gets_every_metric(tmp_path):
     ]
 
 
-def test_a_resumed_run_takes_back_what_came_after_its_checkpoint(tmp_path):
+def test_a_resumed_run_drops_events_after_its_checkpoint(tmp_path):
     tracker = TensorBoard(tmp_path / "events", 128)
     tracker.log(256, {"steps": 256.0, "entropy": 0.5})
     tracker.close()
@@ -46,28 +46,28 @@ def test_a_resumed_run_takes_back_what_came_after_its_checkpoint(tmp_path):
 
 
 class WandB:
-    """The package, as far as it is used."""
+    """A fake of the package."""
 
     def __init__(self, **failing):
-        self.told, self.failing = [], failing
+        self.calls, self.failing = [], failing
 
-    def _tell(self, name, what):
-        self.told.append((name, what))
+    def _record(self, name, what):
+        self.calls.append((name, what))
         if name in self.failing:
             raise self.failing[name]
 
     def login(self):
-        self._tell("login", None)
+        self._record("login", None)
 
     def init(self, **settings):
-        self._tell("init", settings)
+        self._record("init", settings)
         return self
 
     def log(self, row, step):
-        self._tell("log", (step, row))
+        self._record("log", (step, row))
 
     def finish(self):
-        self._tell("finish", None)
+        self._record("finish", None)
 
 
 def in_place_of_wandb(monkeypatch, **failing):
@@ -82,7 +82,7 @@ def test_weights_and_biases_gets_the_run(tmp_path, monkeypatch):
     tracker = WeightsAndBiases("caves", tmp_path, "quickstart-1", tiny.CONFIG)
     tracker.log(128, {"entropy": 1.25})
     tracker.close()
-    (_, settings), *rest = wandb.told
+    (_, settings), *rest = wandb.calls
     assert (settings["project"], settings["name"]) == ("caves", "quickstart-1")
     assert settings["resume"] == "allow"
     assert json.dumps(settings["config"])
@@ -94,26 +94,26 @@ def test_a_folder_is_one_run_of_weights_and_biases(tmp_path, monkeypatch):
     for folder in ("exp1", "exp2", "exp1"):
         (tmp_path / folder / "a:b").mkdir(parents=True, exist_ok=True)
         WeightsAndBiases("caves", tmp_path / folder / "a:b", "a:b", tiny.CONFIG)
-    first, other, again = (settings["id"] for _, settings in wandb.told)
+    first, other, again = (settings["id"] for _, settings in wandb.calls)
     assert first == again != other
     assert first.isalnum()
 
 
 @pytest.mark.parametrize("when", ["init", "log", "finish"])
-def test_a_tracker_that_fails_ends_nothing(when, tmp_path, monkeypatch, capfd):
+def test_a_run_survives_a_failing_tracker(when, tmp_path, monkeypatch, capfd):
     wandb = in_place_of_wandb(monkeypatch, **{when: RuntimeError("no network\nat all")})
     config = tiny.config(run_dir=str(tmp_path / "run"), wandb="caves", eval_levels=0)
-    assert Run.begun("tiny", config, "resume", "compare").run() == 0
+    assert Run.new("tiny", config, "resume", "compare").run() == 0
     out = capfd.readouterr().out
     assert out.count("warning: ") == out.count("(no network); the run went on without it") == 1
-    assert [name for name, _ in wandb.told].count("log") == {"init": 0, "log": 1, "finish": 10}[
+    assert [name for name, _ in wandb.calls].count("log") == {"init": 0, "log": 1, "finish": 10}[
         when
     ]
     (events,) = (tmp_path / "run" / "tensorboard").iterdir()
     assert events.stat().st_size > 1000
 
 
-def test_a_tracker_that_lets_nobody_in_is_refused_before_the_run(tmp_path, monkeypatch, capfd):
+def test_a_tracker_without_login_is_refused_before_the_run(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     in_place_of_wandb(monkeypatch, login=RuntimeError("No API key configured."))
     assert main(["--wandb", "caves"]) == 2

@@ -248,9 +248,9 @@ def test_jax_output_says_the_same_as_numpy_output(mode, variant):
         if mask["reset_mask"].any():
             pairs.append((host.reset(options=mask), device.reset(options=mask)))
     for ours, theirs in pairs:
-        told = {name: x for name, x in theirs[-1].items() if "final" not in name}
+        infos = {name: x for name, x in theirs[-1].items() if "final" not in name}
         expected = {name: x for name, x in ours[-1].items() if "final" not in name}
-        jax.tree.map(np.testing.assert_array_equal, (*theirs[:-1], told), (*ours[:-1], expected))
+        jax.tree.map(np.testing.assert_array_equal, (*theirs[:-1], infos), (*ours[:-1], expected))
         assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(theirs))
         if mode == "SameStep" and len(ours) == 5:
             done = ours[2] | ours[3]
@@ -305,9 +305,9 @@ def test_actions_of_all_kinds_do_the_same_and_compile_nothing_new(output):
         result = jax.device_get(envs.step(kind([0, 1, 2])))
         expected = result if expected is None else expected
         jax.tree.map(np.testing.assert_array_equal, result, expected)
-        compiled = compiled or vector_programs.step._cache_size()
+        compiled = compiled or vector_programs.step_batch._cache_size()
     assert expected[4]["last_action"].tolist() == [0, 1, 2]
-    assert vector_programs.step._cache_size() == compiled
+    assert vector_programs.step_batch._cache_size() == compiled
 
 
 @pytest.mark.parametrize(
@@ -340,11 +340,11 @@ def test_an_action_that_is_no_move_is_refused(output, wrong):
 def test_resets_compile_one_program():
     envs = make()
     envs.reset(seed=0)
-    compiled = vector_programs.reset._cache_size()
+    compiled = vector_programs.reset_batch._cache_size()
     envs.step([0, 0, 0])
     envs.reset()
     envs.reset(seed=1)
-    assert vector_programs.reset._cache_size() == compiled
+    assert vector_programs.reset_batch._cache_size() == compiled
 
 
 def test_an_action_on_the_device_that_is_no_move_does_nothing():
@@ -526,11 +526,11 @@ def test_after_an_interrupted_step_a_reset_goes_on_in_the_streams(mode, monkeypa
         each.reset(seed=0)
 
     def interrupted(*arguments):
-        vector_programs.step(*arguments)  # which has taken the state away
+        vector_programs.step_batch(*arguments)  # which has taken the state away
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("gridmem.envs.adapters.vector_simulator.step", interrupted)
+        patch.setattr("gridmem.envs.adapters.vector_simulator.step_batch", interrupted)
         with pytest.raises(KeyboardInterrupt):
             envs.step(np.zeros(N, int))
     some = {"reset_mask": np.arange(N) == 0}

@@ -32,7 +32,7 @@ def core_flat(timestep):
 
 
 @pytest.mark.parametrize("new_style", [True, False])
-def test_steps_equal_the_core_and_begin_anew_at_the_end(new_style):
+def test_steps_equal_the_core_and_reset_at_the_end(new_style):
     keys = jax.random.split(jax.random.key(5), 3 * MAX_STEPS)
     raw = [key if new_style else jax.random.key_data(key) for key in keys]
     obs, state = ENV.reset(raw[0])

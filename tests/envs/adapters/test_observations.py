@@ -107,18 +107,18 @@ def test_observations_are_arrays_of_their_own(observation):
 @pytest.mark.parametrize("observation", ["dict", "flat"])
 def test_what_a_face_tells_is_what_the_core_observes(observation, compass):
     env = make(observation, compass=compass)
-    told = [env.reset(seed=0)[0], env.step(RIGHT)[0], env.step(RIGHT)[0]]
+    formatted = [env.reset(seed=0)[0], env.step(RIGHT)[0], env.step(RIGHT)[0]]
     state, first = jax.jit(env.core.start)(env.level)
     state, second = jax.jit(env.core.step)(state, np.array([RIGHT], np.int32))
     state, third = jax.jit(env.core.step)(state, np.array([RIGHT], np.int32))
     observed = [timestep.obs for timestep in (first, second, third)]
-    for given, obs in zip(told, observed, strict=True):
+    for given, obs in zip(formatted, observed, strict=True):
         assert batch_axes(env.core, given) == ()
         for one, other in zip(parse(env.core, given), obs, strict=True):
             assert one.dtype == other.dtype
             np.testing.assert_array_equal(one, other[0])
     # Any leading axes, in numpy and in JAX, under jit too.
-    batch = jax.tree.map(lambda *leaves: np.stack([np.stack(leaves)] * 2), *told)
+    batch = jax.tree.map(lambda *leaves: np.stack([np.stack(leaves)] * 2), *formatted)
     assert batch_axes(env.core, batch) == (2, 3)
     wanted = jax.tree.map(lambda *leaves: np.stack([np.concatenate(leaves)] * 2), *observed)
     for found in (parse(env.core, batch), jax.jit(lambda x: parse(env.core, x))(batch)):

@@ -73,11 +73,11 @@ def test_seeds():
     seed_test(functools.partial(gridmem.env, **make), num_cycles=50)
 
 
-@pytest.mark.parametrize("face", ["parallel", "aec"])
-def test_the_registry_of_pettingzoo_makes_every_id(face):
+@pytest.mark.parametrize("api", ["parallel", "aec"])
+def test_the_registry_of_pettingzoo_makes_every_id(api):
     importlib.import_module("gridmem.pettingzoo")
     for id in gridmem.CONFIGS:
-        env = pettingzoo.make(face, id, num_agents=2, max_cycles=20)
+        env = pettingzoo.make(api, id, num_agents=2, max_cycles=20)
         assert env.possible_agents == ["agent_0", "agent_1"]
         if id == SMALL:  # what else the ids need to start is not the registry's
             env.reset(seed=0)

@@ -1,4 +1,4 @@
-"""Every render mode of every id, in the faces of Gymnasium and PettingZoo."""
+"""Every render mode of every id, through the adapters to Gymnasium and PettingZoo."""
 
 from functools import partial
 from itertools import product
@@ -25,32 +25,32 @@ def parallel_step(env, action):
 
 
 def aec_step(env, action):
-    told = []
+    outputs = []
     for _ in range(env.num_agents):
         env.step(action)
-        told.append(env.last())
-    return tuple(told)
+        outputs.append(env.last())
+    return tuple(outputs)
 
 
 # How an environment is made and stepped, and with how many agents.
-FACES = {
+ADAPTERS = {
     "gymnasium": (gymnasium.make, lambda env, action: env.step(action), 1),
     "parallel": (gridmem.parallel_env, parallel_step, 2),
     "aec": (gridmem.env, aec_step, 2),
 }
 
 
-def begin(face, id, mode, **options):
+def begin(adapter, id, mode, **options):
     """An environment after its reset, and the function that steps it."""
-    make, step, agents = FACES[face]
+    make, step, agents = ADAPTERS[adapter]
     env = make(id, render_mode=mode, num_agents=agents, **options)
     env.reset(seed=3)
     return env, partial(step, env)
 
 
-def pictures(face, id, level):
+def pictures(adapter, id, level):
     """What is to be seen from the reset on, in pixels and in text, by playing in JAX."""
-    core = gridmem.make(id, num_agents=FACES[face][2])
+    core = gridmem.make(id, num_agents=ADAPTERS[adapter][2])
     state, _ = playing.start(core, level)
     states = [state]
     for action in ACTIONS:
@@ -75,20 +75,20 @@ def in_window(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("id", "face"),
+    ("id", "adapter"),
     breadth(
-        product(gridmem.CONFIGS, FACES),
-        *((SMALL, face) for face in FACES),
+        product(gridmem.CONFIGS, ADAPTERS),
+        *((SMALL, adapter) for adapter in ADAPTERS),
     ),
 )
-def test_every_mode_shows_the_cave_at_each_step_and_changes_nothing(id, face, in_window):
-    env, step = begin(face, id, None)
-    told = [step(action) for action in ACTIONS]
-    drawn, written = pictures(face, id, env.unwrapped.level)
+def test_every_mode_shows_the_cave_at_each_step_and_changes_nothing(id, adapter, in_window):
+    env, step = begin(adapter, id, None)
+    outputs = [step(action) for action in ACTIONS]
+    drawn, written = pictures(adapter, id, env.unwrapped.level)
     for mode in RENDER_MODES:
-        env, step = begin(face, id, mode)
+        env, step = begin(adapter, id, mode)
         rendered = [env.render()]
-        for action, expected in zip(ACTIONS, told, strict=True):
+        for action, expected in zip(ACTIONS, outputs, strict=True):
             assert data_equivalence(step(action), expected, exact=True)
             rendered.append(env.render())
         if mode == "human":
@@ -101,10 +101,10 @@ def test_every_mode_shows_the_cave_at_each_step_and_changes_nothing(id, face, in
         env.close()
 
 
-@pytest.mark.parametrize("face", FACES)
-def test_a_list_has_what_was_not_returned_before_and_begins_anew_with_the_episode(face):
-    env, step = begin(face, SMALL, "rgb_array_list")
-    drawn, _ = pictures(face, SMALL, env.unwrapped.level)
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_a_list_has_what_was_not_returned_before_and_is_cleared_by_a_reset(adapter):
+    env, step = begin(adapter, SMALL, "rgb_array_list")
+    drawn, _ = pictures(adapter, SMALL, env.unwrapped.level)
     for action in ACTIONS[:3]:
         step(action)
     np.testing.assert_array_equal(env.render(), drawn[:4])
@@ -116,9 +116,9 @@ def test_a_list_has_what_was_not_returned_before_and_begins_anew_with_the_episod
     np.testing.assert_array_equal(env.render(), drawn[:1])
 
 
-@pytest.mark.parametrize("face", FACES)
-def test_text_is_this_picture(face):
-    env, step = begin(face, "GridMem-Dig-v0", "ansi", map={"type": "TextMap", "rows": ROWS})
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_ansi_equals_this_text(adapter):
+    env, step = begin(adapter, "GridMem-Dig-v0", "ansi", map={"type": "TextMap", "rows": ROWS})
     assert env.render() == "########\n#@.%.G.#\n#..#...#\n########"
     step(1)
     assert env.render() == "########\n#.@%.G.#\n#..#...#\n########"

@@ -102,7 +102,7 @@ def test_a_tampered_pack_that_states_another_hash_is_refused(path):
 
 def test_a_stored_pack_is_held_to_the_hash_in_the_code(monkeypatch):
     monkeypatch.setitem(packs.SHA256, SMALL, "0" * 64)
-    with pytest.raises(ValueError, match=r"it should be 000000000000\.\.\.; get the file anew"):
+    with pytest.raises(ValueError, match=r"it should be 000000000000\.\.\.; get the file again"):
         gridmem.levels(SMALL)
 
 

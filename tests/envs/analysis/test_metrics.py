@@ -237,13 +237,13 @@ def test_a_summary_says_none_where_there_is_nothing_to_tell():
     names = EpisodeMetrics._fields
     nothing = EpisodeMetrics(**dict.fromkeys(names, jnp.zeros((1, 2))))
     nothing = nothing._replace(path_ratio=jnp.full((1, 2), jnp.nan))
-    told = summary(nothing)
+    means = summary(nothing)
     later = {"later_trip_steps", "later_trip_shortest", "path_ratio", "unseen_steps"}
-    assert {name for name in told if told[name] is None} == later | {
+    assert {name for name in means if means[name] is None} == later | {
         "return_standard_error",
         "memory_gain",
     }
-    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert json.loads(json.dumps(means, allow_nan=False)) == means
 
 
 def test_the_gain_is_the_same_from_metrics_as_from_rewards():
@@ -259,11 +259,11 @@ def test_the_gain_is_the_same_from_metrics_as_from_rewards():
 
 def test_every_mean_of_a_summary_is_a_ratio_of_sums_over_levels():
     metrics = EpisodeMetrics(*(np.float32([[0, 1], [2, 3]]) for _ in EpisodeMetrics._fields))
-    told, terms = summary(metrics), ratios(metrics)
-    assert set(told) - set(terms) == {"return_standard_error"}
+    means, terms = summary(metrics), ratios(metrics)
+    assert set(means) - set(terms) == {"return_standard_error"}
     for name, (above, below) in terms.items():
         assert above.shape == below.shape == (2,)
-        assert told[name] == above.sum() / below.sum()
+        assert means[name] == above.sum() / below.sum()
     # Of all four episodes; of the two with two finds or more, both of the second level.
     assert [side.tolist() for side in terms["bumps"]] == [[1, 5], [2, 2]]
     assert [side.tolist() for side in terms["path_ratio"]] == [[0, 5], [0, 2]]

@@ -164,7 +164,7 @@ def test_a_batch_that_does_not_divide_is_as_good_as_any(monkeypatch):
     env = gridmem.make("GridMem-9x9-v0")
     levels, actions, _ = oracle(env, "GridMem-9x9-v0")
     few = jax.tree.map(lambda leaf: leaf[:7], levels)
-    monkeypatch.setattr("gridmem.envs.analysis.oracle.LEVELS_AT_A_TIME", 3)
+    monkeypatch.setattr("gridmem.envs.analysis.oracle.LEVELS_PER_CHUNK", 3)
     np.testing.assert_array_equal(oracle_actions(env, few), actions[:7])
     np.testing.assert_array_equal(ceiling(env, few), ceiling(env, levels)[:7])
 

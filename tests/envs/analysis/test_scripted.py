@@ -108,7 +108,7 @@ def test_a_goal_in_view(picture, moves, digging):
     assert_takes(digging, DIGS, picture, LEFT)
 
 
-def test_streams_are_told_apart():
+def test_streams_are_independent():
     """Goals in view of some, in more than one group, and other views beside."""
     sides = [(UP, 0, 2), (RIGHT, 2, 4), (DOWN, 4, 2), (LEFT, 2, 0), (RIGHT, 0, 0)]
     views = np.zeros((B, 5, 5), np.uint8)

@@ -9,13 +9,14 @@ from twin import AGENT, FLOOR, GOAL, ROCK, WALL
 
 import gridmem
 from gridmem.envs.analysis.shortest_paths import (
-    FAR,
+    UNREACHABLE,
     distances,
     paths_are_fixed,
-    renewed,
+    refresh_distances,
     steps_by_move,
 )
 
+INF = UNREACHABLE
 MARKS = {"#": WALL, ".": FLOOR, "%": ROCK, "G": GOAL, "A": AGENT}
 JITTED = jax.jit(distances, static_argnums=1)
 BATCHED = jax.jit(lambda tiles, dig: jax.vmap(lambda t: distances(t, dig))(tiles), static_argnums=1)
@@ -27,7 +28,7 @@ def tiles_of(*rows):
 
 def test_permanent_walls_by_hand():
     tiles = tiles_of("######", "#G..##", "###.%#", "#...##", "##.#.#", "######")
-    far = FAR
+    far = INF
     np.testing.assert_array_equal(
         JITTED(tiles, 0)[1:-1, 1:-1],
         [[0, 1, 2, far], [far, far, 3, far], [6, 5, 4, far], [far, 6, far, far]],
@@ -40,15 +41,15 @@ def test_rock_costs_the_steps_that_are_lost_and_one_to_enter():
     np.testing.assert_array_equal(
         JITTED(tiles, 2),
         # The distance of a cell is what is left when one is in it.
-        [[0, 1, 5, 6], [1, FAR, FAR, 7], [5, 6, 10, 11]],
+        [[0, 1, 5, 6], [1, INF, INF, 7], [5, 6, 10, 11]],
     )
-    np.testing.assert_array_equal(JITTED(tiles, 0), [[0, FAR, FAR, FAR], [FAR] * 4, [FAR] * 4])
+    np.testing.assert_array_equal(JITTED(tiles, 0), [[0, INF, INF, INF], [INF] * 4, [INF] * 4])
 
 
 def test_the_nearest_of_several_goals_counts_and_none_is_far():
     tiles = tiles_of("G....G.")
     assert JITTED(tiles, 0).tolist() == [[0, 1, 2, 2, 1, 0, 1]]
-    assert JITTED(tiles_of("....%.."), 5).tolist() == [[FAR] * 7]
+    assert JITTED(tiles_of("....%.."), 5).tolist() == [[INF] * 7]
 
 
 @pytest.mark.parametrize("shape", [(7, 9), (4, 35), (3, 70)])
@@ -68,7 +69,7 @@ def test_registered_worlds_as_dijkstra_has_them(id):
     tiles = playing.batch(id, 0)[1].tiles[:4]
     expected = np.stack([dijkstra.distances(one, dig_steps) for one in tiles])
     np.testing.assert_array_equal(BATCHED(tiles, dig_steps), expected)
-    assert ((expected < FAR) == (tiles != WALL)).all()
+    assert ((expected < INF) == (tiles != WALL)).all()
 
 
 def test_steps_by_move_by_hand():
@@ -76,14 +77,14 @@ def test_steps_by_move_by_hand():
     distance = JITTED(tiles, 3)
     at = jnp.array([[1, 1], [1, 3], [2, 3]], jnp.int32)
     expected = [
-        [FAR, 5 + 2, 1 + 8, FAR],  # right through the rock, or a step down and back
-        [FAR, FAR, 1, 5 + 2],
-        [1 + 1, FAR, FAR, FAR],  # who stands on the goal must leave it first
+        [INF, 5 + 2, 1 + 8, INF],  # right through the rock, or a step down and back
+        [INF, INF, 1, 5 + 2],
+        [1 + 1, INF, INF, INF],  # who stands on the goal must leave it first
     ]
     np.testing.assert_array_equal(steps_by_move(jnp.asarray(tiles), distance, at, 3), expected)
     # Once the rock is dug, distances of before still lead through it.
     tiles[1, 2] = FLOOR
-    assert steps_by_move(jnp.asarray(tiles), distance, at, 3)[0].tolist() == [FAR, 3, 9, FAR]
+    assert steps_by_move(jnp.asarray(tiles), distance, at, 3)[0].tolist() == [INF, 3, 9, INF]
 
 
 def test_only_the_marked_distances_are_renewed_and_only_where_paths_change():
@@ -92,10 +93,10 @@ def test_only_the_marked_distances_are_renewed_and_only_where_paths_change():
     old = jnp.full(tiles.shape, -1, jnp.int32)
     mask = jnp.array([0, 1, 1, 1, 0, 1], bool)
     moving = gridmem.make("GridMem-9x9-v0", goal_moves=True)
-    new = np.asarray(jax.jit(lambda *batch: renewed(moving, *batch))(mask, old, tiles))
+    new = np.asarray(jax.jit(lambda *batch: refresh_distances(moving, *batch))(mask, old, tiles))
     np.testing.assert_array_equal(new[~mask], -1)
     np.testing.assert_array_equal(new[mask], np.asarray(BATCHED(tiles, 0))[mask])
-    assert renewed(gridmem.make("GridMem-9x9-v0"), mask, old, tiles) is old
+    assert refresh_distances(gridmem.make("GridMem-9x9-v0"), mask, old, tiles) is old
 
 
 @pytest.mark.parametrize(

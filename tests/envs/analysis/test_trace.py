@@ -113,7 +113,7 @@ def test_small_worlds_as_the_slow_twin_sees_them(id, num_agents, view_size, task
     actions = np.stack([actions for actions, _ in watched])
     traced = trace(env, levels, actions)
     for name, leaf in traced._asdict().items():
-        expected = np.array([told[name] for _, told in watched])
+        expected = np.array([row[name] for _, row in watched])
         assert leaf.shape == expected.shape
         np.testing.assert_array_equal(leaf, expected, err_msg=name)
         if not (name == "dug" and id == "GridMem-9x9-v0") and not (

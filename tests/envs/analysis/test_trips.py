@@ -8,7 +8,7 @@ import gridmem
 from gridmem import Env, EnvConfig, TextMap
 from gridmem.envs.analysis.oracle import oracle_actions
 from gridmem.envs.analysis.trace import trace
-from gridmem.envs.analysis.trips import seen_cells, trips, visits
+from gridmem.envs.analysis.trips import seen_cells, trips
 
 UP, RIGHT, DOWN, LEFT = range(4)
 
@@ -23,7 +23,7 @@ def drawn(*rows, **options):
     return env, generate(env, 0)
 
 
-def told(made):
+def as_tuples(made):
     return [
         (trip.begin, trip.steps, trip.shortest, trip.found, trip.cells.tolist()) for trip in made
     ]
@@ -35,35 +35,35 @@ def test_trips_by_hand():
     first = [[1, 1], [1, 2], [1, 2], [1, 3], [1, 4], [1, 5]]
     second = [[3, 1], [2, 1], [1, 1], [1, 2], [1, 1]]
     made = trips(env, level, actions)
-    assert told(made) == [(0, 5, 4, True, first), (5, 4, 6, False, second)]
+    assert as_tuples(made) == [(0, 5, 4, True, first), (5, 4, 6, False, second)]
     np.testing.assert_array_equal(made[1].tiles, level.tiles)
-    # Where an episode ends with a find, no other trip begins.
-    assert told(trips(env, level, actions[:5])) == [(0, 5, 4, True, first)]
-    assert told(trips(env, level, actions[:2])) == [(0, 2, 4, False, first[:3])]
+    # No trip begins when an episode ends with a find.
+    assert as_tuples(trips(env, level, actions[:5])) == [(0, 5, 4, True, first)]
+    assert as_tuples(trips(env, level, actions[:2])) == [(0, 2, 4, False, first[:3])]
 
 
-def test_agents_have_trips_of_their_own():
+def test_each_agent_has_its_own_trips():
     env, level = drawn("######", "#0.G1#", "######", num_agents=2)
     actions = np.array([[RIGHT, LEFT], [RIGHT, UP], [DOWN, UP]])
-    assert told(trips(env, level, actions, 0))[0] == (0, 2, 2, True, [[1, 1], [1, 2], [1, 3]])
+    assert as_tuples(trips(env, level, actions, 0))[0] == (0, 2, 2, True, [[1, 1], [1, 2], [1, 3]])
     other = trips(env, level, actions, 1)
-    assert told(other)[0] == (0, 1, 1, True, [[1, 4], [1, 3]])
+    assert as_tuples(other)[0] == (0, 1, 1, True, [[1, 4], [1, 3]])
     assert [trip.begin for trip in other] == [0, 1]
 
 
-def test_a_tunnel_shortens_the_way():
+def test_a_tunnel_shortens_the_path():
     env, level = drawn("#######", "#0%.G.#", "#######", dig_steps=2)
     actions = np.array([RIGHT] * 7 + [UP])[:, None]
     made = trips(env, level, actions)
     row = [[1, 1]] * 4 + [[1, 2], [1, 3], [1, 4]]
-    assert told(made) == [(0, 6, 6, True, row), (6, 2, 3, False, [[1, 1], [1, 2], [1, 2]])]
+    assert as_tuples(made) == [(0, 6, 6, True, row), (6, 2, 3, False, [[1, 1], [1, 2], [1, 2]])]
     assert "".join(".#%G"[tile] for tile in made[0].tiles[1]) == "#.%.G.#"
     assert "".join(".#%G"[tile] for tile in made[1].tiles[1]) == "#...G.#"
 
 
-def test_a_way_that_is_barred_has_no_shortest_path():
+def test_a_blocked_goal_has_no_shortest_path():
     env, level = drawn("######", "#0%.G#", "######")
-    assert told(trips(env, level, np.array([[RIGHT]]))) == [(0, 1, 0, False, [[1, 1], [1, 1]])]
+    assert as_tuples(trips(env, level, np.array([[RIGHT]]))) == [(0, 1, 0, False, [[1, 1], [1, 1]])]
 
 
 def test_an_episode_of_the_oracle():
@@ -95,11 +95,6 @@ def test_an_episode_of_another_length_is_refused(count):
     env, level = drawn("#####", "#0.G#", "#####")
     with pytest.raises(ValueError, match=rf"there are {count} actions; there must be 1 to 12"):
         trips(env, level, np.zeros((count, 1), np.int32))
-
-
-def test_visits_by_hand():
-    cells = np.array([(0, 1), (1, 1), (0, 1), (1, 2), (0, 1)])
-    np.testing.assert_array_equal(visits(cells, 2, 3), [[0, 3, 0], [0, 1, 1]])
 
 
 def test_seen_cells_by_hand():

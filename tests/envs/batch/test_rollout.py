@@ -8,8 +8,8 @@ import pytest
 
 from gridmem import Env, EnvConfig, Return, TextMap
 from gridmem.envs.batch.autoreset import VectorEnv
-from gridmem.envs.batch.policy import Acted, Policy, random_policy
-from gridmem.envs.batch.rollout import Streams, advance, flatten, play
+from gridmem.envs.batch.policy import Policy, PolicyOutput, random_policy
+from gridmem.envs.batch.rollout import RunnerState, flatten, play, unroll
 
 N, A, STEPS = 3, 2, 12
 
@@ -42,7 +42,7 @@ def act_on_all_that_was_seen(seen, timestep, key):
     weight = jnp.arange(1, seen.shape[1] + 1)[None, :]
     drawn = jax.random.randint(key, now.shape, 0, 3, jnp.int32)
     action = (jnp.sum(seen * weight, axis=1) + drawn) % 4
-    return Acted(seen, action, {"drawn": drawn, "time": timestep.time})
+    return PolicyOutput(seen, action, {"drawn": drawn, "time": timestep.time})
 
 
 DIARIST = Policy(init=diary, act=act_on_all_that_was_seen, grow=longer)
@@ -150,18 +150,18 @@ def test_after_its_end_an_episode_is_not_valid():
 
 def note_time(noted, timestep, key):
     """Actions that depend on the time alone, and the time."""
-    return Acted(noted, (timestep.time * 7 + 3) % 4, timestep.time)
+    return PolicyOutput(noted, (timestep.time * 7 + 3) % 4, timestep.time)
 
 
 @partial(jax.jit, static_argnums=0)
 def begun(env):
-    return Streams(*VectorEnv(env, N).reset(jnp.zeros((N, 2), jnp.uint32)), ())
+    return RunnerState(*VectorEnv(env, N).reset(jnp.zeros((N, 2), jnp.uint32)), ())
 
 
 @partial(jax.jit, static_argnums=(0, 2))
 def going_on(env, streams, num_steps):
     policy = Policy(init=lambda batch: (), act=note_time)
-    return advance(VectorEnv(env, N).step, policy, streams, jax.random.key(0), num_steps, 0)
+    return unroll(VectorEnv(env, N).step, policy, streams, jax.random.key(0), num_steps, 0)
 
 
 @pytest.mark.parametrize(
@@ -188,10 +188,10 @@ def test_unrolls_go_on_where_the_last_one_stopped():
     streams, rollouts = begun(env), []
     for _ in range(4):
         unrolled = going_on(env, streams, 5)
-        streams = unrolled.streams
+        streams = unrolled.runner_state
         rollouts.append(unrolled.rollout)
     assert_same(jax.tree.map(lambda *x: jnp.concatenate(x), *rollouts), whole.rollout)
-    assert_same(streams, whole.streams)
+    assert_same(streams, whole.runner_state)
 
 
 def test_a_memory_grows_beyond_the_room_that_it_had():
@@ -203,5 +203,5 @@ def test_a_memory_grows_beyond_the_room_that_it_had():
 
     policy = Policy(init=lambda batch: (), act=note_time, grow=note_room)
     step, key = VectorEnv(env, N).step, jax.random.key(0)
-    jax.eval_shape(lambda streams: advance(step, policy, streams, key, 10, 3, 4), begun(env))
+    jax.eval_shape(lambda streams: unroll(step, policy, streams, key, 10, 3, 4), begun(env))
     assert rooms == [3 + 4, 3 + 8, 3 + 10]

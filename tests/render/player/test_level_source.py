@@ -4,44 +4,44 @@ import numpy as np
 import pytest
 
 import gridmem
-from gridmem.render.player.level_source import one_cave, seeded_caves, stored_caves
+from gridmem.render.player.level_source import seeded_levels, single_level, stored_levels
 
 ID = "GridMem-9x9-v0"
 
 
-def same(level, other):
+def assert_equal(level, other):
     for leaf, expected in zip(level, other, strict=True):
         np.testing.assert_array_equal(leaf, expected)
 
 
-def test_seeded_caves_are_those_of_the_environment_with_that_seed():
+def test_seeded_levels_are_those_of_an_environment_with_that_seed():
     env = gymnasium.make(ID)
-    caves = seeded_caves(gridmem.make(ID), 7)
+    source = seeded_levels(gridmem.make(ID), 7)
     for number, seed in enumerate([7, None, None]):
         env.reset(seed=seed)
-        same(caves.level(number), env.unwrapped.level)
-    assert caves.title(2) == "seed 7, level 2"
+        assert_equal(source.level(number), env.unwrapped.level)
+    assert source.title(2) == "seed 7, level 2"
 
 
-def test_stored_caves_are_the_test_levels_in_order():
-    stored, caves = gridmem.levels(ID), stored_caves(gridmem.make(ID), ID, "test", 998)
-    assert caves.first == 998
+def test_stored_levels_are_the_test_levels_in_order():
+    stored, source = gridmem.levels(ID), stored_levels(gridmem.make(ID), ID, "test", 998)
+    assert source.first == 998
     for number, expected in ((998, 998), (999, 999), (1000, 0), (1001, 1)):
-        same(caves.level(number), type(stored)(*(leaf[expected] for leaf in stored)))
-    assert caves.title(1) == "test, level 1"
+        assert_equal(source.level(number), type(stored)(*(leaf[expected] for leaf in stored)))
+    assert source.title(1) == "test, level 1"
 
 
-def test_one_cave_comes_again_and_again():
+def test_a_single_level_has_all_numbers():
     level = games.level_of(games.env_of(games.CORRIDOR))
-    caves = one_cave("replay", level)
-    assert caves.level(0) is caves.level(5) is level
-    assert caves.title(5) == "replay"
+    source = single_level("replay", level)
+    assert source.level(0) is source.level(5) is level
+    assert source.title(5) == "replay"
 
 
 @pytest.mark.parametrize("number", [-1, 2**32])
-def test_there_is_no_such_seeded_level(number):
+def test_seeded_levels_out_of_range_are_refused(number):
     with pytest.raises(ValueError, match=f"there is no level {number}; levels are numbered from 0"):
-        seeded_caves(gridmem.make(ID), 0, number)
+        seeded_levels(gridmem.make(ID), 0, number)
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,9 @@ def test_there_is_no_such_seeded_level(number):
         (("GridMem-9x8-v0", "test"), "there are no levels of 'GridMem-9x8-v0'"),
     ],
 )
-def test_there_are_no_such_stored_levels(arguments, sentence):
+def test_unknown_stored_levels_are_refused(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
-        stored_caves(gridmem.make(ID), *arguments)
+        stored_levels(gridmem.make(ID), *arguments)
 
 
 def test_levels_of_a_file(tmp_path):
@@ -64,14 +64,14 @@ def test_levels_of_a_file(tmp_path):
     ]
     levels = gridmem.Level(*(np.stack(leaves) for leaves in zip(*drawn, strict=True)))
     gridmem.save_levels(path, levels)
-    caves = stored_caves(env, "any", path, 1)
-    assert caves.first == 1
+    source = stored_levels(env, "any", path, 1)
+    assert source.first == 1
     for number in range(4):
-        same(caves.level(number), drawn[number % 2])
-    assert caves.title(1) == f"{path}, level 1"
+        assert_equal(source.level(number), drawn[number % 2])
+    assert source.title(1) == f"{path}, level 1"
     with pytest.raises(ValueError, match=r"there is no level 2 in .*mine.npz; .* from 0 to 1"):
-        stored_caves(env, "any", path, 2)
+        stored_levels(env, "any", path, 2)
     with pytest.raises(ValueError, match=r"tiles have shape .3, 9.; this environment's have shape"):
-        stored_caves(gridmem.make(ID), ID, path)
+        stored_levels(gridmem.make(ID), ID, path)
     with pytest.raises(ValueError, match=r"there is no level pack none\.npz"):
-        stored_caves(env, "any", "none.npz")
+        stored_levels(env, "any", "none.npz")

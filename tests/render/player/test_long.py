@@ -1,4 +1,4 @@
-"""What takes a while: ten thousand frames."""
+"""Slow: ten thousand frames."""
 
 import json
 import subprocess
@@ -12,18 +12,18 @@ MEMORY = """
 import json, os
 os.environ["SDL_VIDEODRIVER"] = "dummy"
 from pathlib import Path
-from gridmem.render.player.recorder import Camera
-from gridmem.render.player.main_loop import live
+from gridmem.render.player.recorder import Recorder
+from gridmem.render.player.main_loop import run_game
 from gridmem.render.player.options import parse
-from gridmem.render.player.setup import begin, set_up
+from gridmem.render.player.setup import set_up, start_game
 from gridmem.render.window import Window
 
 options = parse(["GridMem-20x20-v0", "--seed", "0", "--player", "oracle"])
-game = begin(set_up(options, None, has_keys=True), options, lambda game: "")
+game = start_game(set_up(options, None, has_keys=True), options, lambda game: "")
 window = Window("test", 640, 400)
 waited, memory = 0, []
 
-def wait(limit_ms=None):  # instead of a person: no time passes, and caves come one after another
+def wait(limit_ms=None):  # replaces a person: no time passes, and one level follows another
     global waited
     waited += 1
     if waited % 1000 == 0:
@@ -31,19 +31,19 @@ def wait(limit_ms=None):  # instead of a person: no time passes, and caves come 
         memory.append(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
     if waited == 10_000:
         return [("escape", False)]
-    if game.session.over:
+    if game.episode.done:
         return [("n", False)]
     game.tick()
     return []
 
 window.wait = wait
-live(game, window, Camera(Path(), "test", 8))
-print(json.dumps([game.number, memory]))
+run_game(game, window, Recorder(Path(), "test", 8))
+print(json.dumps([game.level_number, memory]))
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_memory_stays_as_it_is_over_ten_thousand_frames():
+def test_memory_does_not_grow_over_ten_thousand_frames():
     done = subprocess.run(
         [sys.executable, "-c", MEMORY], capture_output=True, text=True, timeout=500, check=True
     )

@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from golden_files import read
 from screens import Program, needs_screen, virtual_screen
 
-from gridmem.render.png import read_png
 from gridmem.render.sprites import FLOOR
 
 pytestmark = [pytest.mark.slow, needs_screen]
@@ -23,7 +23,7 @@ def screen():
 
 @contextmanager
 def play(screen, folder, *arguments):
-    """The play application, once it shows its first cave and not that it is compiling."""
+    """The play application, once it shows its first level."""
     command = "-m", "gridmem.render.play", "GridMem-9x9-v0", "--size", "800x500", *arguments
     with Program(screen, folder, *command) as program:
         program.focus()
@@ -31,33 +31,33 @@ def play(screen, folder, *arguments):
         yield program
 
 
-def photographed(program, number):
-    """What key P wrote."""
+def screenshot(program, number):
+    """The picture that key P writes."""
     path = program.folder / f"gridmem-{number}.png"
     program.press("p")
     program.wait_for(path.exists)
     time.sleep(0.5)
-    return read_png(path)
+    return read(path)
 
 
-def test_the_window_of_a_person(screen, tmp_path):
+def test_the_window(screen, tmp_path):
     with play(screen, tmp_path, "--seed", "1", "--max-steps", "5") as program:
         start, used = time.monotonic(), program.processor_seconds()
         time.sleep(4)
         used = program.processor_seconds() - used
         assert used / (time.monotonic() - start) < 0.05
 
-        picture, shown = photographed(program, 1), program.pixels()
+        picture, shown = screenshot(program, 1), program.pixels()
         # They differ in the line that says where the picture is.
         np.testing.assert_array_equal(shown[:450], picture[:450])
         assert (shown != picture).any()
 
         program.press("Right", "s", "Tab")
-        whole = photographed(program, 2)
+        whole = screenshot(program, 2)
         assert (whole != picture).mean() > 0.2
         program.resize(640, 420)
         time.sleep(1)
-        assert photographed(program, 3).shape == (420, 640, 3)
+        assert screenshot(program, 3).shape == (420, 640, 3)
         program.press("Up", "Up", "Left")
         program.press("Escape")
         assert program.process.wait(10) == 0
@@ -97,9 +97,9 @@ input()
 """
 
 
-@pytest.mark.parametrize("face", ["gymnasium", "pettingzoo"])
-def test_the_mode_human_shows_the_pixels_of_rgb_array(face, screen, tmp_path):
-    with Program(screen, tmp_path, "-c", STEPS, face) as program:
+@pytest.mark.parametrize("interface", ["gymnasium", "pettingzoo"])
+def test_the_mode_human_shows_the_pixels_of_rgb_array(interface, screen, tmp_path):
+    with Program(screen, tmp_path, "-c", STEPS, interface) as program:
         pictures = []
         for line in iter(program.process.stdout.readline, "closed\n"):
             assert line == "shown\n"
@@ -108,9 +108,9 @@ def test_the_mode_human_shows_the_pixels_of_rgb_array(face, screen, tmp_path):
             pixels = program.pixels()
             np.testing.assert_array_equal(pixels, picture.repeat(3, axis=0).repeat(3, axis=1))
             pictures.append(picture)
-            program.answer()
+            program.send_line()
         assert len(pictures) == 4
         assert all((one != other).any() for one, other in pairwise(pictures))
         assert not program.has_window()
-        program.answer()
+        program.send_line()
         assert program.process.wait(10) == 0

@@ -3,13 +3,13 @@ import pytest
 import gridmem
 from gridmem.baselines.agent import load, released
 from gridmem.render.player.options import parse
-from gridmem.render.player.setup import TYPICAL, set_up
+from gridmem.render.player.setup import DEFAULT_ID, TYPICAL, set_up
 
 ID = "GridMem-9x9-v0"
 
 
 @pytest.mark.parametrize(
-    ("command", "has_keys", "lead", "crowd", "players"),
+    ("command", "has_keys", "player", "crowd", "names"),
     [
         ("", True, "you", "reactive", {"oracle"}),
         ("", False, "oracle", "reactive", {"oracle"}),
@@ -20,13 +20,13 @@ ID = "GridMem-9x9-v0"
         ("--agents 3 --crowd random", False, "oracle", "random", {"oracle", "random"}),
     ],
 )
-def test_who_plays(command, has_keys, lead, crowd, players):
+def test_the_players(command, has_keys, player, crowd, names):
     setup = set_up(parse([ID, "--seed", "0", *command.split()]), None, has_keys=has_keys)
-    assert (setup.cast.lead, setup.cast.crowd) == (lead, crowd)
-    assert set(setup.cast.players) == players
+    assert (setup.controllers.player, setup.controllers.crowd) == (player, crowd)
+    assert set(setup.controllers.by_name) == names
 
 
-def test_what_is_played():
+def test_the_environment():
     setup = set_up(parse([]), None, has_keys=True)
     assert (setup.title, setup.env.config.map.height) == ("GridMem-13x13-v0", 13)
     options = parse([ID, "--view-size", "full", "--max-steps", "30", "--agents", "2"])
@@ -34,12 +34,12 @@ def test_what_is_played():
     assert (config.view_size, config.max_steps, config.num_agents) == ("full", 30, 2)
 
 
-def test_without_a_seed_every_start_has_other_caves():
-    names = {set_up(parse([ID]), None, has_keys=True).caves.name for _ in range(3)}
+def test_without_a_seed_every_start_has_other_levels():
+    names = {set_up(parse([ID]), None, has_keys=True).levels.name for _ in range(3)}
     assert len(names) == 3
 
 
-def test_an_agent_is_shown_on_its_test_levels_unless_another_is_named():
+def test_an_agent_plays_its_test_levels_by_default():
     trained = load("GridMem-13x13-v0")
     for command, name, first in (
         ("", "test", 345),
@@ -50,10 +50,18 @@ def test_an_agent_is_shown_on_its_test_levels_unless_another_is_named():
     ):
         options = parse(["--agent", "GridMem-13x13-v0", *command.split()])
         setup = set_up(options, trained, has_keys=False)
-        assert (setup.caves.name, setup.caves.first, setup.cast.lead) == (name, first, "agent")
+        assert (setup.levels.name, setup.levels.first) == (name, first)
+        assert setup.controllers.player == "agent"
 
 
-def test_the_levels_that_are_shown_first_are_there():
+def test_an_agent_that_was_not_named_plays_on_request():
+    setup = set_up(parse(["--seed", "1"]), load(DEFAULT_ID), has_keys=True)
+    assert (setup.title, setup.controllers.player) == (DEFAULT_ID, "you")
+    assert "agent" in setup.controllers.by_name
+    assert not setup.controllers.shows_advice
+
+
+def test_the_typical_levels_exist():
     assert set(TYPICAL) <= set(released())
     for id, number in TYPICAL.items():
         assert 0 <= number < len(gridmem.levels(id).tiles)

@@ -1,4 +1,4 @@
-"""Speed as users get it: in a process of its own, without the type checks of the test run."""
+"""Speed for users: in a separate process, without the type checks of the test run."""
 
 import subprocess
 import sys
@@ -44,12 +44,12 @@ def seconds(code, *arguments):
     return float(done.stdout)
 
 
-def test_a_cave_is_drawn_in_under_3_ms():
+def test_a_map_is_drawn_in_under_3_ms():
     assert seconds(DRAW) < 0.003
 
 
 @pytest.mark.timing
 @pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
 def test_a_second_makes_64_frames_of_video(name, tmp_path):
-    # The best of three, as other programs may be at work.
+    # The best of three, as other programs may be running.
     assert any(seconds(VIDEO, tmp_path / name) < 1 / 64 for _ in range(3))

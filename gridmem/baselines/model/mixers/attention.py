@@ -12,7 +12,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Float32, Int
 
 from gridmem.baselines.config import ModelConfig
-from gridmem.baselines.model.dense import dense
+from gridmem.baselines.model.layers import RMSNorm, dense, matrix
 from gridmem.baselines.model.mixers.attention_kernels import (
     LEAST_CAPABILITY,
     attend,
@@ -23,7 +23,6 @@ from gridmem.baselines.model.mixers.attention_kernels import (
     cudnn_refusal,
 )
 from gridmem.baselines.model.mixers.decode_kernel import BLOCK, decode
-from gridmem.baselines.model.norm import Norm
 
 
 class Segments(NamedTuple):
@@ -71,14 +70,13 @@ class Attention(nnx.Module):
         self.by_decode = config.decode == "triton"
         self.dtype = jnp.dtype(config.dtype)
         width, inner = config.width, config.num_heads * config.head_dim
-        init = nnx.initializers.lecun_normal()
         kv_inner = config.num_kv_heads * config.head_dim
-        self.query = nnx.Param(init(rngs.params(), (width, inner), jnp.float32))
-        self.key = nnx.Param(init(rngs.params(), (width, kv_inner), jnp.float32))
-        self.value = nnx.Param(init(rngs.params(), (width, kv_inner), jnp.float32))
-        self.out = nnx.Param(init(rngs.params(), (inner, width), jnp.float32))
-        self.query_norm = Norm(config.head_dim) if config.qk_norm else None
-        self.key_norm = Norm(config.head_dim) if config.qk_norm else None
+        self.query = matrix(rngs, width, inner)
+        self.key = matrix(rngs, width, kv_inner)
+        self.value = matrix(rngs, width, kv_inner)
+        self.out = matrix(rngs, inner, width)
+        self.query_norm = RMSNorm(config.head_dim) if config.qk_norm else None
+        self.key_norm = RMSNorm(config.head_dim) if config.qk_norm else None
 
     def init_cache(
         self, batch: int, length: int, segmented: bool = False

@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Float32
 
-from gridmem.baselines.model.dense import precision
+from gridmem.baselines.model.layers import precision
 
 BLOCK, MOST_BLOCKS = 128, 8
 """Queries that `attend_in_blocks` takes at a time, at least, and blocks in a sequence at most."""

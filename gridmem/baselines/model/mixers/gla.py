@@ -18,7 +18,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Float32, Int
 
 from gridmem.baselines.config import ModelConfig
-from gridmem.baselines.model.dense import dense
+from gridmem.baselines.model.layers import dense, matrix
 from gridmem.baselines.model.mixers.recurrence import (
     Recurrence,
     RecurrentCache,
@@ -62,17 +62,16 @@ class GatedLinearAttention(Recurrence):
         self.state_shape = (self.groups, self.key_dim, self.group_size, self.value_dim)
         width, keys = config.width, self.groups * self.key_dim
         values = config.num_heads * self.value_dim
-        init = nnx.initializers.lecun_normal()
-        self.query = nnx.Param(init(rngs.params(), (width, keys), jnp.float32))
-        self.key = nnx.Param(init(rngs.params(), (width, keys), jnp.float32))
-        self.value = nnx.Param(init(rngs.params(), (width, values), jnp.float32))
-        self.gate = nnx.Param(init(rngs.params(), (width, values), jnp.float32))
-        self.decay = nnx.Param(init(rngs.params(), (width, config.num_heads), jnp.float32))
+        self.query = matrix(rngs, width, keys)
+        self.key = matrix(rngs, width, keys)
+        self.value = matrix(rngs, width, values)
+        self.gate = matrix(rngs, width, values)
+        self.decay = matrix(rngs, width, config.num_heads)
         # sigmoid(bias) ** (1 / TEMPERATURE) = exp(-1 / length)
         lengths = jnp.asarray(memory_lengths(config.num_heads), jnp.float32)
         self.decay_bias = nnx.Param(-jnp.log(jnp.expm1(TEMPERATURE / lengths)))
         self.scale = nnx.Param(jnp.ones((self.value_dim,), jnp.float32))
-        self.out = nnx.Param(init(rngs.params(), (values, width), jnp.float32))
+        self.out = matrix(rngs, values, width)
 
     def prepare(self) -> GLAWeights:
         """See `Mixer`."""

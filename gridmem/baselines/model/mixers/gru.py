@@ -14,7 +14,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Float32, Int
 
 from gridmem.baselines.config import ModelConfig
-from gridmem.baselines.model.dense import dense, precision
+from gridmem.baselines.model.layers import dense, matrix, precision
 from gridmem.baselines.model.mixers.recurrence import (
     Recurrence,
     RecurrentCache,
@@ -39,23 +39,19 @@ class GRU(Recurrence):
         self.dtype = jnp.dtype(config.dtype)
         width, inner = config.width, _inner(config)
         self.state_shape = (inner,)
-        init, turn = nnx.initializers.lecun_normal(), nnx.initializers.orthogonal()
-
-        def matrix(initializer: nnx.Initializer, rows: int, columns: int) -> nnx.Param:
-            return nnx.Param(initializer(rngs.params(), (rows, columns), jnp.float32))
-
-        self.keep_input = matrix(init, width, inner)
-        self.reset_input = matrix(init, width, inner)
-        self.new_input = matrix(init, width, inner)
-        self.keep_state = matrix(turn, inner, inner)
-        self.reset_state = matrix(turn, inner, inner)
-        self.new_state = matrix(turn, inner, inner)
+        orthogonal = nnx.initializers.orthogonal()
+        self.keep_input = matrix(rngs, width, inner)
+        self.reset_input = matrix(rngs, width, inner)
+        self.new_input = matrix(rngs, width, inner)
+        self.keep_state = matrix(rngs, inner, inner, orthogonal)
+        self.reset_state = matrix(rngs, inner, inner, orthogonal)
+        self.new_state = matrix(rngs, inner, inner, orthogonal)
         # A gate of 1 - 1 / length keeps a state for so many steps (Tallec & Ollivier 2018).
         bias = jnp.log(jnp.asarray(memory_lengths(inner) - 1, jnp.float32))
         self.keep_bias = nnx.Param(bias)
         self.reset_bias = nnx.Param(jnp.zeros((inner,), jnp.float32))
         self.new_bias = nnx.Param(jnp.zeros((inner,), jnp.float32))
-        self.out = matrix(init, inner, width)
+        self.out = matrix(rngs, inner, width)
 
     def prepare(self) -> GRUWeights:
         """See `Mixer`."""

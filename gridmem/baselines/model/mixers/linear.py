@@ -13,7 +13,7 @@ from jax import lax
 from jaxtyping import Array, Float, Float32, Int
 
 from gridmem.baselines.config import ModelConfig
-from gridmem.baselines.model.dense import dense
+from gridmem.baselines.model.layers import dense, matrix
 from gridmem.baselines.model.mixers.recurrence import (
     Recurrence,
     RecurrentCache,
@@ -50,17 +50,16 @@ class LinearRecurrence(Recurrence):
         self.dtype = jnp.dtype(config.dtype)
         width, inner = config.width, _inner(config)
         self.state_shape = (inner,)
-        init = nnx.initializers.lecun_normal()
-        self.gate = nnx.Param(init(rngs.params(), (width, inner), jnp.float32))
-        self.value = nnx.Param(init(rngs.params(), (width, inner), jnp.float32))
-        self.decay = nnx.Param(init(rngs.params(), (width, inner), jnp.float32))
-        self.input = nnx.Param(init(rngs.params(), (width, inner), jnp.float32))
+        self.gate = matrix(rngs, width, inner)
+        self.value = matrix(rngs, width, inner)
+        self.decay = matrix(rngs, width, inner)
+        self.input = matrix(rngs, width, inner)
         self.decay_bias = nnx.Param(jnp.zeros((inner,), jnp.float32))
         self.input_bias = nnx.Param(jnp.zeros((inner,), jnp.float32))
         # Gates begin at about 1/2: softplus(rate) * SHARPNESS / 2 = 1 / length.
         lengths = jnp.asarray(memory_lengths(inner), jnp.float32)
         self.rate = nnx.Param(jnp.log(jnp.expm1(2 / (SHARPNESS * lengths))))
-        self.out = nnx.Param(init(rngs.params(), (inner, width), jnp.float32))
+        self.out = matrix(rngs, inner, width)
 
     def prepare(self) -> LinearWeights:
         """See `Mixer`."""

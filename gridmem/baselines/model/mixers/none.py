@@ -6,7 +6,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from gridmem.baselines.config import ModelConfig
-from gridmem.baselines.model.dense import dense
+from gridmem.baselines.model.layers import dense, matrix
 
 
 class NoMixer(nnx.Module):
@@ -16,10 +16,9 @@ class NoMixer(nnx.Module):
         self.dtype = jnp.dtype(config.dtype)
         heads = 2 * (config.num_heads + config.num_kv_heads)
         inner = max(1, round(heads * config.head_dim / 3))
-        init = nnx.initializers.lecun_normal()
-        self.gate = nnx.Param(init(rngs.params(), (config.width, inner), jnp.float32))
-        self.value = nnx.Param(init(rngs.params(), (config.width, inner), jnp.float32))
-        self.out = nnx.Param(init(rngs.params(), (inner, config.width), jnp.float32))
+        self.gate = matrix(rngs, config.width, inner)
+        self.value = matrix(rngs, config.width, inner)
+        self.out = matrix(rngs, inner, config.width)
 
     def init_cache(self, batch: int, length: int, segmented: bool = False) -> tuple[()]:
         """See `Mixer`."""

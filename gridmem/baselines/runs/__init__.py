@@ -1,0 +1,1 @@
+"""Files of training runs, and pictures of them."""

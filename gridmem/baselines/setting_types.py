@@ -1,0 +1,74 @@
+"""The types of settings: what an annotation allows, in words, and checks against it."""
+
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from math import inf
+from types import NoneType
+from typing import Any, get_args
+
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    NoneType: "None",
+}
+
+
+def value_types(annotation: Any) -> tuple[Any, ...]:
+    """What an annotation allows: types, and the choices of a Literal."""
+    parts = get_args(annotation)
+    return tuple(each for part in parts for each in value_types(part)) if parts else (annotation,)
+
+
+def describe_types(allowed: Sequence[Any]) -> str:
+    """The result of `value_types` in words, such as "a whole number or None"."""
+    choices = [each for each in allowed if isinstance(each, str)]
+    words = [_WORDS.get(each, each.__name__) for each in allowed if isinstance(each, type)]
+    if choices:
+        words.insert(-1 if NoneType in allowed else 1, ", ".join(choices))
+    return " or ".join(words) if len(choices) < 2 else f"one of {' or '.join(words)}"
+
+
+def check_type(name: str, value: Any, annotation: Any) -> None:
+    """Raises ValueError if a value is not of the annotated type. A bool is no number."""
+    allowed = value_types(annotation)
+    types = tuple(each for each in allowed if isinstance(each, type))
+    if isinstance(value, bool):
+        is_allowed = bool in types
+    else:
+        types = (*types, int) if float in types else types
+        is_allowed = isinstance(value, types) or (isinstance(value, str) and value in allowed)
+    if not is_allowed:
+        raise ValueError(f"{name} is {value!r}; it must be {describe_types(allowed)}")
+
+
+def check_types(config: Any) -> None:
+    """Raises ValueError if a field of a dataclass, such as one from JSON, has another type."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if not is_dataclass(value):
+            check_type(field.name, value, field.type)
+
+
+def check_positive(config: Any, *names: str) -> None:
+    """Raises ValueError if a field is not a finite number above 0."""
+    for name in names:
+        if not 0 < getattr(config, name) < inf:
+            number = describe_types(value_types(config.__annotations__[name])[:1])
+            raise ValueError(f"{name} is {getattr(config, name)}; it must be {number} above 0")
+
+
+def check_not_negative(config: Any, *names: str) -> None:
+    """Raises ValueError if a field is not a finite number, 0 or more."""
+    for name in names:
+        if not 0 <= getattr(config, name) < inf:
+            raise ValueError(f"{name} is {getattr(config, name)}; it must be 0 or more")
+
+
+def from_json(value: Any, annotation: Any) -> Any:
+    """A number from JSON as the annotated type: 1e6 as an int, 1 as a float."""
+    allowed = value_types(annotation)
+    if isinstance(value, float) and value.is_integer() and int in allowed:
+        return int(value)
+    return float(value) if type(value) is int and float in allowed else value

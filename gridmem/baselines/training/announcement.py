@@ -1,0 +1,73 @@
+"""The text that a run prints before it starts."""
+
+import jax
+
+from gridmem.baselines.config import TrainConfig
+from gridmem.envs.env import Env
+
+
+def announcement(
+    name: str,
+    config: TrainConfig,
+    env: Env,
+    num_parameters: int,
+    steps_done: int,
+    attention: str,
+    num_devices: int,
+    path: str,
+) -> str:
+    """A few lines about a run, one topic each.
+
+    Args:
+        name: of the preset or the run.
+        config: of the run.
+        env: the environment.
+        num_parameters: of one model.
+        steps_done: agent steps before the run was resumed.
+        attention: the kernels; not shown for other mixers.
+        num_devices: that the run uses.
+        path: of the run directory.
+    """
+    model, map_ = config.model, env.config.map
+    topics = {
+        "preset": f"{name}, {_seeds(config)}",
+        "environment": f"{config.env.env_id}: cave of {map_.height} x {map_.width} cells, view "
+        f"{env.view_size} x {env.view_size}, {env.max_steps} steps, agents: {env.num_agents}",
+        "model": f"mixer {model.mixer}, {model.num_layers} layers of width {model.width}, "
+        f"{num_parameters:,} parameters, {model.dtype}",
+        "attention": attention if model.mixer == "attention" else "",
+        "training": _steps(config, steps_done),
+        "device": _devices(num_devices),
+        "kept in": path,
+    }
+    return "\n".join(f"{topic:11}  {text}" for topic, text in topics.items() if text)
+
+
+def _seeds(config: TrainConfig) -> str:
+    if config.num_seeds == 1:
+        return f"seed {config.seed}"
+    return f"seeds {config.seed} to {config.seed + config.num_seeds - 1}, each by itself"
+
+
+def _steps(config: TrainConfig, steps_done: int) -> str:
+    updates, of_update = config.num_updates, config.steps_per_update
+    text = (
+        f"{updates * of_update:,} agent steps: {updates:,} update{'s' if updates > 1 else ''} of "
+        f"{of_update:,}"
+    )
+    if steps_done:
+        text += f", {steps_done:,} steps done already"
+    if config.total_steps < of_update:
+        asked = f"{config.total_steps:,} were asked for"
+        text += f" ({asked}, but a run consists of whole updates)"
+    return text
+
+
+def _devices(num_devices: int) -> str:
+    device, there, processes = jax.devices()[0], jax.device_count(), jax.process_count()
+    text = f"{num_devices} x {device.device_kind} ({device.platform})"
+    if processes > 1:
+        return f"{text} of {processes} processes"
+    if num_devices == there:
+        return text
+    return f"{text} of {there}: as many as divide the environments and the streams of a minibatch"

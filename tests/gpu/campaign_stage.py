@@ -1,0 +1,81 @@
+"""A stage of the campaign: its options, its time limit, and the programs that it runs."""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE = "gridmem.baselines"
+
+
+class Refused(Exception):
+    """What cannot be done, in a sentence."""
+
+
+class Stage:
+    """What a stage is given, and its clock.
+
+    Attributes:
+        options: of the command line.
+        out: where its files go.
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options, self.out = options, options.out
+        self._deadline = time.monotonic() + 60 * options.minutes
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return max(0.0, self._deadline - time.monotonic())
+
+    def write(self, name: str, text: str) -> None:
+        """A file of results, also shown."""
+        (self.out / name).write_text(text)
+        print(text, flush=True)
+
+    def run(self, name: str, *argv: str, ending: float = 15.0, stop: int = signal.SIGTERM) -> int:
+        """A program in a process of its own, shown and kept in a file; its exit code.
+
+        When `ending` seconds are left it is sent `stop`, and soon after killed with all that it
+        started.
+        """
+        command = [sys.executable, *argv]
+        print("$", " ".join(command), flush=True)
+        file = self.out / name
+        before = file.stat().st_size if file.exists() else 0
+        with open(file, "ab") as log:
+            process = subprocess.Popen(
+                command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+            try:
+                process.wait(max(1.0, self.left - ending))
+            except subprocess.TimeoutExpired:
+                process.send_signal(stop)
+                try:
+                    process.wait(max(1.0, 0.6 * self.left))
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+        code = process.wait()
+        said = file.read_bytes()[before:].decode(errors="replace")
+        print("\n".join(said.splitlines()[-40:]))
+        print(f"exit code {code}; {self.left:.0f} s are left", flush=True)
+        return code if code >= 0 else 128 - code
+
+
+def config_of(stage: Stage) -> Any:
+    from gridmem.baselines.config import from_file
+    from gridmem.baselines.presets import preset
+
+    name = stage.options.preset
+    return from_file(Path(name)) if name.endswith(".json") else preset(name)
+
+
+def run_bench(stage: Stage, out: str, *flags: str) -> int:
+    argv = ["-m", f"{MODULE}.bench", "--preset", stage.options.preset, *flags]
+    return stage.run("bench.txt", *argv, "--out", str(stage.out / out))
