@@ -139,9 +139,8 @@ def run(program: Callable[[], int]) -> int:
             and the like.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(
-            errors="backslashreplace"
-        )  # characters that the terminal cannot show
+        # For characters that the terminal cannot show.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         try:
             return program()

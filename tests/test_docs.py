@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "gridmem"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Examples that compile for seconds, by what they alone say; all else on their pages runs always.
 EXPENSIVE = [
@@ -16,6 +17,7 @@ EXPENSIVE = [
     "Player(graphdef, forgetful=True)",
 ]
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PATH = re.compile(r"`((?:gridmem|tests|docs|assets|envs|baselines)/[\w/.-]+)`")
 FENCE = re.compile(r"^```.*$", re.MULTILINE)
 
 
@@ -46,3 +48,10 @@ def test_fences_are_closed_and_name_what_they_hold(page):
     assert set(fences[1::2]) <= {"```"}
     assert set(fences[::2]) <= {"```python", "```bash", "```text", "```json"}
     assert len(fences) % 2 == 0
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_paths_in_the_text_exist(page):
+    """Paths in backquotes from the root, or from the package."""
+    paths = PATH.findall(page.read_text())
+    assert [p for p in paths if not any((root / p).exists() for root in (ROOT, PACKAGE))] == []

@@ -48,7 +48,8 @@ ROWS = {
     "baselines/tables": "",
     "baselines/setting_types": "",
     "baselines/env_settings": "envs/config baselines/setting_types",
-    "baselines/config": "envs/registry envs/checks baselines/env_settings baselines/setting_types",
+    "baselines/config": "envs/registry envs/checks envs/config baselines/env_settings "
+    "baselines/setting_types",
     "baselines/presets": "envs/* baselines/config",
     "baselines/model/mixers/*": "jax numpy flax baselines/config baselines/model/layers "
     "baselines/model/mixers/*",

@@ -66,7 +66,7 @@ def test_the_wheel_has_all_of_the_package_and_nothing_else(wheel):
         assert expected <= inside
     assert not [name for name in inside if "make_" in name]
     assert "gridmem/py.typed" in inside
-    assert "gridmem/assets/sprites.png" in inside
+    assert {"gridmem/assets/sprites.png", "gridmem/assets/font.png"} <= inside
     assert {name.split("/")[0] for name in inside if ".dist-info/" not in name} == {"gridmem"}
 
 

@@ -15,6 +15,7 @@ from gridmem.baselines.setting_types import (
     from_json,
 )
 from gridmem.envs.checks import nearest
+from gridmem.envs.config import UnknownOption
 from gridmem.envs.registry import make
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class ModelConfig:
     qk_norm: bool = False
     """Normalise queries and keys before the rotary embedding."""
     value_head: ValueHeadName = "mse"
-    """How values are learnt: by squared error, or as a histogram by cross-entropy."""
+    """How values are learned: by squared error, or as a histogram by cross-entropy."""
     value_bins: int = 51
     """Bins of the histogram of hl_gauss."""
     value_min: float = -10.0
@@ -101,8 +102,8 @@ class PPOConfig:
     num_envs: int = 128
     """Environments stepped side by side."""
     rollout_steps: int | None = None
-    """Steps that an update plays in each environment, at most an episode; it goes on with the
-    episodes where the last one stopped. Whole episodes if not given."""
+    """Steps that an update plays in each environment, at most an episode; continuing the
+    episodes of the last update. Whole episodes if not given."""
     num_epochs: int = 1
     """Passes over the data of an update."""
     num_minibatches: int = 32
@@ -150,7 +151,7 @@ class OptimizerConfig:
     eps: float = 1e-8
     """Added to the root of the second moment."""
     max_grad_norm: float = 1.0
-    """Gradients longer than this are shortened to it, before the optimiser sees them."""
+    """Gradients longer than this are shortened to it, before the optimizer sees them."""
 
     muon_rms: float | None = 0.2
     """Root mean square of the entries of Muon's updates, in units of the learning rate; 0.2 is
@@ -230,7 +231,10 @@ class TrainConfig:
 
     def make_env(self) -> "Env":
         """The environment that is trained in."""
-        return make(self.env.env_id, **self.env.options)
+        try:
+            return make(self.env.env_id, **self.env.options)
+        except UnknownOption as error:
+            raise ValueError(str(error).partition(": ")[2]) from None  # without Python's words
 
     @property
     def steps_per_update(self) -> int:
@@ -274,7 +278,9 @@ def from_file(path: Path) -> TrainConfig:
 def _changed(config: Any, data: Mapping[str, Any]) -> Any:
     if isinstance(config, EnvSettings):
         types = {name: annotation for name, (annotation, _) in COMMON_OPTIONS.items()}
-        return replace(config, **{name: from_json(data[name], types.get(name)) for name in data})
+        given = {name: from_json(data[name], types.get(name)) for name in data}
+        id = given.pop("env_id", config.env_id)
+        return EnvSettings(id, options={**config.options, **given})
     types = {f.name: f.type for f in fields(config)}
     changes = {}
     for name, value in data.items():

@@ -58,7 +58,11 @@ class EnvSettings:
     """Any options of `gridmem.make`, as JSON-able data."""
 
     def __init__(
-        self, env_id: str = "GridMem-9x9-v0", options: Mapping[str, Any] | None = None, **more: Any
+        self,
+        env_id: str = "GridMem-9x9-v0",
+        *,
+        options: Mapping[str, Any] | None = None,
+        **more: Any,
     ) -> None:
         """Sets the options in `options` and `more`; one that is None is the id's own.
 
@@ -66,6 +70,8 @@ class EnvSettings:
             ValueError: if a value has a wrong type. `gridmem.make` checks the others.
         """
         check_type("env_id", env_id, str)
+        if "id" in more or "id" in (options or {}):
+            raise ValueError("there is no option 'id'; env_id names the environment")
         object.__setattr__(self, "env_id", env_id)
         given = {name: _plain(value) for name, value in {**(options or {}), **more}.items()}
         for name, value in given.items():

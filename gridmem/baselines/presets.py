@@ -82,20 +82,20 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
     ),
     "reference": ("the published recipe: 16 agents in each 40x40 cave; for a GPU", _REFERENCE),
     "dig": (
-        "the same where rock can be dug",
+        "reference on GridMem-Dig-v0",
         replace(_REFERENCE, env=EnvSettings("GridMem-Dig-v0", num_agents=16)),
     ),
     "single": (
-        "the same with one agent a cave",
+        "reference with one agent per cave",
         replace(
             _REFERENCE,
             env=EnvSettings("GridMem-v0"),
             ppo=replace(_REFERENCE.ppo, num_envs=4096),
         ),
     ),
-    "small": ("the parts of reference in a size for two CPU cores", _small()),
+    "small": ("reference, scaled down for two CPU cores", _small()),
     **{
-        f"depth-{num_layers}": ("reference with so many layers", _depth(num_layers))
+        f"depth-{num_layers}": ("reference with N layers", _depth(num_layers))
         for num_layers in (1, 2, 4, 8, 16)
     },
 }

@@ -124,7 +124,12 @@ class Env:
         return 2 if self.config.compass else 0
 
     def generate(self, key: Key[Array, ""]) -> Level:
-        """Draws a level; the same key gives the same bits, vmapped or not, on any device."""
+        """Draws a level; the same key gives the same bits, vmapped or not, on any device.
+
+        Raises:
+            RuntimeError: in a process forked from one that had already used JAX, as do `start`
+                and `step`.
+        """
         refuse_forks()
         map_key, place_key = jax.random.split(key)
         map_ = self.config.map

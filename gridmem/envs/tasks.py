@@ -30,11 +30,6 @@ class Task(Protocol):
         """Goal cells that a level needs."""
         ...
 
-    @property
-    def goals_are_fixed(self) -> bool:
-        """Whether every goal stays where it is for a whole episode."""
-        ...
-
     def init(self, level: Level, num_agents: int) -> Any:
         """The value of `State.task` at the start of an episode."""
         ...

@@ -81,7 +81,7 @@ class Observation(NamedTuple):
     """
 
     view: UInt8[Array, "*batch A V V"]  # tile ids around the agent
-    last_action: Int32[Array, "*batch A"]  # num_actions at the first timestep
+    last_action: Int32[Array, "*batch A"]  # as given, also while digging; first num_actions
     last_reward: Float32[Array, "*batch A"]
     compass: Float32[Array, "*batch A C"]  # towards the nearest goal; empty unless configured
 

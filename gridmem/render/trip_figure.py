@@ -171,9 +171,8 @@ def _maps(
     px -= px % 8 if px > 16 else 0  # sizes at which the sprites are sharp
     seen, maps = np.zeros((height, width), bool), []
     for number, trip in enumerate(all_trips):
-        stood = (
-            trip.cells[:-1] if trip.found else trip.cells
-        )  # no observation is all_trips from the goal itself
+        # The agent makes no observation from the goal itself.
+        stood = trip.cells[:-1] if trip.found else trip.cells
         seen |= seen_cells(stood, env.view_size, height, width)
         if number in shown:
             heat = None if attention is None else _attention_heat(all_trips, number, attention)

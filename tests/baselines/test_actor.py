@@ -91,6 +91,7 @@ def test_a_single_environment_for_longer_than_the_memory_has_room(agent, observa
     assert forgetful != found[:2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", [None, 5])
 def test_memory_and_programs_stay_as_they_are(window):
     agent = agent_of(tiny.config(model={"window": window}))
@@ -221,6 +222,7 @@ def test_agents_that_take_turns_each_have_an_actor(agent, together):
         np.testing.assert_array_equal(found, wanted[index].flatten())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("observation", breadth(["dict", "flat"], "dict"))
 def test_the_gymnax_face(agent, observation):
     env = gridmem.gymnax_env(agent.env_id, **agent.options | {"observation": observation})
@@ -257,6 +259,7 @@ def test_a_single_gymnax_environment(agent):
     np.testing.assert_array_equal(actions, [*wanted, *wanted])
 
 
+@pytest.mark.slow
 def test_episodes_that_are_longer_than_those_of_the_training(agent):
     env = gymnasium.make(agent.env_id, **agent.options | {"max_steps": 5 * STEPS})
     core = env.unwrapped.core
@@ -269,6 +272,7 @@ def test_episodes_that_are_longer_than_those_of_the_training(agent):
 MODELS = [{"window": 5}, {"window": 1}, {"mixer": "none"}, {"qk_norm": True}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", breadth(MODELS, {"window": 5}, {"mixer": "none"}), ids=str)
 def test_other_models(model):
     agent = agent_of(tiny.config(model=model))
@@ -279,6 +283,7 @@ def test_other_models(model):
     np.testing.assert_array_equal(np.transpose(found), expected(agent, levels))
 
 
+@pytest.mark.slow
 def test_half_precision_and_a_histogram_of_values():
     model = {"dtype": "bfloat16", "value_head": "hl_gauss", "value_bins": 11}
     agent = agent_of(tiny.config(model=model))
@@ -337,7 +342,7 @@ def test_actions_are_drawn_by_the_probabilities_and_the_seed(agent):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"observation": "view"}, "a view alone does not tell .* with observation='dict'"),
+        ({"observation": "view"}, "a view alone does not contain .* with observation='dict'"),
         ({"view_size": 7}, r"shape .*\(7, 7\).*; where the view is 5 x 5 and there is no compass"),
         ({"view_size": 7, "observation": "flat"}, r"has the shape \(251,\); .* it has \(131,\)"),
         ({"compass": True}, r"has the shape .*'compass': \(2,\).*there is no compass, it has"),
@@ -418,6 +423,7 @@ def test_it_is_not_for_jit_and_says_so(agent):
     act(obs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [-1, 2**32])
 def test_seeds_have_32_bits(agent, seed):
     with pytest.raises(ValueError, match=rf"seed is {seed}; it must be from 0 to"):

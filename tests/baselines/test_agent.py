@@ -104,6 +104,7 @@ def run(code):
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
+@pytest.mark.slow
 def test_importing_gridmem_is_all_that_it_takes():
     light = "assert not {'jax', 'flax'} & sys.modules.keys()"
     done = run(f"import sys, gridmem; gridmem.baselines; {light}; print(gridmem.baselines.load)")

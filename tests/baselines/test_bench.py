@@ -68,6 +68,7 @@ def test_the_lines_are_a_table():
     ]
 
 
+@pytest.mark.slow
 def test_all_parts_are_measured_and_written(monkeypatch, tmp_path, capsys, preset):
     monkeypatch.setattr(hardware, "SIDES", {jax.default_backend(): (32,)})
     out = tmp_path / "out.json"
@@ -97,12 +98,14 @@ def test_all_parts_are_measured_and_written(monkeypatch, tmp_path, capsys, prese
     assert rollout["xla_bytes"] > rollout["plan_bytes"]
 
 
+@pytest.mark.slow
 def test_seconds_are_those_of_each_call_but_the_first(monkeypatch):
     ticks = count()  # each call takes one second
     monkeypatch.setattr("time.perf_counter", lambda: float(next(ticks)))
     assert measure_environment(CONFIG, 3).seconds == (1, 1, 1)
 
 
+@pytest.mark.slow
 def test_xla_need_not_have_a_cost_analysis(monkeypatch, tmp_path, capsys, preset):
     monkeypatch.setattr(hardware, "SIDES", {jax.default_backend(): (32,)})
     monkeypatch.setattr(jax.stages.Compiled, "cost_analysis", lambda _: None)

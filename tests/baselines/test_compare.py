@@ -118,7 +118,7 @@ def test_a_run_without_times_is_left_out_of_wall_clock(tmp_path, capsys, figures
     old = saved_runs.save(tmp_path / "old", tiny.CONFIG, without_seconds(rows))
     new = saved_runs.save(tmp_path / "new", tiny.config(model={"mixer": "none"}), rows)
     _, text, _ = compare(capsys, old, new, "--out", tmp_path / "x.png")
-    assert "\nno wall-clock, as of an older version: old\n" in text
+    assert "\nno wall-clock times (older version): old\n" in text
     assert "score" not in text
     steps, seconds = figures[0].axes[:2]
     assert (len(lines_of(steps)), len(lines_of(seconds))) == (2, 1)

@@ -106,6 +106,7 @@ def test_without_memory_half_of_the_choices_are_wrong():
     assert 0.35 < solved(config, 150) <= 0.65
 
 
+@pytest.mark.slow
 def test_memory_reaches_across_rollouts():
     # The cue is seen at times 0 and 1; no rollout of three steps has it and the choice, at 6.
     config = replace(CONFIG, ppo=replace(CONFIG.ppo, rollout_steps=3))

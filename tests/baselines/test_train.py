@@ -53,7 +53,8 @@ def flags(config, default):
         if is_dataclass(new):
             out += flags(new, old)
         elif field.name == "options":
-            changes = {name: value for name, value in new.items() if old.get(name) != value}
+            names = sorted({*old, *new})
+            changes = {name: new.get(name) for name in names if old.get(name) != new.get(name)}
             out += [word for name in changes for word in (f"--{name}", str(changes[name]))]
         elif new != old:
             out += [f"--{field.name.replace('_', '-')}", str(new)]
@@ -229,7 +230,7 @@ def test_a_signal_ends_the_run_after_a_checkpoint(number, tmp_path, capfd, monke
     code, out, err = run(capfd, tiny_flags(folder))
     assert (code, err) == (130, "")
     assert out.count("stopping after this update; the same again stops at once\n") == 1
-    assert "interrupted after 384 steps; to go on: " in out
+    assert "interrupted after 384 steps; to resume: " in out
     assert f"python -m gridmem.baselines.train --resume {folder}\n" in out
     learner, _ = load_checkpoint(folder)
     assert int(learner.num_updates) == len(rows_of(folder)) == 3
@@ -282,6 +283,7 @@ def test_a_second_hang_up_stops_nothing():
         signal.signal(signal.SIGHUP, old)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", SIGNALS)
 def test_an_interrupted_evaluation_prints_the_command_that_resumes_it(
     number, tmp_path, capfd, monkeypatch
@@ -290,16 +292,18 @@ def test_an_interrupted_evaluation_prints_the_command_that_resumes_it(
     folder = tmp_path / "run"
     code, out, err = run(capfd, tiny_flags(folder))
     assert (code, err) == (130, "")
-    assert "interrupted after 1,280 steps; to go on: " in out
+    assert "interrupted after 1,280 steps; to resume: " in out
     assert f"--resume {folder}\n" in out
 
 
+@pytest.mark.slow
 def test_a_run_can_be_in_a_thread(tmp_path, capfd):
     with ThreadPoolExecutor() as pool:
         code = pool.submit(main, tiny_flags(tmp_path / "run")).result()
     assert (code, capfd.readouterr().err) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["full", "closed"])
 def test_a_run_survives_failing_output(output, tmp_path, capfd, monkeypatch):
     if output == "full":
@@ -399,6 +403,7 @@ def child(preparation, argv):
     )
 
 
+@pytest.mark.slow
 def test_a_run_survives_a_full_disk(tmp_path):
     folder = tmp_path / "run"
     full = "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))"
@@ -406,7 +411,7 @@ def test_a_run_survives_a_full_disk(tmp_path):
     out, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (0, "")
     warnings = [line for line in out.splitlines() if line.startswith("warning: ")]
-    for name in ("checkpoint", "curve.png"):
+    for name in ("checkpoint", "curve.png", "evaluation.json"):
         assert sum(f"could not write {folder / name} (" in line for line in warnings) == 1
     assert f"warning: {folder / 'metrics.jsonl'} lacks the lines that are in" in "".join(warnings)
     assert "Traceback" not in out
@@ -414,7 +419,6 @@ def test_a_run_survives_a_full_disk(tmp_path):
     rows = rows_of(folder) + rest
     assert [row["steps"] for row in rows] == [128.0 * n for n in range(1, NUM_UPDATES + 1)]
     assert min(len(rest), len(rows) - len(rest)) > 0
-    assert json.loads((folder / "evaluation.json").read_text())["rows"][0]["num_levels"] == 32
     assert "mean return" in out
 
 

@@ -35,7 +35,7 @@ def mean_returns(name, steps, monkeypatch, capsys):
 
 @pytest.fixture
 def lenient():
-    """JAX as users have it: optimisers mix counts and moments."""
+    """JAX as users have it: optimizers mix counts and moments."""
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         yield
 

@@ -57,6 +57,7 @@ def datasets_path(tmp_path, monkeypatch):
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(path))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`.*` is set to None")
 @pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning")  # Minari's folder
 @pytest.mark.usefixtures("datasets_path")

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 PLAY = """
 import gymnasium
 import jax
@@ -27,6 +29,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_async_vector_env_is_refused_a_fork_and_works_by_spawn(tmp_path):
     program = tmp_path / "play.py"
     program.write_text(PLAY)

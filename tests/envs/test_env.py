@@ -384,6 +384,55 @@ def test_everything_can_be_traced_under_shard_map(kind):
     assert jax.eval_shape(sharded, keys) == jax.eval_shape(run, keys)
 
 
+def divided_among(num_devices):
+    """Observations and rewards of seven steps of gymnax's environment and of a batch, divided."""
+    env = gridmem.gymnax_env(SMALL, max_steps=3)
+    core = gridmem.make(SMALL, max_steps=3)
+    still = jnp.zeros(4 // num_devices, jnp.int32)
+
+    def run(keys):
+        def gymnax_step(state, _):
+            obs, state, reward, *_ = jax.vmap(env.step)(keys, state, still)
+            return state, (obs, reward)
+
+        def batch_step(carry, _):
+            state, timestep = vector.step(carry[0], still)
+            return (state, timestep), (timestep.obs.view, timestep.reward)
+
+        vector = VectorEnv(core, 4 // num_devices)
+        begun = vector.reset(jax.vmap(jax.random.key_data)(keys))
+        _, gymnax = jax.lax.scan(gymnax_step, jax.vmap(env.reset)(keys)[1], length=7)
+        _, batch = jax.lax.scan(batch_step, begun, length=7)
+        return gymnax, batch
+
+    mesh = jax.make_mesh((num_devices,), ("x",), axis_types=(AxisType.Auto,))
+    sharded = jax.shard_map(
+        run, mesh=mesh, in_specs=PartitionSpec("x"), out_specs=PartitionSpec(None, "x")
+    )
+    outputs = jax.jit(sharded)(jax.random.split(jax.random.key(0), 4))
+    data = b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(outputs))
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.slow
+def test_two_devices_play_as_one():
+    here = Path(__file__).parent
+    flags = os.environ.get("XLA_FLAGS", "")
+    settings = {
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": f"{flags} --xla_force_host_platform_device_count=2",
+        "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)]),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", "import test_env; print(test_env.divided_among(2))"],
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == divided_among(1), done.stderr
+
+
 if __name__ == "__main__":
     print("GOLDEN = {")
     for id in IDS:

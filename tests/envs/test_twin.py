@@ -129,6 +129,7 @@ def test_registered_worlds_equal_the_twin(id, num_agents):
     assert visits > 2 * num_agents  # else the comparison has not seen what a find does
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [Return(goal_moves=True), Tour(3)])
 def test_other_tasks_in_registered_worlds_equal_the_twin(task):
     env = gridmem.make("GridMem-9x9-v0", task=task, num_agents=2, max_steps=200, compass=True)

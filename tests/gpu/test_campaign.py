@@ -92,6 +92,7 @@ def assert_can_be_brought_home(folder):
     assert all(file.is_file() and file.stat().st_size < 16 * 2**20 for file in files)
 
 
+@pytest.mark.slow
 def test_the_schedule_of_a_run_ends_with_its_minutes(settings, tmp_path, capsys):
     bench, first, second = measured(tmp_path / "bench", 4.0), tmp_path / "1", tmp_path / "2"
     minutes = ["--training-minutes", 10, "--minutes", 5]

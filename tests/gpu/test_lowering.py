@@ -98,7 +98,7 @@ def test_without_plugin_and_card_attention_is_that_of_xla():
         ((512, 32, "bfloat16", []), "there is no CUDA device"),
         (
             (512, 32, "bfloat16", [(9, 0), (7, 5)]),
-            "the device has compute capability 7.5, and 8.0 is the least",
+            "the device has compute capability 7.5; 8.0 or higher is needed",
         ),
         ((512, 32, "float32", H100), "the model has dtype float32, not bfloat16"),
         ((255, 32, "bfloat16", H100), "a sequence has 255 steps, an odd number"),
@@ -120,13 +120,13 @@ def test_cudnn_is_for_what_it_can_compute(sequence, reason):
             {"model": {"attention": "xla"}},
             H100,
             ("xla", "triton"),
-            "XLA: --attention says so; decoding by Triton",
+            "XLA: set by --attention; decoding by Triton",
         ),
         (
             {"model": {"decode": "xla"}},
             H100,
             ("cudnn", "xla"),
-            "cuDNN; decoding by XLA: --decode says so",
+            "cuDNN; decoding by XLA: set by --decode",
         ),
         (
             {"model": {"mixer": "gru", "attention": "cudnn"}},
@@ -201,7 +201,7 @@ def test_a_run_on_which_the_kernels_fail_has_xla():
 def test_cudnn_that_fails_where_it_is_asked_for_is_refused():
     config = changed("small", model={"attention": "cudnn"})
     with pytest.raises(ValueError, match="but cuDNN's attention fails on this device"):
-        try_attention(config, AttentionChoice(decode_refusal="--decode says so"))
+        try_attention(config, AttentionChoice(decode_refusal="set by --decode"))
 
 
 def equations(jaxpr):
@@ -217,6 +217,7 @@ def is_jaxpr(x):
     return isinstance(getattr(x, "jaxpr", x), Jaxpr)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", [None, 1, 40])
 @pytest.mark.parametrize("heads", [(4, 1), (4, 2), (3, 1), (32, 1)])
 def test_decoding_by_triton_is_that_of_xla(heads, window):
@@ -236,6 +237,7 @@ def test_decoding_by_triton_is_that_of_xla(heads, window):
             np.testing.assert_array_equal(*pair)
 
 
+@pytest.mark.slow
 def test_many_seeds_decode_side_by_side():
     """As one program, in which they have the place in the cache in common or not."""
     numbers = np.random.default_rng(0)
@@ -251,6 +253,7 @@ def test_many_seeds_decode_side_by_side():
         np.testing.assert_allclose(one, other, atol=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mixer", "dtype"),
     breadth(

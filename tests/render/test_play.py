@@ -202,6 +202,7 @@ def test_a_replay_with_other_rules_is_refused(folder, capfd):
     )
 
 
+@pytest.mark.slow
 def test_a_mixer_without_attention_is_named(folder, capfd):
     saved_run(folder / "gru", mixer="gru")
     code, _, err = run(capfd, "--agent gru --heat memory --gif a.gif")

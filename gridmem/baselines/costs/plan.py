@@ -26,12 +26,12 @@ USABLE = 0.9
 
 _LABELS = {
     "parameters": "parameters",
-    "optimizer": "the optimiser's state",
-    "rollout_state": "episodes under way",
-    "levels": "levels while they are drawn",
+    "optimizer": "optimizer state",
+    "rollout_state": "unfinished episodes",
+    "levels": "level generation",
     "environments": "environments",
     "caches": "caches",
-    "rollout": "the rollout",
+    "rollout": "rollout",
     "activations": "activations of a minibatch",
     "gradients": "gradients and updates",
 }
@@ -106,15 +106,15 @@ def table(plan: Plan) -> str:
     costs = [
         ("per agent step", "rollout", "training"),
         ("FLOP", _count(plan.rollout.flops), _count(plan.training.flops)),
-        ("bytes that products move", _bytes(plan.rollout.bytes), _bytes(plan.training.bytes)),
+        ("bytes moved by matmuls", _bytes(plan.rollout.bytes), _bytes(plan.training.bytes)),
     ]
     devices = plan.num_devices
     memory = [("memory" if devices == 1 else f"memory on each of {devices} devices", "")]
     for name, size in plan.memory._asdict().items():
         if size:
             memory.append((_LABELS[name], _bytes(size)))
-    memory.append(("most while playing", _bytes(plan.memory.playing)))
-    memory.append(("most while learning", _bytes(plan.memory.learning)))
+    memory.append(("peak, rollout", _bytes(plan.memory.playing)))
+    memory.append(("peak, training", _bytes(plan.memory.learning)))
     head = f"{_count(plan.num_parameters)} parameters; {_count(total)} FLOP for {steps:,} steps"
     if seeds > 1:
         head += f" of each of {seeds} seeds"
@@ -133,7 +133,7 @@ def problem(plan: Plan) -> str | None:
     change = advice(plan.config, largest, lambda config: replace(plan, config=config).fits)
     return (
         f"{_verdict(plan)}; most of it is for {_LABELS[largest]} ({_bytes(sizes[largest])}): "
-        f"{change or 'no single setting is enough, --plan shows what takes how much'}"
+        f"{change or 'no single setting is enough, --plan shows the memory of each part'}"
     )
 
 

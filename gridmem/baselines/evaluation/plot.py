@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from gridmem.baselines.evaluation.report import Report, Row
-from gridmem.baselines.runs.plots import plain, png
+from gridmem.baselines.runs.plots import escape, png
 from gridmem.envs.analysis.metrics import MIN_FOUND_AGAIN
 
 _COLORS = {
@@ -58,7 +58,7 @@ def draw_evaluation(report: Report) -> bytes:
     _label(panels[0], lines)
     figure.supxlabel(
         "thin lines: 95 % intervals, by the bootstrap over levels; in brackets: episodes with two "
-        f"finds or more, no memory gain from fewer than {MIN_FOUND_AGAIN}",
+        f"finds or more; memory gain omitted below {MIN_FOUND_AGAIN} of them",
         fontsize=8,
     )
     return png(figure)
@@ -75,7 +75,7 @@ def _write(panel: Any, x: float, place: int, text: str) -> None:
 
 
 def _label(panel: Any, lines: Sequence[str | Row]) -> None:
-    texts = [plain(line if isinstance(line, str) else line.label) for line in lines]
+    texts = [escape(line if isinstance(line, str) else line.label) for line in lines]
     panel.set_yticks(range(len(lines)), texts, fontsize=9)
     panel.set_ylim(len(lines) - 0.5, -0.5)
     for line, text in zip(lines, panel.get_yticklabels(), strict=True):

@@ -20,8 +20,8 @@ from gridmem.envs.analysis.score import Score, ratio_intervals, score
 from gridmem.envs.config import config_to_dict
 
 NO_GAIN = (
-    f"no memory gain: from fewer than {MIN_FOUND_AGAIN} episodes with two finds or more "
-    '("found again") it says nothing'
+    f"memory gain omitted: fewer than {MIN_FOUND_AGAIN} episodes with two finds or more "
+    '("found again")'
 )
 PlayerName = Literal["random", "sampled", "greedy", "memory wiped"]
 

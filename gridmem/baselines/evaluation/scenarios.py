@@ -48,7 +48,7 @@ class Scenario:
     def why_no_score(self) -> str:
         """Why returns have no score; empty if they have one."""
         if changed := changed_rules(self.id, self.env):
-            return f"{self.id} is played by other rules than its own: {', '.join(changed)}"
+            return f"{self.id} has changed rules: {', '.join(changed)}"
         return "" if self.kind == "test" else "scores are for the stored test levels"
 
 

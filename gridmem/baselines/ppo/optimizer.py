@@ -16,7 +16,7 @@ _STACKED = MuonDimensionNumbers(reduction_axis=1, output_axis=2)
 def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTransformation:
     """The transformation of gradients into updates, for a run of `num_steps` gradient steps.
 
-    Gradients are clipped before the optimiser, so that no outlier enters its moments.
+    Gradients are clipped before the optimizer, so that no outlier enters its moments.
     """
     schedule = learning_rate(config, num_steps)
     adamw = optax.adamw(

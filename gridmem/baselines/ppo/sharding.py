@@ -140,7 +140,7 @@ def all_or_raise[Made](make: Callable[[], Made]) -> Made:
         any_process(True)
         raise
     if any_process(False)[0]:
-        raise ValueError("another process cannot go on; it says why")
+        raise ValueError("another process failed; see its error message")
     return made
 
 

@@ -103,9 +103,8 @@ def exists(path: Path) -> bool:
 def _latest(path: Path) -> Path:
     path = path.resolve()
     old = _sibling(path, "old")
-    return (
-        old if old.is_dir() and not path.exists() else path
-    )  # the process ended between two renames
+    # The process may have ended between two renames.
+    return old if old.is_dir() and not path.exists() else path
 
 
 def _by_stored_name(learner: Learner) -> dict[str, Any]:

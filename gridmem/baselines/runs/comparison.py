@@ -11,8 +11,8 @@ from gridmem.baselines.runs.history import RunRecord
 from gridmem.baselines.runs.plots import (
     draw_band,
     draw_line,
+    escape,
     limit,
-    plain,
     png,
     series,
     smooth,
@@ -61,7 +61,7 @@ def draw_comparison(records: Sequence[RunRecord]) -> bytes:
         panel.set_xlabel(AXES[axis][0])
     # With handles of its own a legend also shows labels that begin with "_".
     handles = [Line2D([], [], color=color) for color in colors.values()]
-    texts = [plain(label) for label in label_of.values()]
+    texts = [escape(label) for label in label_of.values()]
     figure.legend(handles, texts, loc="outside upper center", ncols=2)
     return png(figure)
 
@@ -79,7 +79,7 @@ def final_values(records: Sequence[RunRecord]) -> str:
     )
     untimed = [record.name for record in records if not _recorded([record], "seconds")]
     if untimed:
-        lines.append(f"no wall-clock, as of an older version: {', '.join(untimed)}")
+        lines.append(f"no wall-clock times (older version): {', '.join(untimed)}")
     return "\n".join(lines)
 
 

@@ -42,7 +42,7 @@ def draw_curve(
         limit(panel, [values], levels)
         panel.grid(alpha=0.3)
     panels[0].legend(frameon=False, fontsize=8)
-    figure.suptitle(plain(title))
+    figure.suptitle(escape(title))
     return png(figure)
 
 
@@ -133,7 +133,7 @@ def limit(panel: Any, curves: Sequence[np.ndarray], levels: Sequence[float] = ()
     panel.set_ylim(low - margin if low < 0 else 0.0, high + margin)
 
 
-def plain(text: str) -> str:
+def escape(text: str) -> str:
     """A text escaped for matplotlib, so that nothing in it is read as a formula."""
     return text.replace("$", r"\$")
 

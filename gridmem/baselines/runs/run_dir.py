@@ -14,10 +14,11 @@ from typing import Any
 
 METRICS = "metrics.jsonl"
 WEIGHTS = "agent.safetensors"
+CHECKPOINT = "checkpoint"
 EVALUATION = "evaluation.json"
 CURVE = "curve.png"
 TIME = "%Y%m%d-%H%M%S"
-_BEFORE_CHECKPOINT = (".lock", "agent.safetensors", "checkpoint.new", "config.json", METRICS)
+_BEFORE_CHECKPOINT = (".lock", WEIGHTS, f"{CHECKPOINT}.new", "config.json", METRICS)
 _BEFORE_CHECKPOINT += ("seed-", "tensorboard", "wandb")
 """Prefixes of all names that a run writes before its first checkpoint is complete."""
 
@@ -37,7 +38,7 @@ class RunDir:
 
         Args:
             path: the directory.
-            is_main: whether this process writes; in others no method changes the directory.
+            is_main: whether this process writes; in others only `attempt` changes the directory.
         """
         self.path = path
         self._is_main = is_main
@@ -216,7 +217,7 @@ class RunDir:
             return path
         problem = self._problems[name]
         if not self.attempt(
-            name, lambda: write(self._fallback(name)), "nor in the temporary folder"
+            name, lambda: write(self._fallback(name)), "the temporary folder failed, too"
         ):
             return None
         self._problems[name] = f"{problem}it is in {self._fallback_dir} instead"

@@ -38,7 +38,7 @@ def announcement(
         "attention": attention if model.mixer == "attention" else "",
         "training": _steps(config, steps_done),
         "device": _devices(num_devices),
-        "kept in": path,
+        "run folder": path,
     }
     return "\n".join(f"{topic:11}  {text}" for topic, text in topics.items() if text)
 
@@ -46,7 +46,7 @@ def announcement(
 def _seeds(config: TrainConfig) -> str:
     if config.num_seeds == 1:
         return f"seed {config.seed}"
-    return f"seeds {config.seed} to {config.seed + config.num_seeds - 1}, each by itself"
+    return f"seeds {config.seed} to {config.seed + config.num_seeds - 1}, independent of each other"
 
 
 def _steps(config: TrainConfig, steps_done: int) -> str:
@@ -56,9 +56,9 @@ def _steps(config: TrainConfig, steps_done: int) -> str:
         f"{of_update:,}"
     )
     if steps_done:
-        text += f", {steps_done:,} steps done already"
+        text += f", {steps_done:,} already done"
     if config.total_steps < of_update:
-        asked = f"{config.total_steps:,} were asked for"
+        asked = f"{config.total_steps:,} requested"
         text += f" ({asked}, but a run consists of whole updates)"
     return text
 
@@ -70,4 +70,4 @@ def _devices(num_devices: int) -> str:
         return f"{text} of {processes} processes"
     if num_devices == there:
         return text
-    return f"{text} of {there}: as many as divide the environments and the streams of a minibatch"
+    return f"{text} of {there} (must divide the environments and the streams of a minibatch)"

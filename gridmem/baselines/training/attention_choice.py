@@ -119,7 +119,7 @@ def _choice(config: TrainConfig, refusal: str, decode_refusal: str) -> Attention
 def _refusal(config: TrainConfig, devices: Sequence[Capability]) -> str | None:
     model = config.model
     if model.attention == "xla":
-        return "--attention says so"
+        return "set by --attention"
     if refusal := _refusal_of_all(config, devices):
         return refusal
     num_steps, dtype = config.make_env().max_steps, jnp.dtype(model.dtype)
@@ -129,7 +129,7 @@ def _refusal(config: TrainConfig, devices: Sequence[Capability]) -> str | None:
 def _decode_refusal(config: TrainConfig, devices: Sequence[Capability]) -> str | None:
     model = config.model
     if model.decode == "xla":
-        return "--decode says so"
+        return "set by --decode"
     if refusal := _refusal_of_all(config, devices):
         return refusal
     if jax.process_count() > 1 or usable_devices(config) > 1:
@@ -165,7 +165,7 @@ def _problem(config: TrainConfig) -> str:
 
 
 def _decode_problem(config: TrainConfig) -> str:
-    """Likewise of Triton's decoding, for a token in the midst of an episode."""
+    """Likewise of Triton's decoding, for a token in the middle of an episode."""
     model, num_steps = config.model, config.make_env().max_steps
     heads = (2, model.num_heads + 2 * model.num_kv_heads, model.head_dim)
     cache = (2, model.num_kv_heads, -(-num_steps // BLOCK) * BLOCK, model.head_dim)

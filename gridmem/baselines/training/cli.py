@@ -115,7 +115,7 @@ def _check_processes(command: Command) -> None:
     if all(each is None for each in three):
         return
     if any(each is None for each in three):
-        raise ValueError("--coordinator, --num-processes and --process-id need each other")
+        raise ValueError("--coordinator, --num-processes and --process-id go together")
     num, id = command.num_processes or 0, command.process_id or 0
     if num < 1 or not 0 <= id < num:
         raise ValueError(
@@ -285,16 +285,21 @@ def _abouts(config: type) -> dict[str, str]:
     }
 
 
-def _changed[Config](config: Config, given: Mapping[str, Any]) -> Config:
+def _changed(config: Any, given: Mapping[str, Any]) -> Any:
     """A config with changed settings, in any of its parts."""
     if isinstance(config, EnvSettings):
-        options = {name: given[name] for name in ("env_id", *COMMON_OPTIONS) if name in given}
-        return replace(config, **options, **dict(given.get("env_option", [])))
+        options = {name: given[name] for name in COMMON_OPTIONS if name in given}
+        for name, value in given.get("env_option", []):
+            if name in ("env_id", *COMMON_OPTIONS):
+                raise ValueError(f"--env-option {name} has a flag of its own; use {_flag(name)}")
+            options[name] = value
+        id = given.get("env_id", config.env_id)
+        return EnvSettings(id, options={**config.options, **options})
     changes = {}
-    for each in fields(config):  # pyright: ignore[reportArgumentType]
+    for each in fields(config):
         value = getattr(config, each.name)
         if is_dataclass(value):
             changes[each.name] = _changed(value, given)
         elif each.name in given:
             changes[each.name] = given[each.name]
-    return replace(config, **changes)  # pyright: ignore[reportArgumentType]
+    return replace(config, **changes)

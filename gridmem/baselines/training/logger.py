@@ -60,7 +60,7 @@ class SeedLogger:
     def close(self) -> None:
         """Closes the trackers."""
         for tracker in self._trackers:
-            self._run_dir.attempt("the trackers' last lines", tracker.close)
+            self._run_dir.attempt(f"{type(tracker).__name__}, at its end", tracker.close)
 
 
 class TrainingLogger:
@@ -146,21 +146,21 @@ class TrainingLogger:
         self.interrupted = True
         self.ending = f"interrupted after {steps:,} steps; "
         if self.checkpoint == self._checkpoint_path:
-            self.ending += f"to go on: {self._resume}"
+            self.ending += f"to resume: {self._resume}"
         elif self.checkpoint:
-            self.ending += f"the agent as it was then is in {self.checkpoint}"
+            self.ending += f"its last checkpoint is {self.checkpoint}"
         else:
-            self.ending += "the agent as it was then could not be saved"
+            self.ending += "its last checkpoint could not be saved"
 
     def run_out_of_memory(self) -> None:
         """Notes that the device ran out of memory."""
         lower = "--num-seeds or --num-envs" if len(self._seeds) > 1 else "--num-envs"
         self.ending = (
             f"stopped: the device is out of memory; lower {lower} or raise --num-minibatches "
-            "(--plan shows what takes how much)"
+            "(--plan shows the memory of each part)"
         )
         if self.checkpoint:
-            self.ending += f"; to go on as it was: {self._resume}"
+            self.ending += f"; to resume with the same settings: {self._resume}"
 
 
 def _over_seeds(rows: Sequence[dict[str, float]]) -> dict[str, float]:

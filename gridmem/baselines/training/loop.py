@@ -22,7 +22,7 @@ from gridmem.baselines.ppo.sharding import (
     usable_devices,
 )
 from gridmem.baselines.runs import checkpoint
-from gridmem.baselines.runs.run_dir import CURVE, EVALUATION, WEIGHTS, RunDir, seed_dirs
+from gridmem.baselines.runs.run_dir import CHECKPOINT, CURVE, EVALUATION, WEIGHTS, RunDir, seed_dirs
 from gridmem.baselines.runs.weights import to_bytes
 from gridmem.baselines.training.announcement import announcement
 from gridmem.baselines.training.attention_choice import XLA, AttentionChoice
@@ -33,8 +33,7 @@ from gridmem.baselines.training.signals import StopSignal
 from gridmem.baselines.training.trackers import Tracker, open_trackers
 from gridmem.cli_utils import drop_unwritten
 
-CHECKPOINT = "checkpoint"
-STALE = (EVALUATION, "eval.json", CURVE)
+STALE = (EVALUATION, "evaluation.png", "eval.json", CURVE)
 """Results of an agent that a resumed run replaces; older versions wrote eval.json."""
 
 

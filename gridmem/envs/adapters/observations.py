@@ -91,7 +91,7 @@ def batch_axes(env: Env, given: Any) -> tuple[int, ...]:
     else:
         if getattr(given, "dtype", None) == np.uint8:
             raise ValueError(
-                "a view alone does not tell the last action and the last reward; make the "
+                "a view alone does not contain the last action and the last reward; make the "
                 "environment with observation='dict'"
             )
         shape = getattr(given, "shape", ())

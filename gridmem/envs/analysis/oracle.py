@@ -18,7 +18,7 @@ from gridmem.envs.analysis.shortest_paths import (
 )
 from gridmem.envs.batch.chunks import map_in_chunks
 from gridmem.envs.env import Env
-from gridmem.envs.tasks import next_spawn
+from gridmem.envs.tasks import Return, next_spawn
 from gridmem.envs.types import Level, State
 
 
@@ -63,15 +63,19 @@ def ceiling(env: Env, levels: Level) -> Int32[Array, "N A"]:
         levels: one level per episode, leaves [N, ...].
 
     Raises:
-        ValueError: if paths can change during an episode, by digging or because the task moves or
-            removes goals.
+        ValueError: if `has_ceiling` is false.
     """
-    if not paths_are_fixed(env):
+    if not has_ceiling(env):
         raise ValueError(
             "only the task Return with goals that stay, and without digging, has a ceiling that "
             "is known without playing; use the return of oracle_actions instead"
         )
     return map_in_chunks(partial(_ceiling, env), LEVELS_PER_CHUNK, levels)
+
+
+def has_ceiling(env: Env) -> bool:
+    """Whether the ceiling is known: goals pay every time, and paths never change."""
+    return isinstance(env.config.task, Return) and paths_are_fixed(env)
 
 
 @partial(jax.jit, static_argnums=0)

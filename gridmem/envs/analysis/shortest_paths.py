@@ -110,8 +110,11 @@ def shortest_steps(
 
 
 def paths_are_fixed(env: Env) -> bool:
-    """Whether shortest paths cannot change in an episode: goals are fixed, rock is not dug."""
-    return env.config.task.goals_are_fixed and env.config.dig_steps == 0
+    """Whether shortest paths cannot change in an episode: goals are fixed, rock is not dug.
+
+    A task that does not say so in a property `goals_are_fixed` may move goals.
+    """
+    return getattr(env.config.task, "goals_are_fixed", False) and env.config.dig_steps == 0
 
 
 def refresh_distances(

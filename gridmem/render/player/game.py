@@ -149,7 +149,7 @@ class Game:
     def _step(self, action: int | None) -> None:
         """A step of all agents; None lets the controller choose for the agent in focus."""
         if action is None:
-            self.assists.add(f"the {self.player} played some of it")
+            self.assists.add(f"the {self.player} played part of it")
         actions = self.controllers.actions(self.episode, self.focus, self.player, action)
         self.episode.step(actions)
         self._show(self.episode.time)

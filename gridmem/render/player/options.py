@@ -63,7 +63,9 @@ def _parser() -> Parser:
     )
     players.add_argument("--player", choices=PLAYERS, help="who moves the agent in focus at first")
     players.add_argument(
-        "--crowd", choices=PLAYERS[1:], help="who moves the others; default: agent, reactive"
+        "--crowd",
+        choices=PLAYERS[1:],
+        help="who moves the others; default: agent if there is one, else reactive",
     )
     display = parser.add_argument_group("display")
     display.add_argument("--whole", action="store_true", help="show the whole cave at first; Tab")

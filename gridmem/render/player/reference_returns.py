@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float32, Key
 
-from gridmem.envs.analysis.oracle import ceiling, oracle_actions
+from gridmem.envs.analysis.oracle import ceiling, has_ceiling, oracle_actions
 from gridmem.envs.analysis.score import normalized_score
-from gridmem.envs.analysis.shortest_paths import paths_are_fixed
 from gridmem.envs.analysis.trace import trace
 from gridmem.envs.batch.policy import random_policy
 from gridmem.envs.batch.rollout import play
@@ -36,7 +35,7 @@ def reference_returns(env: Env, level: Level) -> ReferenceReturns:
     """The reference returns of a level."""
     batch: Level = jax.tree.map(lambda leaf: np.asarray(leaf)[None], level)
     random = _random_return(env, level, jax.random.key(0))
-    if paths_are_fixed(env):
+    if has_ceiling(env):
         name, best = "ceiling", ceiling(env, batch)
     else:
         name, best = "oracle", jnp.sum(trace(env, batch, oracle_actions(env, batch)).reward, axis=1)
@@ -49,5 +48,5 @@ def _random_return(env: Env, level: Level, key: Key[Array, ""]) -> Float32[Array
         lambda leaf: jnp.broadcast_to(leaf, (RANDOM_EPISODES, *leaf.shape)), level
     )
     # In one chunk: each further one would be another loop to compile.
-    unrolled = play(env, random_policy(env.num_actions), levels, key, chunk_steps=env.max_steps)
-    return jnp.mean(unrolled.state.visits.astype(jnp.float32), axis=0)
+    result = play(env, random_policy(env.num_actions), levels, key, chunk_steps=env.max_steps)
+    return jnp.mean(result.state.visits.astype(jnp.float32), axis=0)

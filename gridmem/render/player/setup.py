@@ -76,7 +76,7 @@ def set_up(options: Namespace, trained: Any, *, has_keys: bool) -> Setup:
     if options.heat == "memory" and not trained.explains:
         raise ValueError(
             f"--heat memory shows attention to past steps; this agent's mixer, "
-            f"{trained.config.model.mixer}, has no attention; leave the option out"
+            f"{trained.config.model.mixer}, has no attention weights to show; leave the option out"
         )
     policy = trained.policy(options.greedy, explain=True) if trained else None
     default = YOU if replay else _default_player(has_keys, options.agent is not None)

@@ -164,6 +164,7 @@ LARGE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "config",
     # Its program is that of the other tests.
@@ -173,6 +174,7 @@ def test_memory_is_about_what_xla_needs(config):
     assert 0.75 < Plan(config, None).memory.peak / compiled_bytes(config) < 1.5
 
 
+@pytest.mark.slow
 def test_a_run_of_terabytes_is_planned_in_seconds():
     config = changed("reference", ppo={"num_envs": 2**22})
     started = time.process_time()
@@ -182,12 +184,14 @@ def test_a_run_of_terabytes_is_planned_in_seconds():
     assert time.process_time() - started < 20
 
 
+@pytest.mark.slow
 def test_a_model_without_memory_needs_no_caches():
     run = Plan(tiny.config(model={"mixer": "none"}), None)
     assert run.memory.caches == 0
     assert "caches" not in table(run)
 
 
+@pytest.mark.slow
 def test_a_run_that_does_not_fit_is_refused_with_advice():
     configs = {
         n: tiny.config(ppo={"num_minibatches": n}, model={"num_layers": 1}) for n in (2, 4, 8)
@@ -212,9 +216,10 @@ def test_a_run_that_no_setting_makes_fit(monkeypatch):
     monkeypatch.setattr(plan_module, "advice", lambda *_: None)
     sentence = problem(Plan(tiny.config(model={"mixer": "none", "num_layers": 1}), 1000))
     assert sentence is not None
-    assert sentence.endswith(": no single setting is enough, --plan shows what takes how much")
+    assert sentence.endswith(": no single setting is enough, --plan shows the memory of each part")
 
 
+@pytest.mark.slow
 def test_a_device_of_unknown_memory_refuses_nothing():
     run = Plan(tiny.config(ppo={"num_envs": 2**28}), None)
     assert run.fits
@@ -230,28 +235,29 @@ def test_the_table_has_a_line_for_each_part_and_a_verdict():
         lines[0],
         "per agent step",
         "FLOP",
-        "bytes that products move",
+        "bytes moved by matmuls",
         "memory",
         "parameters",
-        "the optimiser's state",
-        "levels while they are drawn",
+        "optimizer state",
+        "level generation",
         "environments",
         "caches",
-        "the rollout",
+        "rollout",
         "activations of a minibatch",
         "gradients and updates",
-        "most while playing",
-        "most while learning",
+        "peak, rollout",
+        "peak, training",
         lines[-1],
     ]
     values = [line for line in lines[5:-2] if line]
     assert len({len(line) for line in values[1:]}) == 1
-    assert "parameters                   21.6 KiB" in values
+    assert "parameters                  21.6 KiB" in values
     assert lines[-1].startswith("the run fits: it needs ")
     assert " and may use 1.80 GiB here " in lines[-1]
     assert lines[-1].endswith(" are left")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("num_bytes", "text"),
     [
@@ -265,6 +271,7 @@ def test_sizes_have_three_digits_and_units_of_1024(num_bytes, text):
     assert f" {text} here " in table(run).splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("total_steps", "text"),
     [(128, "10.6 M"), (1280, "106 M"), (128 * 10**4, "106 G"), (128 * 10**7, "106 T")],

@@ -30,6 +30,7 @@ def evaluate_random(env, num_levels):
     return row
 
 
+@pytest.mark.slow
 def test_no_seed_trains_on_the_held_out_levels_or_the_fresh_ones(monkeypatch):
     config, env = recorded_levels.CONFIG, recorded_levels.ENV
     graphdef, learner = tiny.start(config)
@@ -158,6 +159,7 @@ def expected_return(level, num_steps):
     return total
 
 
+@pytest.mark.slow
 def test_random_actions_have_their_expected_return():
     env = tiny.CONFIG.make_env()
     levels = jax.jit(jax.vmap(env.generate))(jax.random.split(jax.random.key(7), NUM_EXACT))

@@ -80,6 +80,7 @@ SEGMENTS = {"one episode": None, "episodes": EPISODES}
 
 
 # What each mixer does, test_mixers tells.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("segments", "variant", "dtype"),
     breadth(

@@ -131,6 +131,7 @@ def played(env, graphdef, params, explain):
     return episodes(env, graphdef, params, caves(env), explain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     breadth(

@@ -140,6 +140,7 @@ def remembered(graphdef, params, x, segments):
 
 
 # What is shorter than a chunk, test_mixers has.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "num", breadth([1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 3], CHUNK, 2 * CHUNK + 3)
 )
@@ -183,6 +184,7 @@ def test_lengths_are_spread_over_their_logarithm():
     assert (np.diff(memory_lengths(40)) > 0).all()
 
 
+@pytest.mark.slow
 @OF_EACH
 def test_memories_last_tens_to_hundreds_of_steps_at_first(name):
     # Without input and without what a GRU makes of its state, a state only decays.
@@ -208,6 +210,7 @@ def test_the_far_past_is_remembered(name):
     assert (np.abs(one - other)[:, -1].max(axis=-1) > 1e-3 * np.abs(one).max()).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "dtype"),
     breadth(

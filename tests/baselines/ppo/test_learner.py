@@ -197,6 +197,7 @@ def three_rollouts(config, env, graphdef, params):
     return [jax.tree.map(lambda x, n=n: x[n], stacked) for n in range(3)]
 
 
+@pytest.mark.slow
 def test_the_value_after_a_rollout_is_that_with_which_the_next_one_begins():
     config = tiny.config(ppo={**SHORT, "gamma": 0.5, "normalize_advantage": False})
     batches = three_rollouts(config, ROOM, *diverse(config))
@@ -220,6 +221,7 @@ def test_metrics_of_rollouts_are_of_the_episodes_that_ended():
     assert [row[3] for row in rows] == [0, 0, N, 0]
 
 
+@pytest.mark.slow
 def test_the_share_of_targets_outside_the_value_head_is_reported():
     # Without a future the targets are the rewards, and 1 is beyond 0.5.
     head = {"value_head": "hl_gauss", "value_min": -0.5, "value_max": 0.5}
@@ -231,6 +233,7 @@ def test_the_share_of_targets_outside_the_value_head_is_reported():
     assert float(metrics.target_outside) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ppo", breadth([{}, SHORT], {}), ids=["whole episodes", "rollouts"])
 def test_episodes_may_be_terminated(ppo):
     config = tiny.config(ppo={**EVERY_STREAM, **ppo}, model={"num_layers": 1})

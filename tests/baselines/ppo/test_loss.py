@@ -8,7 +8,7 @@ import pytest
 
 from gridmem.baselines.config import PPOConfig
 from gridmem.baselines.ppo.loss import (
-    Batch,
+    Transitions,
     explained_variance,
     masked_mean,
     normalized,
@@ -168,7 +168,7 @@ def one_choice(probability, old_probability, advantage, value_loss=0.0, valid=Tr
 
     log_prob = cell(math.log(old_probability))
     of_value = cell(0.0), cell(advantage), cell(0.0)
-    batch = Batch(jnp.full((1, 1), valid), jnp.full((1, 1), 2), log_prob, *of_value)
+    batch = Transitions(jnp.full((1, 1), valid), jnp.full((1, 1), 2), log_prob, *of_value)
     return logits, cell(value_loss), batch
 
 

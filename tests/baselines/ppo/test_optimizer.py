@@ -43,7 +43,7 @@ def moments(state):
 
 
 @pytest.mark.parametrize("name", ["adamw", "muon"])
-def test_an_outlier_is_clipped_before_the_optimiser_sees_it(name):
+def test_an_outlier_is_clipped_before_the_optimizer_sees_it(name):
     config = OptimizerConfig(optimizer=name, max_grad_norm=2.0, warmup=0.0)
     following = gradient(1.0, {"matrix": 1 - DIRECTION["matrix"], "vector": -DIRECTION["vector"]})
     following["blocks"] = {"matrix": gradient(0.5)["blocks"]["matrix"][::-1]}

@@ -211,6 +211,7 @@ def batch_major(tree):
 
 
 # Rollout 1 is within the first episode; in rollout 2 the first one ends and the second begins.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variant", "part"),
     breadth([(name, n) for name in ("attention", "window") for n in (1, 2)], ("attention", 2)),

@@ -89,6 +89,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_each_seed_has_a_run_folder_of_its_own(run, alone):
     for (params, metrics), config in zip(alone, seed_configs(CONFIG), strict=True):
         folder = run / f"seed-{config.seed}"
@@ -183,10 +184,10 @@ def test_a_seed_whose_numbers_end_is_named(monkeypatch, tmp_path, capfd):
 
     def no_trackers(config, folder, name, steps):
         tracked.append(name)
-        return {}
+        return []
 
     monkeypatch.setattr(training, "update_seeds", broken)
-    monkeypatch.setattr(training, "trackers", no_trackers)
+    monkeypatch.setattr(training, "open_trackers", no_trackers)
     config = replace(CONFIG, run_dir=str(tmp_path / "run"))
     assert Run.new("tiny", config, "resume", "compare").run() == 1
     assert "stopped: grad_norm of seed 4 is no longer a finite number" in capfd.readouterr().out

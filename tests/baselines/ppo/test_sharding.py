@@ -93,6 +93,7 @@ def of_two(*argv):
     return [end(process) for process in both]
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_numbers_of_one(settings, on_one, tmp_path):
     spoken, silent = of_two(settings, "--eval-levels", "0", "--run-dir", str(tmp_path / "run"))
     assert "device       8 x cpu (cpu) of 2 processes\n" in spoken
@@ -149,7 +150,7 @@ def test_what_one_process_cannot_none_does(monkeypatch):
     with pytest.raises(ValueError, match="no"):
         devices.all_or_raise(refused)
     others = True
-    with pytest.raises(ValueError, match="another process cannot go on; it says why"):
+    with pytest.raises(ValueError, match="another process failed; see its error message"):
         devices.all_or_raise(lambda: 3)
     assert told == [False, True, False]
 

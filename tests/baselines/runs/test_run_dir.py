@@ -178,7 +178,7 @@ def test_without_a_fallback_there_is_one_problem(folder, monkeypatch):
         assert folder.write_json("evaluation.json", {}) is None
     assert folder.problems == [
         f"could not write {folder.path / 'evaluation.json'} (Not a directory); "
-        "nor in the temporary folder"
+        "the temporary folder failed, too"
     ]
 
 

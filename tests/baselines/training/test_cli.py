@@ -59,6 +59,22 @@ def test_any_option_of_the_environment_has_a_flag():
         parse(["--env-option", "dig_step=1"], "train")
 
 
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("max_steps=32", "--env-option max_steps has a flag of its own; use --max-steps"),
+        ('env_id="GridMem-v0"', "--env-option env_id has a flag of its own; use --env-id"),
+        ("options={}", "there is no option 'options'"),
+        ("self=1", "there is no option 'self'"),
+        ("id=1", "there is no option 'id'; env_id names the environment"),
+    ],
+)
+def test_what_is_no_other_option_is_refused(option, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)) as error:
+        parse(["--env-option", option], "train")
+    assert type(error.value) is ValueError
+
+
 def test_names_that_settings_have_elsewhere_are_known():
     for name in OTHER_NAMES:
         with pytest.raises(ValueError, match="did you mean '--") as error:
@@ -127,6 +143,7 @@ def test_planning_begins_nothing(tmp_path, monkeypatch, capfd):
 SMALL = ["--mixer", "none", "--num-layers", "1"]  # other runs are planned until one fits
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_fit_is_refused(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     assert main(["quickstart", *SMALL, "--num-envs", "100000000"]) == 2

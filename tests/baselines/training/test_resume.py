@@ -114,6 +114,7 @@ def test_a_killed_run_is_resumed_to_the_same_end(call, config, straight, tmp_pat
     assert_same(config, folder, straight)
 
 
+@pytest.mark.slow
 def test_metrics_after_the_last_checkpoint_are_written_again(
     config, straight, tmp_path, monkeypatch
 ):
@@ -131,6 +132,7 @@ def test_metrics_after_the_last_checkpoint_are_written_again(
     assert rows_of(folder) == rows_of(straight)
 
 
+@pytest.mark.slow
 def test_a_run_can_be_killed_at_any_point_of_a_save(config, straight, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     saving = ("_remove", "_check_free_space", "_replace")
@@ -144,6 +146,7 @@ def test_a_run_can_be_killed_at_any_point_of_a_save(config, straight, tmp_path, 
     assert_same(config, folder, straight)
 
 
+@pytest.mark.slow
 def test_the_older_checkpoint_counts_between_two_renames(config, straight, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
@@ -182,7 +185,7 @@ def test_a_complete_run_can_be_extended(tmp_path, capfd, monkeypatch):
     )
     code, out, err = run_main(capfd, "--resume", folder, "--extend", str(4 * STEPS))
     assert (code, err) == (0, "")
-    assert "10 updates of 128, 768 steps done already" in out
+    assert "10 updates of 128, 768 already done" in out
     assert [row["steps"] for row in rows_of(tmp_path / "run")] == [128.0 * n for n in range(1, 11)]
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["total_steps"] == 10 * STEPS
@@ -206,7 +209,7 @@ def test_an_interrupted_run_prints_the_command_that_resumes_it(tmp_path, capfd, 
     run = Run.new("tiny", changed(tiny.CONFIG, folder), "python -m train --resume", "")
     assert run.run() == 130
     out = capfd.readouterr().out
-    assert f"interrupted after 128 steps; to go on: python -m train --resume {folder}\n" in out
+    assert f"interrupted after 128 steps; to resume: python -m train --resume {folder}\n" in out
 
 
 @pytest.mark.parametrize(
@@ -241,15 +244,16 @@ def test_two_processes_do_not_share_a_run(tmp_path, capfd):
     folder = tmp_path / "run"
     run = start(tiny.CONFIG, folder)
     assert run.run() == 0
-    run.folder.lock()
+    run.run_dir.lock()
     code = "import sys; from gridmem.baselines.train import main; sys.exit(main(sys.argv[1:]))"
     argv = [sys.executable, "-c", code, "--resume", str(folder), "--extend", "1"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
-    run.folder.unlock()
+    run.run_dir.unlock()
     assert done.returncode == 2
     assert done.stderr == f"error: another process is running in {folder}; wait for it\n"
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_its_evaluation_is_evaluated(config, straight, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
@@ -264,6 +268,7 @@ def test_a_run_killed_in_its_evaluation_is_evaluated(config, straight, tmp_path,
         resume(config, folder)
 
 
+@pytest.mark.slow
 def test_an_extended_run_deletes_its_older_evaluation(tmp_path, monkeypatch):
     folder = tmp_path / "run"
     longer = complete(folder, monkeypatch)

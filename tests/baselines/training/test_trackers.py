@@ -99,6 +99,7 @@ def test_a_folder_is_one_run_of_weights_and_biases(tmp_path, monkeypatch):
     assert first.isalnum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["init", "log", "finish"])
 def test_a_run_survives_a_failing_tracker(when, tmp_path, monkeypatch, capfd):
     wandb = in_place_of_wandb(monkeypatch, **{when: RuntimeError("no network\nat all")})

@@ -150,6 +150,7 @@ def levels_of(envs, **kwargs):
     return envs.levels
 
 
+@pytest.mark.slow
 def test_levels_are_those_of_the_single_envs_and_go_on_by_themselves():
     envs, singles = make(map=CAVES), [GridMemEnv(SMALL) for _ in range(N)]
     envs.reset(seed=4)

@@ -83,6 +83,7 @@ def test_vmapped_equals_looped():
         state = answer[1]
 
 
+@pytest.mark.slow
 def test_nested_vmap_and_scan_equal_vmap():
     def scanned(state):
         def body(state, key):
@@ -153,6 +154,7 @@ def test_every_reset_draws_a_fresh_level():
     assert len(levels) == 5 * N
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("observation", breadth(["view", "dict", "flat"], "dict", "flat"))
 def test_observations_and_states_are_in_their_spaces(observation):
     options = {"observation": observation, "compass": observation != "view", "map": HALL}

@@ -105,6 +105,7 @@ LONE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("id", "options"), breadth(LONE, *LONE[:2]))
 def test_a_lone_oracle_walks_shortest_paths_whatever_the_task(id, options):
     env = gridmem.make(id, **options)

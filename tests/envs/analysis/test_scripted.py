@@ -173,6 +173,7 @@ def episodes(env, policy, count=30):
     return levels, np.asarray(actions).reshape(env.max_steps, count, -1).swapaxes(0, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("id", "options"),
     breadth(

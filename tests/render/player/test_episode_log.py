@@ -46,7 +46,7 @@ def test_attempts_on_a_level_are_counted(tmp_path):
 @pytest.mark.parametrize(
     ("commands", "note"),
     [
-        (["right", "oracle"], "score not saved: the oracle played some of it"),
+        (["right", "oracle"], "score not saved: the oracle played part of it"),
         (["whole", *EPISODE], "score not saved: the whole cave was shown"),
         (["heat", *EPISODE], "score not saved: a heatmap was shown"),
         (["left", "back", "forward", *EPISODE], "score not saved: earlier steps were viewed"),

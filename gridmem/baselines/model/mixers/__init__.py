@@ -39,7 +39,7 @@ class Mixer(Protocol):
         ...
 
     def prepare(self) -> Weights:
-        """The weights as the matrix products want them; made once, outside a loop of steps."""
+        """The weights in the layout of the matrix products; made once, outside a loop of steps."""
         ...
 
     def step(
@@ -61,7 +61,7 @@ class Mixer(Protocol):
 
 @runtime_checkable
 class ExplainingMixer(Mixer, Protocol):
-    """A mixer that can tell which tokens it draws on; those that cannot have no `explain`."""
+    """A mixer that can show which tokens it attends to; others have no `explain`."""
 
     def explain(
         self,

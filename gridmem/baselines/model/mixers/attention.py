@@ -294,7 +294,7 @@ def _positions(seen: Segments, segments: Int[Array, "B T"]) -> Int[Array, "B T"]
 
 def _check_segments(cache: AttentionCache, segments: Array | None) -> None:
     if (cache.segments is None) != (segments is None):
-        raise ValueError("segments go with a cache made with segmented=True, and only with one")
+        raise ValueError("segments require a cache made with segmented=True, and vice versa")
 
 
 def rotary(position: Int[Array, "b T"], head_dim: int, base: float):

@@ -48,7 +48,7 @@ def device_refusal(capabilities: Sequence[Capability]) -> str | None:
         return "there is no CUDA device"
     if min(capabilities) < LEAST_CAPABILITY:
         major, minor = min(capabilities)
-        return f"the device has compute capability {major}.{minor}, and 8.0 is the least"
+        return f"the device has compute capability {major}.{minor}; 8.0 or higher is needed"
     return None
 
 

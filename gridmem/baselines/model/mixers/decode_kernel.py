@@ -26,7 +26,7 @@ warnings.filterwarnings("ignore", "The Pallas Triton backend is deprecated", Dep
 
 
 def triton_refusal(head_dim: int, dtype: Any) -> str | None:
-    """Why the kernel cannot be had on a CUDA device that cuDNN's attention runs on; None if it can.
+    """Why the kernel cannot run on a CUDA device that can run cuDNN's attention, or None.
 
     Args:
         head_dim: features per head.

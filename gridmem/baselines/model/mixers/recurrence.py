@@ -39,7 +39,7 @@ class Recurrence(nnx.Module):
 def first(cache: RecurrentCache, segments: Int[Array, "B T"] | None) -> Bool[Array, "B T"] | None:
     """Which of T tokens that follow are the first of their segment; None if all go on."""
     if (cache.segment is None) != (segments is None):
-        raise ValueError("segments go with a cache made with segmented=True, and only with one")
+        raise ValueError("segments require a cache made with segmented=True, and vice versa")
     if cache.segment is None or segments is None:
         return None
     return segments != jnp.concatenate([cache.segment[:, None], segments[:, :-1]], axis=1)
