@@ -74,6 +74,7 @@ def episode(env, act, **reset):
     return actions
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("observation", ["dict", "flat"])
 def test_a_single_environment_for_longer_than_the_memory_has_room(agent, observation):
     env = gymnasium.make(agent.env_id, **agent.options | {"observation": observation})
@@ -113,6 +114,7 @@ def test_memory_and_programs_stay_as_they_are(window):
 
 
 # Arrays of JAX, and levels that begin in the step that ends one: also in the Gymnax face.
+@pytest.mark.slow
 @pytest.mark.parametrize("output", breadth(["numpy", "jax"], "numpy"))
 @pytest.mark.parametrize("mode", breadth(["NextStep", "SameStep", "Disabled"], "NextStep"))
 def test_batches_in_every_autoreset_mode(agent, mode, output):
@@ -190,6 +192,7 @@ def together(agent):
     return levels, actions
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("observation", breadth(["dict", "flat"], "dict"))
 def test_agents_by_name(agent, together, observation):
     options = agent.options | {"observation": observation, "num_agents": 3}
@@ -305,6 +308,7 @@ def told(obs):
     return {name: part for name, part in parts.items() if part.size}
 
 
+@pytest.mark.slow
 def test_a_compass_is_heeded():
     agent = agent_of(tiny.config(env={"compass": True}, model={"num_layers": 1}))
     env = gymnasium.make(agent.env_id, **agent.options)

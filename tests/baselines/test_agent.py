@@ -117,6 +117,7 @@ def test_the_extra_is_named_where_it_is_missing():
     assert "ModuleNotFoundError: an agent needs flax; install gridmem[train]" in done.stderr
 
 
+@pytest.mark.slow
 def test_every_agent_that_comes_with_the_package_loads():
     assert (asset("weights") / "README.md").is_file()
     for name in released():

@@ -14,6 +14,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 import tiny
+from breadth import breadth
 
 from gridmem.baselines.config import TrainConfig, from_dict
 from gridmem.baselines.runs.checkpoint import load
@@ -213,7 +214,7 @@ def test_a_run_from_start_to_end(tmp_path, capfd):
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("number", breadth(SIGNALS, signal.SIGTERM))
 def test_a_signal_ends_the_run_after_a_checkpoint(number, tmp_path, capfd, monkeypatch):
     calls = []
 

@@ -355,6 +355,7 @@ DIVIDED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", breadth(DIVIDED, "return"))
 def test_everything_can_be_traced_under_shard_map(kind):
     env = gridmem.make(SMALL, max_steps=4, **DIVIDED[kind])

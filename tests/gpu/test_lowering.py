@@ -69,6 +69,7 @@ def test_the_reference_update_has_cudnn_attention_in_both_directions(plugin):
     assert text.count(DECODE) == 2 * layers  # in the loop, and for the value after the last step
 
 
+@pytest.mark.slow
 def test_the_platform_that_is_lowered_for_decides(plugin):
     program = traced(changed("small", model={"attention": "cudnn", "decode": "triton"}))
     for platform, there in (("cuda", True), ("cpu", False), ("rocm", False)):
@@ -159,6 +160,7 @@ def test_a_run_has_the_kernels_that_its_shapes_allow(parts, devices, kernels, to
     assert ((choice.kernel, choice.decode), str(choice)) == (kernels, told)
 
 
+@pytest.mark.slow
 def test_an_odd_sequence_never_reaches_cudnn(plugin):
     config = changed("small", env={"max_steps": 31}, model={"attention": "cudnn"})
     assert "cudnn" not in lowered(traced(config), "cuda")

@@ -40,6 +40,7 @@ def shapes(config):
     return run.graphdef, jax.tree.map(lambda x: ShapeDtypeStruct(x.shape, x.dtype), run.learner)
 
 
+@pytest.mark.slow
 @OF_EACH_KIND
 def test_sizes_are_those_of_the_real_arrays(config):
     _, learner = tiny.start(config)
@@ -53,6 +54,7 @@ def test_sizes_are_those_of_the_real_arrays(config):
     assert memory.environments == num_bytes(state)
 
 
+@pytest.mark.slow
 @OF_EACH_KIND
 def test_the_abstract_batch_has_the_shapes_of_the_real_one(config):
     env, (graphdef, learner) = config.make_env(), shapes(config)
@@ -70,6 +72,7 @@ def test_the_abstract_batch_has_the_shapes_of_the_real_one(config):
     assert Plan(config, None).memory.rollout == rollout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("config", "room"), [(CONFIGS[0], 17), (CONFIGS[1], 16 + 7)])
 def test_caches_are_those_of_the_last_step_and_one_of_their_arrays(config, room):
     graphdef, learner = shapes(config)
@@ -84,6 +87,7 @@ def test_caches_are_those_of_the_last_step_and_one_of_their_arrays(config, room)
     assert Plan(config, None).memory.caches == expected
 
 
+@pytest.mark.slow
 @OF_EACH_KIND
 def test_steps_cost_what_a_whole_update_does(config):
     env, (graphdef, learner) = config.make_env(), shapes(config)

@@ -72,6 +72,7 @@ def test_no_seed_is_the_key_of_evaluation_levels():
     assert HELD_OUT_KEY_DATA != FRESH_KEY_DATA
 
 
+@pytest.mark.slow
 def test_the_held_out_levels_are_always_the_same():
     env = recorded_levels.ENV
     with recorded_levels.collect() as levels:

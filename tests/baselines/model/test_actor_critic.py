@@ -102,6 +102,7 @@ def test_stepping_equals_the_full_pass_on_a_played_episode(obs, segments, varian
         np.testing.assert_allclose(a, b, atol=TOLERANCE[dtype], rtol=0)
 
 
+@pytest.mark.slow
 def test_the_first_policy_is_nearly_uniform_and_the_first_value_small(obs):
     for seed in range(3):
         config = TrainConfig(seed=seed)

@@ -198,6 +198,7 @@ def test_a_cache_that_grows_equals_one_of_full_length(name, segments):
 SEEN, SLOTS = 10, 15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "dtype", "segments", "room"),
     breadth(

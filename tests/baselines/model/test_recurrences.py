@@ -160,6 +160,7 @@ def test_chunks_make_no_difference(num):
     np.testing.assert_allclose(rest, slow[:, seen:], atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 @OF_EACH
 def test_the_state_is_float32_and_of_one_size(name):
     mixer = make(name, dtype="bfloat16")
@@ -199,6 +200,7 @@ def test_memories_last_tens_to_hundreds_of_steps_at_first(name):
     assert 200 < lengths.max() < 520
 
 
+@pytest.mark.slow
 @OF_EACH
 def test_the_far_past_is_remembered(name):
     split = nnx.split(make(name, ModelConfig()))

@@ -112,7 +112,6 @@ def whole_pass(graphdef, params, obs, action):
     breadth(
         [*((variant, "clock") for variant in VARIANTS), ("attention", "task"), ("window", "task")],
         *((variant, task) for task, variant in PLAYED.items()),
-        ("gru", "clock"),
     ),
 )
 def test_log_probs_and_values_are_those_of_whole_episode_means(variant, task):
@@ -263,6 +262,7 @@ def test_statistics_are_of_the_episodes_that_ended(task):
         assert len(set(counts)) > 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", breadth(TASKS, "task"))
 def test_statistics_of_whole_episode_means(task):
     config = settings()

@@ -116,6 +116,7 @@ def alone_norm(metrics):
     return metrics[-per_update:][UpdateMetrics._fields.index("grad_norm")]
 
 
+@pytest.mark.slow
 def test_a_run_has_the_results_of_all_seeds(run):
     together = json.loads((run / "evaluation.json").read_text())
     assert [(row["agent"], row["player"]) for row in together["rows"]] == [

@@ -174,6 +174,7 @@ def run_main(capfd, *argv):
     return code, *capfd.readouterr()
 
 
+@pytest.mark.slow
 def test_a_complete_run_can_be_extended(tmp_path, capfd, monkeypatch):
     folder = str(tmp_path / "run")
     complete(folder, monkeypatch)
@@ -240,6 +241,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path, capfd):
     assert err.startswith(f"error: the checkpoint in {folder} is damaged or of another version (")
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_share_a_run(tmp_path, capfd):
     folder = tmp_path / "run"
     run = start(tiny.CONFIG, folder)

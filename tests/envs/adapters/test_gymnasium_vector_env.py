@@ -230,6 +230,7 @@ def test_numpy_results_are_new_and_writable(mode, variant):
     assert envs.step(np.zeros(N, int))[4]["steps"].tolist() == [1, 1, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "variant"),
     breadth(

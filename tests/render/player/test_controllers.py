@@ -107,6 +107,7 @@ def test_a_policy_is_deterministic_and_depends_on_its_seed():
     assert (actions != episode(PolicyController(ENV, random_policy(4), seed=1))).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [{}, {"num_agents": 2}, {"dig_steps": 2}, {"task": Return(goal_moves=True)}],
