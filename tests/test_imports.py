@@ -243,6 +243,7 @@ def test_the_core_loads_no_adapter_and_no_renderer():
     assert not loaded & set(HEAVY[1:])
 
 
+@pytest.mark.slow
 def test_importing_computes_nothing():
     # With a platform that does not exist, jax fails at the first array that it is to make.
     modules = [f"gridmem.{file.replace('/', '.')}" for file in FILES if "__init__" not in file]

@@ -77,7 +77,7 @@ def _depth(num_layers: int) -> TrainConfig:
 
 PRESETS: dict[str, tuple[str, TrainConfig]] = {
     "quickstart": (
-        "learns to remember small caves in two to four minutes on two CPU cores",
+        "learns to remember small caves in two to five minutes on two CPU cores",
         TrainConfig(env=EnvSettings("GridMem-9x9-v0", view_size=3, max_steps=256)),
     ),
     "reference": ("the published recipe: 16 agents in each 40x40 cave; for a GPU", _REFERENCE),

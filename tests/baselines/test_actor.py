@@ -140,6 +140,7 @@ def test_batches_in_every_autoreset_mode(agent, mode, output):
         assert envs.action_space.contains(actions[-1])
 
 
+@pytest.mark.slow
 def test_streams_begin_anew_each_at_its_own_time(agent):
     envs = gymnasium.make_vec(agent.env_id, num_envs=NUM_ENVS, **agent.options)
     act = agent.actor(greedy=True)

@@ -324,6 +324,7 @@ def seen(id):
     return hashlib.sha256(data).hexdigest()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("id", breadth(IDS, SMALL))
 def test_settings_of_jax_change_no_bit(id):
     here = Path(__file__).parent

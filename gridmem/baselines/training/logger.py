@@ -148,9 +148,9 @@ class TrainingLogger:
         if self.checkpoint == self._checkpoint_path:
             self.ending += f"to resume: {self._resume}"
         elif self.checkpoint:
-            self.ending += f"its last checkpoint is {self.checkpoint}"
+            self.ending += f"the last checkpoint is {self.checkpoint}"
         else:
-            self.ending += "its last checkpoint could not be saved"
+            self.ending += "the last checkpoint could not be saved"
 
     def run_out_of_memory(self) -> None:
         """Notes that the device ran out of memory."""

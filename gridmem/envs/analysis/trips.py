@@ -75,9 +75,9 @@ def find_times(reward: Float32[np.ndarray, " times"]) -> list[int]:
     return np.flatnonzero(reward > 0).tolist()
 
 
-def trip_steps(find_times: list[int]) -> list[int]:
+def trip_steps(times: list[int]) -> list[int]:
     """Steps of each trip that ended with a find, from the times of the finds."""
-    return np.diff(find_times, prepend=0).tolist()
+    return np.diff(times, prepend=0).tolist()
 
 
 def seen_cells(

@@ -52,6 +52,7 @@ def test_no_seed_trains_on_the_held_out_levels_or_the_fresh_ones(monkeypatch):
     assert not set(trained) & set(held_out)
 
 
+@pytest.mark.slow
 def test_every_update_has_fresh_levels_and_agents_may_share_a_cave():
     assert recorded_levels.ENV.num_agents == 2
     graphdef, learner = tiny.start(recorded_levels.CONFIG)

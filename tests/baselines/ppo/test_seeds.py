@@ -136,6 +136,7 @@ def test_a_run_has_the_results_of_all_seeds(run):
     assert (run / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_run_of_seeds_stands_for_them_in_tables_and_is_no_agent(run):
     assert named([str(run)]) == {
         "run/seed-3": str(run / "seed-3"),
