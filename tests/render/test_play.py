@@ -209,7 +209,7 @@ def test_a_mixer_without_attention_is_named(folder, capfd):
     assert code == 2
     assert err == (
         "error: --heat memory shows attention to past steps; this agent's mixer, gru, has no "
-        "attention; leave the option out\n"
+        "attention weights to show; leave the option out\n"
     )
 
 
