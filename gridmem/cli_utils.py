@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NoReturn
 
@@ -42,6 +43,8 @@ class Parser(argparse.ArgumentParser):
         )
         self._negative_number_matcher = re.compile(r"-\.?\d")  # -1e3 is not an option either
         self._other_names = other_names or {}
+        about = "import a module that registers environments, mixers or methods; repeatable"
+        self.add_argument("--import", metavar="MODULE", default=argparse.SUPPRESS, help=about)
 
     def error(self, message: str) -> NoReturn:
         """See the class."""
@@ -67,9 +70,8 @@ class Parser(argparse.ArgumentParser):
             raise ValueError(f"unexpected argument {unknown[0]!r}; {order}")
         if unknown:
             flag = unknown[0].split("=")[0]
-            raise ValueError(
-                f"there is no option {flag!r}{self._nearest(flag)}; {self._help} lists them"
-            )
+            problem = f"there is no option {flag!r}{self._nearest(flag)}"
+            raise ValueError(f"{problem}; {self._help} lists them")
         return options
 
     @property
@@ -86,6 +88,39 @@ class Parser(argparse.ArgumentParser):
         close += sorted((each for each in known if words <= set(each.split("-"))), key=len)
         close += difflib.get_close_matches(name, known, 1, 0.7)
         return f" (did you mean '--{close[0]}'?)" if close else ""
+
+
+def imported(argv: Sequence[str]) -> list[str]:
+    """The modules that `--import` names in a command line."""
+    return _imports(argv)[0]
+
+
+def import_modules(argv: Sequence[str]) -> list[str]:
+    """Imports the modules that `--import` names; returns the other words of the command line.
+
+    Raises:
+        ValueError: if one cannot be imported.
+    """
+    modules, others = _imports(argv)
+    for module in modules:
+        try:
+            import_module(module)
+        except Exception as error:  # whatever its code raises
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ValueError(f"--import {module}: it cannot be imported ({reason})") from None
+    return others
+
+
+def _imports(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What `--import` names, and the other words."""
+    modules, others, words = [], [], iter(argv)
+    for word in words:
+        flag, is_, module = word.partition("=")
+        if flag == "--import":
+            modules.append(module if is_ else next(words, ""))
+        else:
+            others.append(word)
+    return modules, others
 
 
 def integer(text: str) -> int:
@@ -106,13 +141,10 @@ def whole(least: int) -> Callable[[str], int]:
     """The type of an option: a whole number, `least` or more."""
 
     def read(text: str) -> int:
-        try:
-            number = integer(text)
-        except ValueError:
-            number = least - 1
-        if number < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, {least} or more")
-        return number
+        with suppress(ValueError):
+            if (number := integer(text)) >= least:
+                return number
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, {least} or more")
 
     return read
 
@@ -130,13 +162,10 @@ def install(extra: str) -> str:
 
 
 def run(program: Callable[[], int]) -> int:
-    """Runs a program and returns its exit code, 1 for OSError, 2 for bad input, 130 for Ctrl-C.
+    """Runs a program and returns its exit code.
 
+    It is 1 for OSError (a full disk and the like), 2 for ValueError (bad input), 130 for Ctrl-C.
     If the reader of the output has ended, as in `| head`, it is 1 and nothing is printed.
-
-    Args:
-        program: returns an exit code; raises ValueError for bad input and OSError for a full disk
-            and the like.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         # For characters that the terminal cannot show.
@@ -150,12 +179,10 @@ def run(program: Callable[[], int]) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:
-        drop_unwritten()
-        return 1
     except OSError as error:
         drop_unwritten()
-        print(f"error: {error}", file=sys.stderr)
+        if not isinstance(error, BrokenPipeError):
+            print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

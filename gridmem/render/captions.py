@@ -31,13 +31,11 @@ PERCENT_COLUMNS = 4  # characters of a bar's number: "100%"
 
 def status_line(picture: Picture, text: str, scale: int) -> int:
     """Writes a line along the lower edge; returns its height in pixels."""
-    height = (LINE + 6) * scale
+    height, columns = (LINE + 6) * scale, _columns(picture, scale)
     row = len(picture) - height
     fill(picture, row, 0, height, picture.shape[1], PANEL)
     fill(picture, row, 0, scale, picture.shape[1], EDGE)
-    draw_text(
-        picture, shorten(text, _columns(picture, scale)), row + 6 * scale, PAD * scale, TEXT, scale
-    )
+    draw_text(picture, shorten(text, columns), row + 6 * scale, PAD * scale, TEXT, scale)
     return height
 
 
@@ -76,39 +74,31 @@ def side_panel(
         row += (LINE + 1) * scale
     row += GAP * scale if bars else 0
     label_columns = min(max((len(label) for label, _ in bars), default=0), columns // 2)
+    start = left + (label_columns + 1) * ADVANCE * scale
+    length = right - start - (PERCENT_COLUMNS + 1) * ADVANCE * scale
     for label, share in bars:
         if row > last_row:
             break
+        percent = f"{100 * share:.0f}%"
         draw_text(picture, shorten(label, label_columns), row, left, MUTED, scale)
-        start = left + (label_columns + 1) * ADVANCE * scale
-        _bar(picture, row, start, right, share, scale)
+        draw_text(picture, percent, row, right - text_px(percent, scale)[1], TEXT, scale)
+        fill(picture, row, start, 7 * scale, length, EDGE)
+        fill(picture, row, start, 7 * scale, round(length * min(max(share, 0.0), 1.0)), BAR)
         row += (LINE + 1) * scale
     return row + GAP * scale
-
-
-def _bar(picture: Picture, row: int, left: int, right: int, share: float, scale: int) -> None:
-    percent = f"{100 * share:.0f}%"
-    draw_text(picture, percent, row, right - text_px(percent, scale)[1], TEXT, scale)
-    length = right - left - (PERCENT_COLUMNS + 1) * ADVANCE * scale
-    fill(picture, row, left, 7 * scale, length, EDGE)
-    fill(picture, row, left, 7 * scale, round(length * min(max(share, 0.0), 1.0)), BAR)
 
 
 def panel_notes(picture: Picture, lines: tuple[str, ...], row: int, scale: int) -> None:
     """Writes lines, wrapped, at the foot of a panel; nothing if they do not fit below `row`."""
     columns = _columns(picture, scale)
-    wrapped = [part for line in lines for part in _wrap(line, columns)]
+    wrapped = []
+    for line in lines:  # one that fits keeps its spaces
+        wrapped += [line] if len(line) <= columns else wrap(line, max(columns, 1))
     top = len(picture) - (PAD + len(wrapped) * (LINE + 1)) * scale
-    if top < row:
-        return
-    for number, line in enumerate(wrapped):
-        line_row = top + number * (LINE + 1) * scale
-        draw_text(picture, shorten(line, columns), line_row, PAD * scale, MUTED, scale)
-
-
-def _wrap(line: str, columns: int) -> list[str]:
-    """A line as several; one that fits keeps its spaces."""
-    return [line] if len(line) <= columns else wrap(line, max(columns, 1))
+    if top >= row:
+        for number, line in enumerate(wrapped):
+            line_row = top + number * (LINE + 1) * scale
+            draw_text(picture, shorten(line, columns), line_row, PAD * scale, MUTED, scale)
 
 
 def panel_inset(

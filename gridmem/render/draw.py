@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Bool, Integer, UInt8
 
 from gridmem.envs.types import Tile
+from gridmem.render.paint import blend, fill, paste
 from gridmem.render.sprites import AGENTS, FACINGS, GOAL, GROUNDS, sprites
 
 NO_FACING = FACINGS - 1  # the id of `last_action` before the first action
 LIGHT, DARK = (255, 255, 255), (16, 18, 28)  # of an outline: one of them contrasts with any ground
 _VARIANTS = np.array([0] * 8 + [1] * 6 + [2, 3])  # how often each variant of a ground occurs
-_CHARACTERS = {Tile.FLOOR: ".", Tile.WALL: "#", Tile.ROCK: "%", Tile.GOAL: "G", Tile.AGENT: "@"}
-_CHARACTER_OF_TILE = np.array([_CHARACTERS[tile] for tile in Tile])
+_CHARACTERS = np.array([".", "#", "%", "G", "@"])  # by the id of the tile
 
 
 def draw(
@@ -47,14 +47,12 @@ def draw(
     Raises:
         ValueError: if `tile_px` is below 1, or a facing is not in 0..4.
     """
-    count = 0 if positions is None else len(positions)
-    facing = np.full(count, NO_FACING) if facing is None else facing
-    colours = np.arange(count) if colours is None else colours
-    cells, pieces = _pieces_of(tiles, colour=0)
-    if positions is not None:
-        cells = np.concatenate([cells, positions[::-1]])
-        pieces = np.concatenate([pieces, _agents(colours, facing)[::-1]])
-    picture = _compose(tiles, cells, pieces, tile_px, seen, variants=positions is not None)
+    variants = positions is not None
+    if positions is None:
+        positions, facing, colours = np.zeros((0, 2), np.intp), None, None
+    facing = np.full(len(positions), NO_FACING) if facing is None else facing
+    colours = np.arange(len(positions)) if colours is None else colours
+    picture = _compose(tiles, positions, _agents(colours, facing), 0, tile_px, seen, variants)
     if highlight is not None:
         _outline(picture, highlight, tile_px)
     return picture
@@ -78,10 +76,8 @@ def draw_view(
     Raises:
         ValueError: if `tile_px` is below 1, or `facing` is not in 0..4.
     """
-    cells, pieces = _pieces_of(view, colour + 1)
-    cells = np.concatenate([cells, np.full((1, 2), len(view) // 2)])
-    pieces = np.concatenate([pieces, _agents(np.array([colour]), np.array([facing]))])
-    return _compose(view, cells, pieces, tile_px, seen=None, variants=False)
+    centre, own = np.full((1, 2), len(view) // 2), _agents(np.array([colour]), np.array([facing]))
+    return _compose(view, centre, own, colour + 1, tile_px, None, variants=False)
 
 
 def as_text(
@@ -97,7 +93,7 @@ def as_text(
     Returns:
         H lines of W characters joined by newlines, without one at the end.
     """
-    characters = _CHARACTER_OF_TILE[tiles]
+    characters = _CHARACTERS[tiles]
     if positions is not None:
         characters[positions[:, 0], positions[:, 1]] = _CHARACTERS[Tile.AGENT]
     return "\n".join("".join(row) for row in characters)
@@ -105,13 +101,24 @@ def as_text(
 
 def _compose(
     tiles: UInt8[np.ndarray, "H W"],
-    cells: Integer[np.ndarray, "n 2"],
-    pieces: Integer[np.ndarray, " n"],
+    positions: Integer[np.ndarray, "A 2"],
+    agents: Integer[np.ndarray, " A"],
+    other: int,
     px: int,
     seen: Bool[np.ndarray, "H W"] | None,
     variants: bool,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """The grounds, with pieces over some cells; of two in one cell the later one is shown."""
+    """The grounds, and over them goals and agents.
+
+    Args:
+        tiles: agents that they show have the colour `other`.
+        positions: cells of further agents, over those of the tiles, the first on top.
+        agents: the pieces of these.
+        other: the index of a colour.
+        px: side of a cell in pixels.
+        seen: where False, the cell is drawn under fog.
+        variants: whether the look of floor and rock depends on the position.
+    """
     if px < 1:
         raise ValueError(f"tile_px is {px}; it must be a whole number of pixels, 1 or more")
     art = sprites(px)
@@ -121,10 +128,13 @@ def _compose(
     # One `take` of whole pixel rows of tiles writes the picture in its final order.
     rows = ground[:, None, :] * px + np.arange(px)[None, :, None]
     picture = art.ground.take(rows, axis=0).reshape(height, px, width, px, 3)
-    row, column = cells.T
-    piece = art.piece[fog[row, column], pieces].astype(np.uint16)
-    under, opacity = picture[row, :, column], piece[..., 3:]
-    picture[row, :, column] = (under * (255 - opacity) + piece[..., :3] * opacity + 127) // 255
+    shown = np.argwhere(tiles >= Tile.GOAL)
+    is_goal = tiles[tuple(shown.T)] == Tile.GOAL
+    pieces = np.where(is_goal, GOAL, other % len(AGENTS) * FACINGS + NO_FACING)
+    # Of two pieces in a cell the later one is written.
+    row, column = np.concatenate([shown, positions[::-1]]).T
+    piece = art.piece[fog[row, column], np.concatenate([pieces, agents[::-1]])]
+    picture[row, :, column] = blend(picture[row, :, column], piece[..., :3], piece[..., 3:])
     return picture.reshape(height * px, width * px, 3)
 
 
@@ -148,20 +158,10 @@ def _variants(height: int, width: int) -> Integer[np.ndarray, "height width"]:
     return _VARIANTS[hash >> 28]
 
 
-def _pieces_of(
-    tiles: UInt8[np.ndarray, "H W"], colour: int
-) -> tuple[Integer[np.ndarray, "n 2"], Integer[np.ndarray, " n"]]:
-    """Cells and pieces of the goals and agents (without a facing) in the tiles."""
-    cells = np.argwhere(tiles >= Tile.GOAL)
-    is_goal = tiles[cells[:, 0], cells[:, 1]] == Tile.GOAL
-    agent = _agents(np.array([colour]), np.array([NO_FACING]))
-    return cells, np.where(is_goal, GOAL, agent)
-
-
 def _agents(
     colours: Integer[np.ndarray, " A"], facing: Integer[np.ndarray, " A"]
 ) -> Integer[np.ndarray, " A"]:
-    if facing.size and not (facing.min() >= 0 and facing.max() < FACINGS):
+    if ((facing < 0) | (facing >= FACINGS)).any():
         raise ValueError("a facing must be 0 (up), 1 (right), 2 (down), 3 (left) or 4 (none yet)")
     return colours % len(AGENTS) * FACINGS + facing
 
@@ -169,16 +169,9 @@ def _agents(
 def _outline(picture: UInt8[np.ndarray, "h w 3"], square: tuple[int, int, int], px: int) -> None:
     """Draws a frame just outside of a square of cells."""
     row, column, side = square
-    top, left = (row - side // 2) * px, (column - side // 2) * px
-    line = max(px // 8, 1)
-
-    def box(margin: int) -> tuple[slice, slice]:
-        def along(start: int) -> slice:
-            return slice(max(start - margin, 0), max(start + side * px + margin, 0))
-
-        return along(top), along(left)
-
-    inside = picture[box(0)].copy()
-    picture[box(2 * line)] = DARK
-    picture[box(line)] = LIGHT
-    picture[box(0)] = inside
+    top, left, size = (row - side // 2) * px, (column - side // 2) * px, side * px
+    line, row, column = max(px // 8, 1), max(top, 0), max(left, 0)
+    inside = picture[row : max(top + size, 0), column : max(left + size, 0)].copy()
+    for margin, colour in ((2 * line, DARK), (line, LIGHT)):
+        fill(picture, top - margin, left - margin, size + 2 * margin, size + 2 * margin, colour)
+    paste(picture, inside, row, column)

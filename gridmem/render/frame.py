@@ -19,7 +19,7 @@ from gridmem.render.captions import (
 )
 from gridmem.render.draw import draw, draw_view
 from gridmem.render.heatmap import tint
-from gridmem.render.paint import BACK, LINE, Picture, fill, paste
+from gridmem.render.paint import BACK, LINE, Picture, background, paste
 
 PANEL_WIDTHS = 176, 216  # font pixels: minimum, and maximum if there is room
 MARGIN = 6  # font pixels around the cave
@@ -74,8 +74,7 @@ def frame(state: FrameState, width_px: int, height_px: int) -> UInt8[np.ndarray,
     Returns:
         Red, green and blue, of exactly that size. The side of a cell is a whole number of pixels.
     """
-    picture = np.empty((height_px, width_px, 3), np.uint8)
-    fill(picture, 0, 0, height_px, width_px, BACK)
+    picture = background(height_px, width_px)
     scale = max(1, min(width_px // 600, height_px // 360))
     rest = max(height_px - status_line(picture, state.status, scale), 0)
     min_px, max_px = (width * scale for width in PANEL_WIDTHS)
@@ -102,7 +101,7 @@ def _fitting_px(shape: tuple[int, ...], height: int, width: int) -> int:
 def _draw_panel(panel: Picture, state: FrameState, scale: int) -> None:
     """Text; below it the view if the cave is shown, the seen cells if a view with heat is."""
     row = side_panel(panel, state.title, state.lines, state.bars, scale)
-    if not (state.whole or state.heat is not None):
+    if not state.whole and state.heat is None:
         panel_notes(panel, state.notes, row, scale)
         return
     height = len(panel) - row - (LINE + 1 + PAD) * scale

@@ -3,6 +3,8 @@
 import numpy as np
 from jaxtyping import Float, Float32, Integer, UInt8
 
+from gridmem.render.paint import blend
+
 COLD, HOT = (250, 150, 170), (206, 16, 90)  # pale to crimson: on floor, hotter is darker
 OPACITY = 217  # of 255, at heat 1
 
@@ -21,8 +23,7 @@ def heat_on_map(
     Args:
         cells: (row, column); a cell may occur many times.
         weights: of each of them, 0 or more; None counts how often each cell occurs.
-        height: of the map.
-        width: of the map.
+        height: of the map; `width` likewise.
     """
     heat = np.zeros((height, width), np.float32)
     np.add.at(heat, (cells[:, 0], cells[:, 1]), 1 if weights is None else weights)
@@ -51,8 +52,8 @@ def tint(
     colour = np.round(np.array(COLD) * (1 - amount) + np.array(HOT) * amount).astype(np.uint16)
     shape = (heat.shape[0], tile_px, heat.shape[1], tile_px, 3)
     under, over = (x.reshape(shape)[row, :, column] for x in (bare, picture))
-    mixed = ((under * (255 - opacity) + colour * opacity + 127) // 255).astype(np.uint8)
-    pieces = (over != under).any(axis=(1, 2, 3))
+    mixed = blend(under, colour, opacity)
+    pieces = (over != under).any(axis=(1, 2, 3))  # comparing pixels of few cells only is faster
     drawn = (over[pieces] != under[pieces]).any(axis=-1, keepdims=True)
     mixed[pieces] = np.where(drawn, over[pieces], mixed[pieces])
     tinted = picture.copy()

@@ -20,6 +20,13 @@ ADVANCE, LINE = 6, 12  # from a character to the next, and from a line to the ne
 FIRST, LAST = ord(" "), ord("~")
 
 
+def background(height_px: int, width_px: int) -> Picture:
+    """A picture of that size in the colour of the background."""
+    picture = np.empty((height_px, width_px, 3), np.uint8)
+    fill(picture, 0, 0, height_px, width_px, BACK)
+    return picture
+
+
 def fill(picture: Picture, row: int, column: int, height: int, width: int, colour: Colour) -> None:
     """Paints a rectangle; what reaches beyond the edges of the picture is cut off."""
     under = picture[max(row, 0) : max(row + height, 0), max(column, 0) : max(column + width, 0)]
@@ -35,9 +42,14 @@ def dim(picture: Picture) -> None:
 
 def paste(picture: Picture, other: UInt8[np.ndarray, "y x 3"], row: int, column: int) -> None:
     """Copies a picture into another; what reaches beyond its edges is cut off."""
-    part = other[max(-row, 0) :, max(-column, 0) :]
-    under = picture[max(row, 0) :, max(column, 0) :][: part.shape[0], : part.shape[1]]
-    under[...] = part[: under.shape[0], : under.shape[1]]
+    under, part = _overlap(picture, other, row, column)
+    under[...] = part
+
+
+def blend(under: np.ndarray, over: np.ndarray, opacity: np.ndarray) -> UInt8[np.ndarray, "*shape"]:
+    """Colours laid over others with an opacity of 0 to 255."""
+    opacity = opacity.astype(np.uint16)
+    return ((under * (255 - opacity) + over * opacity + 127) // 255).astype(np.uint8)
 
 
 def draw_text(
@@ -57,9 +69,8 @@ def draw_text(
     known = np.where((codes >= FIRST) & (codes <= LAST), codes, ord("?"))
     ink = np.concatenate([*_glyphs()[known - FIRST], np.zeros((GLYPH[0], 0), bool)], axis=1)
     ink = ink.repeat(scale, axis=0).repeat(scale, axis=1)
-    ink = ink[max(-row, 0) :, max(-column, 0) :]
-    under = picture[max(row, 0) :, max(column, 0) :][: ink.shape[0], : ink.shape[1]]
-    under[ink[: under.shape[0], : under.shape[1]]] = colour
+    under, ink = _overlap(picture, ink, row, column)
+    under[ink] = colour
 
 
 def text_px(text: str, scale: int = 1) -> tuple[int, int]:
@@ -72,11 +83,19 @@ def shorten(text: str, columns: int) -> str:
     return text if len(text) <= columns else (text[: max(columns - 2, 0)] + "..")[: max(columns, 0)]
 
 
+def _overlap(
+    picture: Picture, other: np.ndarray, row: int, column: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The parts of a picture and of another, laid over it at (row, column), that coincide."""
+    part = other[max(-row, 0) :, max(-column, 0) :]
+    under = picture[max(row, 0) :, max(column, 0) :][: part.shape[0], : part.shape[1]]
+    return under, part[: under.shape[0], : under.shape[1]]
+
+
 @cache
 def _glyphs() -> Bool[np.ndarray, "96 9 6"]:
     from PIL import Image
 
     with Image.open(asset(FONT)) as image:
         ink = np.array(image, bool)
-    cells = ink.reshape(-1, GLYPH[0], 16, ADVANCE).swapaxes(1, 2)
-    return cells.reshape(-1, GLYPH[0], ADVANCE)
+    return ink.reshape(-1, GLYPH[0], 16, ADVANCE).swapaxes(1, 2).reshape(-1, GLYPH[0], ADVANCE)

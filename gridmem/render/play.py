@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code: see `gridmem.cli_utils.run`."""
-    from gridmem.cli_utils import run
+    from gridmem.cli_utils import import_modules, run
 
-    return run(lambda: _play(sys.argv[1:] if argv is None else argv))
+    return run(lambda: _play(import_modules(sys.argv[1:] if argv is None else argv)))
 
 
 def _play(argv: Sequence[str]) -> int:
@@ -27,14 +27,15 @@ def _play(argv: Sequence[str]) -> int:
     options = parse(argv)
     print(STARTING, flush=True)
     _set_up_jax()
-    if options.video or options.gif or options.frames or options.picture:
-        return _write_files(options)
-    return _open_window(options)
+    has_files = options.video or options.gif or options.frames or options.picture
+    for message in filter(None, (_write_files if has_files else _open_window)(options)):
+        print(message)
+    return 0
 
 
-def _write_files(options: "Namespace") -> int:
+def _write_files(options: "Namespace") -> list[str]:
     from gridmem.render.player.episode_log import EpisodeLog
-    from gridmem.render.player.output import episode_frames, play_out, write_picture
+    from gridmem.render.player.pictures import episode_frames, play_out, write_picture
     from gridmem.render.player.setup import set_up, start_game
     from gridmem.render.video import write_frames, write_video
 
@@ -44,22 +45,18 @@ def _write_files(options: "Namespace") -> int:
     setup = set_up(options, _named_agent(options), has_keys=False)
     game = start_game(setup, options, lambda game: "")
     play_out(game, options.steps)
-    messages = [log.save_replay(game)]
+    saved = log.save_replay(game)
     for path in filter(None, (options.video, options.gif)):
         write_video(path, episode_frames(game, options.size, options.steps), float(options.speed))
-        messages.append(f"wrote {path}")
     if options.frames:
         write_frames(options.frames, episode_frames(game, options.size, options.steps))
-        messages.append(f"wrote {options.frames}")
     if options.picture:
         write_picture(options.picture, game, options.steps)
-        messages.append(f"wrote {options.picture}")
-    for message in filter(None, messages):
-        print(message)
-    return 0
+    written = filter(None, (options.video, options.gif, options.frames, options.picture))
+    return [saved, *(f"wrote {path}" for path in written)]
 
 
-def _open_window(options: "Namespace") -> int:
+def _open_window(options: "Namespace") -> list[str]:
     from gridmem.render.player.episode_log import EpisodeLog, score_file
     from gridmem.render.player.main_loop import run_game, run_in_background
     from gridmem.render.player.recorder import Recorder
@@ -72,18 +69,16 @@ def _open_window(options: "Namespace") -> int:
     recorder = Recorder(Path.cwd(), "gridmem", float(options.speed))
     setup = set_up(options, _named_agent(options) or _default_agent(options), has_keys=True)
     window = Window("GridMem", *options.size)
-    messages = []
+    saved = ""
     try:
         game = run_in_background(window, lambda: start_game(setup, options, log.end_episode))
         if game:
             run_game(game, window, recorder)
-            messages.append(log.save_replay(game))
+            saved = log.save_replay(game)
     finally:
         window.close()
-        messages.append(recorder.stop())
-    for message in filter(None, messages):
-        print(message)
-    return 0
+        recorded = recorder.stop()
+    return [saved, recorded]
 
 
 def _named_agent(options: "Namespace") -> Any:
@@ -93,11 +88,9 @@ def _named_agent(options: "Namespace") -> Any:
             if getattr(options, flag) == "agent":
                 raise ValueError(f"--{flag} agent needs a trained agent; name it with --agent RUN")
         return None
-    missing = [name for name in NEEDED_BY_AGENTS if find_spec(name) is None]
-    if missing:
-        from gridmem.cli_utils import install
+    from gridmem.cli_utils import require
 
-        raise ValueError(f"a trained agent needs {missing[0]}; {install('train')}")
+    require("a trained agent", *NEEDED_BY_AGENTS)
     from gridmem.baselines import load
 
     return load(options.agent)

@@ -48,29 +48,20 @@ def sprites(px: int) -> Sprites:
 
 
 def _art(px: int) -> UInt8[np.ndarray, "5 16 n n 4"]:
-    """The art from which tiles of px pixels are resampled."""
-    art = _atlas()
-    if not art or px < 8:  # fewer pixels show no shapes
-        return _plain_colours()
-    return art[16 if px >= 12 else 8]
-
-
-def _atlas() -> dict[int, UInt8[np.ndarray, "5 16 n n 4"]]:
-    """The tiles of the file, in rows and columns, by their size; empty if there is no file."""
+    """The art, in rows and columns, from which tiles of px pixels are resampled."""
+    large, small = ART_SIZES
     try:
         path = asset(ATLAS)
     except FileNotFoundError:
-        return {}
+        return _plain_colours()
+    if px < small:  # too few pixels to show shapes
+        return _plain_colours()
     from PIL import Image
 
+    n, top = (large, 0) if px >= (large + small) / 2 else (small, ROWS * large)
     with Image.open(path) as image:
-        picture = np.array(image)
-    art, top = {}, 0
-    for n in ART_SIZES:
-        sheet = picture[top : top + ROWS * n, : COLUMNS * n]
-        art[n] = sheet.reshape(ROWS, n, COLUMNS, n, 4).swapaxes(1, 2)
-        top += ROWS * n
-    return art
+        sheet = np.array(image)[top : top + ROWS * n, : COLUMNS * n]
+    return sheet.reshape(ROWS, n, COLUMNS, n, 4).swapaxes(1, 2)
 
 
 def _plain_colours() -> UInt8[np.ndarray, "5 16 1 1 4"]:

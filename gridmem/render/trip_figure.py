@@ -14,13 +14,14 @@ from gridmem.render.heatmap import heat_on_map, tint
 from gridmem.render.paint import (
     ACCENT,
     ADVANCE,
-    BACK,
     BAR,
     EDGE,
     MUTED,
     TEXT,
     Colour,
     Picture,
+    background,
+    blend,
     draw_text,
     fill,
     paste,
@@ -70,15 +71,17 @@ def episode_picture(
     all_trips = trips(env, level, actions, agent)
     finds = sum(trip.found for trip in all_trips)
     title = title or f"{finds} find{'s' * (finds != 1)} in {len(actions)} steps"
-    shown = _shown_trips(len(all_trips))
+    shown = list(range(len(all_trips)))
+    del shown[SHOWN // 2 : len(shown) - SHOWN // 2]  # the first and the last ones have maps
     maps = _maps(env, all_trips, shown, agent, attention)
     row_px, map_width = len(maps[0]) + GAP, maps[0].shape[1]
     column_px = max(map_width, CAPTION_PX) + GAP
     rows, columns = ceil(len(shown) / COLUMNS), max(min(len(shown), COLUMNS), 2)
     foot = PAD + HEAD + rows * (row_px + CAPTION)
-    picture = np.empty((foot + CHART + PAD, 2 * PAD - GAP + columns * column_px, 3), np.uint8)
-    fill(picture, 0, 0, *picture.shape[:2], BACK)
-    _heading(picture, title)
+    picture = background(foot + CHART + PAD, 2 * PAD - GAP + columns * column_px)
+    path = np.array([[trip_colour(at / (LEGEND - 1)) for at in range(LEGEND)]] * BAND, np.uint8)
+    free = _legend(picture, "begin", path, "end")
+    draw_text(picture, shorten(title, (free - PAD) // (3 * ADVANCE)), PAD, PAD, ACCENT, 3)
     for place, (number, trip_map) in enumerate(zip(shown, maps, strict=True)):
         top = PAD + HEAD + place // COLUMNS * (row_px + CAPTION)
         left = PAD + place % COLUMNS * column_px
@@ -96,9 +99,8 @@ def episode_picture(
 
 def trip_colour(share: float) -> Colour:
     """The colour of a point of a path, from 0 (begin) to 1 (end) of its steps; ever brighter."""
-    first, second = (BEGIN, MIDDLE) if share < 0.5 else (MIDDLE, END)
-    part = 2 * share - (share >= 0.5)
-    red, green, blue = (round(a + (b - a) * part) for a, b in zip(first, second, strict=True))
+    stops = zip(BEGIN, MIDDLE, END, strict=True)
+    red, green, blue = (round(float(np.interp(share, (0, 0.5, 1), each))) for each in stops)
     return red, green, blue
 
 
@@ -150,17 +152,8 @@ def _draw_piece(picture: Picture, cell: Integer[np.ndarray, "2"], px: int, piece
     room = np.maximum(np.array(picture.shape[:2]) - size, 0)
     row, column = np.clip(cell * px + (px - size) // 2, 0, room).tolist()
     under = picture[row : row + size, column : column + size]
-    sprite = sprites(size).piece[0, piece, : under.shape[0], : under.shape[1]].astype(np.uint16)
-    opacity = sprite[..., 3:]
-    under[...] = (under * (255 - opacity) + sprite[..., :3] * opacity + 127) // 255
-
-
-def _shown_trips(count: int) -> list[int]:
-    """The indices of all trips or, if they are many, of the first and the last ones."""
-    if count <= SHOWN:
-        return list(range(count))
-    first = SHOWN // 2
-    return [*range(first), *range(count - SHOWN + first, count)]
+    sprite = sprites(size).piece[0, piece, : under.shape[0], : under.shape[1]]
+    under[...] = blend(under, sprite[..., :3], sprite[..., 3:])
 
 
 def _maps(
@@ -188,12 +181,6 @@ def _attention_heat(
     places = [cells for earlier in all_trips[:number] for cells in earlier.cells[:-1]]
     weights = attention[trip.begin : trip.begin + trip.steps, : trip.begin].sum(axis=0)
     return heat_on_map(np.array(places, np.int32).reshape(-1, 2), weights, *trip.tiles.shape)
-
-
-def _heading(picture: Picture, title: str) -> None:
-    colours = np.array([trip_colour(at / (LEGEND - 1)) for at in range(LEGEND)], np.uint8)
-    free = _legend(picture, "begin", colours[None].repeat(BAND, axis=0), "end")
-    draw_text(picture, shorten(title, (free - PAD) // (3 * ADVANCE)), PAD, PAD, ACCENT, 3)
 
 
 def _legend(picture: Picture, low: str, band: UInt8[np.ndarray, "y x 3"], high: str) -> int:
@@ -245,8 +232,6 @@ def _chart(picture: Picture, all_trips: list[Trip]) -> None:
         if trip.found:
             fill(picture, ground - shortest_px, left, shortest_px, bar, ACCENT)
         if pitch >= 20:
-            for word, row, colour in (
-                (str(trip.steps), ground - bar_px - 10 * scale, TEXT),
-                (str(number + 1), ground + 6, MUTED),
-            ):
+            above = str(trip.steps), ground - bar_px - 10 * scale, TEXT
+            for word, row, colour in (above, (str(number + 1), ground + 6, MUTED)):
                 draw_text(picture, word, row, middle - text_px(word, scale)[1] // 2, colour, scale)

@@ -120,7 +120,7 @@ def test_missing_extras_are_named(name, command, sentence, folder, capfd, monkey
 def test_the_missing_extra_of_trained_agents_is_named(folder, capfd, monkeypatch):
     find = util.find_spec
     monkeypatch.setattr(
-        "gridmem.render.play.find_spec", lambda name: None if name == "optax" else find(name)
+        "gridmem.cli_utils.find_spec", lambda name: None if name == "optax" else find(name)
     )
     code, _, err = run(capfd, "--agent runs/x --gif a.gif")
     assert code == 2

@@ -49,7 +49,7 @@ def _tries(config: TrainConfig, name: str) -> list[TrainConfig]:
 
     Only those that use as many devices: with fewer, each would have a larger share of the rest.
     """
-    env, devices = config.make_env(), usable_devices(config)
+    env, devices, part = config.make_env(), usable_devices(config), _part(config, name)
     value = _value(config, name) or env.max_steps
     tries = []
     if name == "num_minibatches":
@@ -62,16 +62,12 @@ def _tries(config: TrainConfig, name: str) -> list[TrainConfig]:
         if name == "num_envs":
             changes["num_minibatches"] = gcd(config.ppo.num_minibatches, each * env.num_agents)
         try:
-            changed = _changed(config, _part(config, name), changes)
+            changed = replace(config, **{part: replace(getattr(config, part), **changes)})
             if usable_devices(changed) == devices:
                 tries.append(changed)
         except ValueError:
             continue  # it contradicts another setting, or the number of processes
     return tries
-
-
-def _changed(config: TrainConfig, part: str, changes: dict[str, int]) -> TrainConfig:
-    return replace(config, **{part: replace(getattr(config, part), **changes)})
 
 
 def _part(config: TrainConfig, name: str) -> str:

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 from flax import nnx
@@ -17,39 +17,24 @@ from gridmem.baselines.costs.abstract_run import AbstractRun, abstract_run
 from gridmem.baselines.costs.hardware import matmul_speed
 from gridmem.baselines.costs.jaxpr_costs import device_fuses
 from gridmem.baselines.costs.step_costs import (
-    StepCosts,
     gradient_costs,
+    gradient_step,
     rollout_costs,
     rollout_step,
     training_costs,
 )
-from gridmem.baselines.ppo.learner import (
-    TrainBatch,
-    init,
-    make_batch,
-    minibatch_loss,
-    train_epochs,
-    update,
-)
+from gridmem.baselines.ppo.learner import TrainBatch, init, make_batch, train_epochs, update
 from gridmem.baselines.ppo.rollout import collect
 from gridmem.envs.batch.policy import random_policy
 from gridmem.envs.batch.rollout import Rollout, play
 
 ENVIRONMENT, ROLLOUT, TRAINING, WHOLE = "environment", "rollout", "training", "whole"
 OF_AGENT = (ROLLOUT, TRAINING, WHOLE)
-_COLUMNS = {
-    "mixer": 9,
-    "layers": 6,
-    "part": 11,
-    "agent steps/s": 13,
-    "compile, s": 10,
-    "GFLOP/s": 9,
-    "of matmul": 9,
-    "MFLOP a step": 12,
-    "KiB, plan": 9,
-    "KiB, XLA": 9,
-}
-_LEFT = ("mixer", "part")
+TABLE_HEAD = (
+    "mixer      layers  part         agent steps/s  compile, s    GFLOP/s  of matmul  MFLOP a step"
+    "  KiB, plan   KiB, XLA"
+)
+_ROW = "{:9}  {:>6}  {:11}  {:>13}  {:>10}  {:>9}  {:>9}  {:>12}  {:>9}  {:>9}"
 
 
 @dataclass(frozen=True)
@@ -100,17 +85,11 @@ class Measurement:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able data, with the derived numbers."""
-        derived = {
+        return asdict(self) | {
             "steps_per_second": self.steps_per_second,
             "flops_per_second": self.speed,
             "share_of_matmul": self.share,
         }
-        return {**asdict(self), **derived}
-
-
-class _Cost(NamedTuple):
-    plan: StepCosts
-    xla_bytes: float | None
 
 
 def measure_environment(config: TrainConfig, repeats: int) -> Measurement:
@@ -139,23 +118,18 @@ def measure(config: TrainConfig, parts: Collection[str], repeats: int) -> Iterat
     """
     speed, env, run = matmul_speed(config.model.dtype), config.make_env(), abstract_run(config)
     graphdef, learner = init(config, env)
-    costs: dict[str, _Cost] = {}
+
+    @cache
+    def costs(part: str) -> tuple[Any, ...]:
+        if part != WHOLE:
+            return _costs(run, part)
+        both = zip(costs(ROLLOUT), costs(TRAINING), strict=True)
+        return tuple(None if None in pair else sum(pair) for pair in both)
 
     def measurement(part: str, compile_seconds: float, seconds: tuple[float, ...]) -> Measurement:
-        model = config.model
-        costs[part] = cost = _cost(run, part, costs)
-        return Measurement(
-            part,
-            model.mixer,
-            model.num_layers,
-            config.steps_per_update,
-            compile_seconds,
-            seconds,
-            speed,
-            cost.plan.flops,
-            cost.plan.bytes,
-            cost.xla_bytes,
-        )
+        model, num_steps = config.model, config.steps_per_update
+        timing = compile_seconds, seconds, speed
+        return Measurement(part, model.mixer, model.num_layers, num_steps, *timing, *costs(part))
 
     def rollout(params: Any, state: Any, key: Key[Array, ""]) -> Any:
         experience = collect(config, env, nnx.merge(graphdef, params), state, key, key)
@@ -201,61 +175,38 @@ def _timed(call: Callable[[Any], Any], result: Any, repeats: int) -> tuple[Any, 
     return result, tuple(seconds)
 
 
-def _cost(run: AbstractRun, part: str, known: dict[str, _Cost]) -> _Cost:
+def _costs(run: AbstractRun, part: str) -> tuple[float, float, float | None]:
+    """FLOP and bytes by the plan and bytes by XLA, per agent step of the rollout or training."""
     if part == ROLLOUT:
-        function, args = rollout_step(run)
-        return _Cost(rollout_costs(run, device_fuses()), _bytes(function, args, run.num_streams))
-    if part == TRAINING:
-        function = jax.grad(partial(minibatch_loss, run.config, run.graphdef), has_aux=True)
-        args, ppo = (run.learner.params, run.minibatch), run.config.ppo
-        num_steps = run.num_streams * run.num_steps // ppo.num_minibatches
-        moved = _bytes(function, args, num_steps / ppo.num_epochs)
-        return _Cost(training_costs(run, gradient_costs(run, device_fuses())), moved)
-    both = [known[part] if part in known else _cost(run, part, known) for part in OF_AGENT[:2]]
-    moved = [cost.xla_bytes for cost in both if cost.xla_bytes is not None]
-    return _Cost(
-        StepCosts(*map(sum, zip(*(cost.plan for cost in both), strict=True))),
-        sum(moved) if len(moved) == len(both) else None,
-    )
-
-
-def _bytes(function: Callable[..., Any], args: Any, num_steps: int | float) -> float | None:
-    """Bytes read and written per agent step of a function, by XLA's cost analysis."""
+        plan, (function, args) = rollout_costs(run, device_fuses()), rollout_step(run)
+        num_steps = float(run.num_streams)
+    else:
+        plan = training_costs(run, gradient_costs(run, device_fuses()))
+        function, args = gradient_step(run)
+        num_minibatches, num_epochs = run.config.ppo.num_minibatches, run.config.ppo.num_epochs
+        num_steps = run.num_streams * run.num_steps // num_minibatches / num_epochs
     shapes = jax.tree.map(lambda x: ShapeDtypeStruct(x.shape, x.dtype), args)
     analysis = jax.jit(function).lower(*shapes).compile().cost_analysis() or {}
     moved = analysis.get("bytes accessed")
-    return None if moved is None else moved / num_steps
-
-
-def table_head() -> str:
-    """The names of the columns; the last three are per agent step."""
-    return _row(list(_COLUMNS))
+    return plan.flops, plan.bytes, None if moved is None else moved / num_steps
 
 
 def table_row(measurement: Measurement) -> str:
     """The row of a measurement."""
     each = measurement
-    return _row(
-        [
-            each.mixer or "",
-            str(each.num_layers or ""),
-            each.part,
-            f"{each.steps_per_second:,.0f}",
-            f"{each.compile_seconds:.1f}",
-            _scaled(each.speed, 1e9, 1),
-            "" if each.share is None else f"{100 * each.share:.0f} %",
-            _scaled(each.flops, 1e6, 2),
-            _scaled(each.plan_bytes, 1024.0, 0),
-            _scaled(each.xla_bytes, 1024.0, 0),
-        ]
-    )
+    return _ROW.format(
+        each.mixer or "",
+        each.num_layers or "",
+        each.part,
+        f"{each.steps_per_second:,.0f}",
+        f"{each.compile_seconds:.1f}",
+        _scaled(each.speed, 1e9, 1),
+        "" if each.share is None else f"{100 * each.share:.0f} %",
+        _scaled(each.flops, 1e6, 2),
+        _scaled(each.plan_bytes, 1024.0, 0),
+        _scaled(each.xla_bytes, 1024.0, 0),
+    ).rstrip()
 
 
 def _scaled(number: float | None, unit: float, digits: int) -> str:
     return "" if number is None else f"{number / unit:,.{digits}f}"
-
-
-def _row(cells: list[str]) -> str:
-    columns = zip(cells, _COLUMNS.items(), strict=True)
-    aligned = (f"{cell:{'<' if name in _LEFT else '>'}{w}}" for cell, (name, w) in columns)
-    return "  ".join(aligned).rstrip()

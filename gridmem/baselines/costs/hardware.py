@@ -49,8 +49,7 @@ def this_machine() -> Machine:
 
 def cpu_model() -> str:
     """The name of the processor on Linux, elsewhere its architecture."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
+    lines = _lines(Path("/proc/cpuinfo"))
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
 
@@ -63,8 +62,7 @@ def device_memory() -> int | None:
     device = jax.devices()[0]
     if device.platform == "cpu":
         return available_memory()
-    statistics = device.memory_stats() or {}
-    return statistics.get("bytes_limit")
+    return (device.memory_stats() or {}).get("bytes_limit")
 
 
 def available_memory(root: Path = Path("/")) -> int | None:
@@ -100,17 +98,12 @@ def _group_memory(folder: Path) -> int | None:
         ("memory.max", "memory.current", "inactive_file"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     ):
-        limit, usage = _number(folder / limit_file), _number(folder / usage_file)
-        if limit is None or usage is None or limit > _V1_UNLIMITED:
-            continue
-        # The usage includes cached files, which the system drops when memory is needed.
-        return max(0, limit - usage + _fields(folder / "memory.stat").get(cache, 0))
+        limit, usage = ("".join(_lines(folder / name)) for name in (limit_file, usage_file))
+        if limit.isdigit() and usage.isdigit() and int(limit) <= _V1_UNLIMITED:
+            # The usage includes cached files, which the system drops when memory is needed.
+            cached = _fields(folder / "memory.stat").get(cache, 0)
+            return max(0, int(limit) - int(usage) + cached)
     return None
-
-
-def _number(file: Path) -> int | None:
-    lines = _lines(file)
-    return int(lines[0]) if lines and lines[0].isdigit() else None
 
 
 def _fields(file: Path) -> dict[str, int]:
@@ -135,17 +128,14 @@ def matmul_speed(dtype: str, sides: Sequence[int] | None = None) -> float:
     """
     if sides is None:
         sides = SIDES.get(jax.default_backend(), ACCELERATOR_SIDES)
-    return max(_speed(side, dtype) for side in sides)
-
-
-def _speed(side: int, dtype: str) -> float:
-    # Random numbers: a GPU multiplies constants faster, with less power.
-    square = jax.random.normal(jax.random.key(0), (side, side), dtype)
-    multiply = jax.jit(partial(jnp.matmul, precision=precision(square.dtype)))
-    multiply(square, square).block_until_ready()
-    seconds = []
-    for _ in range(REPEATS):
-        begin = time.perf_counter()
+    speeds = []
+    for side in sides:
+        # Random numbers: a GPU multiplies constants faster, with less power.
+        square = jax.random.normal(jax.random.key(0), (side, side), dtype)
+        multiply = jax.jit(partial(jnp.matmul, precision=precision(square.dtype)))
         multiply(square, square).block_until_ready()
-        seconds.append(time.perf_counter() - begin)
-    return 2 * side**3 / min(seconds)
+        for _ in range(REPEATS):
+            begin = time.perf_counter()
+            multiply(square, square).block_until_ready()
+            speeds.append(2 * side**3 / (time.perf_counter() - begin))
+    return max(speeds)

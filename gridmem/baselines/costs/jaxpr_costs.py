@@ -59,8 +59,11 @@ def _costs(jaxpr: Jaxpr, fused: bool) -> Costs:
     for time, equation in enumerate(equations):
         read = frozenset[Value]().union(*(sources.get(v, ()) for v in equation.inputs))
         lives.update((value, (lives[value][0], time)) for value in read if value in lives)
-        fuses = _is_fused(equation, fused) and in_memory.isdisjoint(equation.outputs)
-        if fuses or _is_in_place(equation, sources):
+        shown = equation.is_view and (fused or equation.name != "broadcast_in_dim")
+        fuses = shown or (fused and equation.is_cheap)
+        # An array in memory, such as a cache, is updated in place.
+        in_place = equation.name == "dynamic_update_slice" and sources.get(equation.inputs[0])
+        if in_place or (fuses and in_memory.isdisjoint(equation.outputs)):
             sources.update(dict.fromkeys(equation.outputs, read))
             continue
         sources.update((result, frozenset([result])) for result in equation.outputs)
@@ -69,24 +72,9 @@ def _costs(jaxpr: Jaxpr, fused: bool) -> Costs:
     for value in frozenset[Value]().union(*(sources.get(v, ()) for v in outputs)):
         if value in lives:
             lives[value] = lives[value][0], len(equations)
-    return Costs(
-        flops=sum(each.flops for each in [*equations, *within.values()]),
-        bytes=sum(each.bytes for each in [*equations, *within.values()]),
-        peak=_peak(lives, {time: costs.peak for time, costs in within.items()}),
-    )
-
-
-def _is_fused(equation: Equation, fused: bool) -> bool:
-    if fused:
-        return equation.is_view or equation.is_cheap
-    return equation.is_view and equation.name != "broadcast_in_dim"
-
-
-def _is_in_place(equation: Equation, sources: Sources) -> bool:
-    """Whether it updates an array in memory, such as a cache, in place."""
-    if equation.name != "dynamic_update_slice":
-        return False
-    return bool(sources.get(equation.inputs[0]))
+    counted = [*equations, *within.values()]
+    flops, moved = sum(each.flops for each in counted), sum(each.bytes for each in counted)
+    return Costs(flops, moved, _peak(lives, within))
 
 
 def _read_by_products(equations: Iterable[Equation]) -> Iterable[Value]:
@@ -113,11 +101,12 @@ def _of_loop(equation: Equation, fused: bool) -> Costs:
     return Costs()
 
 
-def _peak(lives: dict[Value, tuple[int, int]], within: dict[int, int]) -> int:
+def _peak(lives: dict[Value, tuple[int, int]], within: dict[int, Costs]) -> int:
     """The largest sum of the values in memory at one time."""
     change = Counter[int]()
     for value, (begin, end) in lives.items():
         change[begin] += value.held_bytes
         change[end + 1] -= value.held_bytes
     held = accumulate(change[time] for time in range(max(change, default=0)))
-    return max((size + within.get(time, 0) for time, size in enumerate(held)), default=0)
+    peaks = (size + within.get(time, Costs()).peak for time, size in enumerate(held))
+    return max(peaks, default=0)

@@ -99,8 +99,7 @@ class FlatJaxpr(NamedTuple):
 def flatten_jaxpr(jaxpr: Jaxpr, cuda: bool) -> FlatJaxpr:
     """Inlines all calls, as lowered for CUDA or for a CPU; each of `LOOPS` stays one equation."""
     values = {var: _abstract(var) for var in [*jaxpr.constvars, *jaxpr.invars]}
-    inputs = list(values.values())
-    equations = list(_flat(jaxpr, values, cuda))
+    inputs, equations = list(values.values()), list(_flat(jaxpr, values, cuda))
     return FlatJaxpr(inputs, equations, _values(jaxpr.outvars, values))
 
 
@@ -115,11 +114,10 @@ def _flat(jaxpr: Jaxpr, values: dict[Var, Value], cuda: bool) -> Iterator[Equati
             yield Equation(equation.primitive.name, equation.params, inputs, outputs)
             continue
         inner = {var: _abstract(var) for var in called.constvars}
-        for var, input in zip(called.invars, invars, strict=True):
-            inner[var] = _value(input, values)
+        inner |= {var: _value(x, values) for var, x in zip(called.invars, invars, strict=True)}
         yield from _flat(called, inner, cuda)
-        for var, result in zip(equation.outvars, called.outvars, strict=True):
-            values[var] = _value(result, inner)
+        results = zip(equation.outvars, called.outvars, strict=True)
+        values.update((var, _value(result, inner)) for var, result in results)
 
 
 def _callee(equation: JaxprEqn, cuda: bool) -> tuple[Jaxpr | None, list[Any]]:
@@ -143,7 +141,7 @@ def _callee(equation: JaxprEqn, cuda: bool) -> tuple[Jaxpr | None, list[Any]]:
 
 
 def _values(variables: Iterable[Any], values: dict[Var, Value]) -> list[Value]:
-    return [_value(var, values) for var in variables if isinstance(var, Var)]
+    return [values[var] for var in variables if isinstance(var, Var)]
 
 
 def _value(variable: Any, values: dict[Var, Value]) -> Value:

@@ -41,9 +41,8 @@ def rollout_step(run: AbstractRun) -> tuple[Callable[..., Any], tuple[Any, ...]]
     obs = jax.tree.map(
         lambda x: ShapeDtypeStruct((num_streams, *x.shape[2:]), x.dtype), run.batch.obs
     )
-    segment = None
-    if run.batch.segments is not None:
-        segment = ShapeDtypeStruct((num_streams,), jnp.int32)
+    segmented = run.batch.segments is not None
+    segment = ShapeDtypeStruct((num_streams,), jnp.int32) if segmented else None
 
     def step(params: Any, *args: Any) -> Any:
         return nnx.merge(run.graphdef, params).step(*args)
@@ -53,8 +52,14 @@ def rollout_step(run: AbstractRun) -> tuple[Callable[..., Any], tuple[Any, ...]]
 
 def gradient_costs(run: AbstractRun, fused: bool) -> Costs:
     """The costs of the gradient of a minibatch; for `fused` see `estimate_costs`."""
+    gradient, args = gradient_step(run)
+    return estimate_costs(gradient, *args, fused=fused)
+
+
+def gradient_step(run: AbstractRun) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """The gradient of a minibatch, and the shapes of its arguments."""
     gradient = jax.grad(partial(minibatch_loss, run.config, run.graphdef), has_aux=True)
-    return estimate_costs(gradient, run.learner.params, run.minibatch, fused=fused)
+    return gradient, (run.learner.params, run.minibatch)
 
 
 def training_costs(run: AbstractRun, gradient: Costs) -> StepCosts:

@@ -1,11 +1,9 @@
 """Controllers of the agents of an episode: a policy with its memory, or the oracle."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int32
 
@@ -18,6 +16,8 @@ from gridmem.render.player.episode import Controller, Decision, Episode
 
 YOU, AGENT, ORACLE = "you", "agent", "oracle"
 STEPS_BETWEEN_CARRIES = 16  # of the stored ones: more of them take memory, fewer take time
+_distances = jax.jit(distances, static_argnums=1)
+_oracle_action = jax.jit(oracle_action, static_argnums=0)
 
 
 class PolicyController:
@@ -37,11 +37,12 @@ class PolicyController:
 
     def decide(self, states: Sequence[State], timesteps: Sequence[TimeStep], time: int) -> Decision:
         """See `Controller`."""
-        while len(self._decisions) <= time:
-            number = len(self._decisions)
+        while (number := len(self._decisions)) <= time:
             if number % STEPS_BETWEEN_CARRIES == 0 and number:
                 self._carries.append(self._carry)
-            self._decisions.append(self._step(timesteps[number], number))
+            output = self._act(self._carry, timesteps[number], self._keys[number])
+            self._carry = output.carry
+            self._decisions.append(Decision(*jax.device_get((output.action, output.extras))))
         return self._decisions[time]
 
     def truncate(self, num_timesteps: int) -> None:
@@ -52,33 +53,24 @@ class PolicyController:
             del self._carries[kept + 1 :], self._decisions[kept * STEPS_BETWEEN_CARRIES :]
             self._carry = self._carries.pop() if kept else self._carries[0]
 
-    def _step(self, timestep: TimeStep, time: int) -> Decision:
-        output = self._act(self._carry, timestep, self._keys[time])
-        self._carry = output.carry
-        return Decision(*jax.device_get((output.action, output.extras)))
-
 
 class OracleController:
     """Shortest paths to a goal on the current tiles, from wherever the agents are."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
-        self._decisions: dict[int, Decision] = {}
         self._distance: Array | None = None
 
     def decide(self, states: Sequence[State], timesteps: Sequence[TimeStep], time: int) -> Decision:
         """See `Controller`."""
-        if time not in self._decisions:
-            state = states[time]
-            if self._distance is None or not paths_are_fixed(self._env):
-                self._distance = _distances(self._env, state)
-            action = _oracle_action(self._env, state, self._distance)
-            self._decisions[time] = Decision(np.asarray(action), ())
-        return self._decisions[time]
+        if self._distance is None or not paths_are_fixed(self._env):
+            tiles = states[time].world.tiles
+            self._distance = _distances(tiles, self._env.config.dig_steps)
+        action = _oracle_action(self._env, states[time], self._distance)
+        return Decision(np.asarray(action), ())
 
     def truncate(self, num_timesteps: int) -> None:
         """See `Controller`."""
-        self._decisions = {t: kept for t, kept in self._decisions.items() if t < num_timesteps}
         if not num_timesteps:
             self._distance = None  # of another level
 
@@ -110,10 +102,9 @@ class Controllers(NamedTuple):
             player: who moves it.
             action: its action if a person chose it, else None.
         """
-        if episode.env.num_agents > 1:
+        actions = np.zeros(episode.env.num_agents, np.int32)
+        if len(actions) > 1:
             actions = episode.decision(self.by_name[self.crowd]).action.copy()
-        else:
-            actions = np.zeros(1, np.int32)
         chosen = episode.decision(self.by_name[player]).action[focus] if action is None else action
         actions[focus] = chosen
         return actions
@@ -121,13 +112,3 @@ class Controllers(NamedTuple):
     def advice(self, episode: Episode) -> Decision | None:
         """What the trained agent would do; None without one."""
         return episode.decision(self.by_name[AGENT]) if AGENT in self.by_name else None
-
-
-@partial(jax.jit, static_argnums=0)
-def _distances(env: Env, state: State) -> Int32[Array, "H W"]:
-    return distances(state.world.tiles, env.config.dig_steps)
-
-
-@partial(jax.jit, static_argnums=0)
-def _oracle_action(env: Env, state: State, distance: Int32[Array, "H W"]) -> Int32[Array, " A"]:
-    return jnp.asarray(oracle_action(env, state, distance))

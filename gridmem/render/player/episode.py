@@ -1,19 +1,19 @@
 """An episode that is played or replayed, with its whole history."""
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
-from jaxtyping import Array, Bool, Int32, Integer
+from jaxtyping import Bool, Int32, Integer
 
 from gridmem.envs.analysis import trips
 from gridmem.envs.env import Env
 from gridmem.envs.levels import checked_level
 from gridmem.envs.types import Level, State, Tile, TimeStep
 
-NEVER = np.iinfo(np.int32).max
+_start = jax.jit(Env.start, static_argnums=0)
+_step = jax.jit(Env.step, static_argnums=0)
 
 
 class Decision(NamedTuple):
@@ -44,8 +44,8 @@ class Episode:
     Attributes:
         env: the environment.
         level: the level, as numpy arrays.
-        states: the states so far, from the start.
-        timesteps: what the agents observed, likewise, as numpy arrays.
+        states: the states so far, from the start, as numpy arrays.
+        timesteps: what the agents observed, likewise.
         actions: what they did, i32[A] each, one fewer than states.
         time: the time that is viewed: a number of actions.
     """
@@ -53,14 +53,12 @@ class Episode:
     def __init__(self, env: Env, level: Level, actions: Iterable[np.ndarray] = ()) -> None:
         self.env = env
         self.level = checked_level(env, level)
-        state, timestep = _start(env, self.level)
+        state, timestep = jax.device_get(_start(env, self.level))
         self.states: list[State] = [state]
-        self.timesteps: list[TimeStep] = [jax.device_get(timestep)]
+        self.timesteps: list[TimeStep] = [timestep]
         self.actions: list[Int32[np.ndarray, " A"]] = []
         self.time = 0
         self._controllers: list[Controller] = []
-        self._seen_at = np.full((env.num_agents, *self.level.tiles.shape), NEVER, np.int32)
-        self._update_seen()
         for action in actions:
             self.step(action)
         self.time = 0
@@ -88,15 +86,16 @@ class Episode:
     def step(self, actions: Integer[np.ndarray, " A"]) -> None:
         """Takes a step at the viewed time, and views the time after it."""
         assert not self.done, "the episode is over"
-        if self.time < self.num_steps:
-            self._truncate()
+        # What came after the viewed time is discarded.
+        del self.states[self.time + 1 :], self.timesteps[self.time + 1 :], self.actions[self.time :]
+        for controller in self._controllers:
+            controller.truncate(self.time + 1)
         actions = np.asarray(actions, np.int32)
-        state, timestep = _step(self.env, self.state, actions)
+        state, timestep = jax.device_get(_step(self.env, self.state, actions))
         self.actions.append(actions)
         self.states.append(state)
-        self.timesteps.append(jax.device_get(timestep))
+        self.timesteps.append(timestep)
         self.time += 1
-        self._update_seen()
 
     def seek(self, time: int) -> None:
         """Views another time, clipped to those of the history."""
@@ -118,39 +117,18 @@ class Episode:
         """The steps of each finished trip of an agent."""
         return trips.trip_steps(self.find_times(agent))
 
+    def cells(self, agent: int, start: int = 0) -> Integer[np.ndarray, "n 2"]:
+        """The cells of an agent from the time `start` up to the viewed one."""
+        states = self.states[start : self.time + 1]
+        return np.array([np.asarray(state.world.position)[agent] for state in states])
+
     def seen(self, agent: int) -> Bool[np.ndarray, "H W"]:
         """The cells that were in an agent's view up to the viewed time."""
-        return self._seen_at[agent] <= self.time
+        return trips.seen_cells(self.cells(agent), self.env.view_size, *self.level.tiles.shape)
 
     def steps_since_goal(self, agent: int) -> int | None:
         """Steps since a goal was in an agent's view; None if none was."""
-        for steps in range(self.time + 1):
-            view = self.timesteps[self.time - steps].obs.view[agent]
-            if (view == Tile.GOAL).any():
+        for steps, timestep in enumerate(reversed(self.timesteps[: self.time + 1])):
+            if (timestep.obs.view[agent] == Tile.GOAL).any():
                 return steps
         return None
-
-    def _update_seen(self) -> None:
-        half = self.env.view_size // 2
-        for seen_at, (row, column) in zip(
-            self._seen_at, np.asarray(self.state.world.position), strict=True
-        ):
-            top, left = max(row - half, 0), max(column - half, 0)
-            view = seen_at[top : row + half + 1, left : column + half + 1]
-            np.minimum(view, self.time, out=view)
-
-    def _truncate(self) -> None:
-        del self.states[self.time + 1 :], self.timesteps[self.time + 1 :], self.actions[self.time :]
-        self._seen_at[self._seen_at > self.time] = NEVER
-        for controller in self._controllers:
-            controller.truncate(self.time + 1)
-
-
-@partial(jax.jit, static_argnums=0)
-def _start(env: Env, level: Level) -> tuple[State, TimeStep]:
-    return env.start(level)
-
-
-@partial(jax.jit, static_argnums=0)
-def _step(env: Env, state: State, action: Array) -> tuple[State, TimeStep]:
-    return env.step(state, action)

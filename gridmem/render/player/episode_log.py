@@ -5,10 +5,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
 
 import numpy as np
 
@@ -33,8 +31,7 @@ class EpisodeLog:
         self.scores, self.replay = scores, replay
         try:
             if replay:
-                with TemporaryFile(dir=Path(replay).parent):
-                    pass
+                TemporaryFile(dir=Path(replay).parent).close()
         except OSError as error:
             raise ValueError(f"cannot write {replay} ({error.strerror})") from None
 
@@ -66,7 +63,8 @@ class EpisodeLog:
         if not self.scores:
             return "score not saved: no file for it; name one with --scores"
         try:
-            add_score(self.scores, _row(game))
+            with self.scores.open("a") as lines:
+                lines.write(json.dumps(_row(game)) + "\n")
         except OSError as error:
             return f"score not saved: cannot write {self.scores} ({error.strerror})"
         return f"score saved in {self.scores}"
@@ -76,6 +74,7 @@ def _row(game: Game) -> dict[str, object]:
     episode, reference = game.episode, game.reference
     trips = episode.trip_steps(0)
     return {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "id": game.title,
         "cave": game.level_title,
         "level": level_id(episode.level),
@@ -101,8 +100,7 @@ def level_id(level: Level) -> str:
 def score_file(path: str | None) -> Path | None:
     """The file for scores, created if missing: `path`, or one in the user's data folder.
 
-    Returns:
-        None if `path` is None and the user has no writable data folder.
+    None if `path` is None and the user has no writable data folder.
 
     Raises:
         ValueError: if `path` cannot be written.
@@ -121,17 +119,6 @@ def score_file(path: str | None) -> Path | None:
         raise ValueError(
             f"cannot write scores to {path} ({error.strerror}); name another file with --scores"
         ) from None
-
-
-def add_score(file: Path, row: Mapping[str, Any]) -> None:
-    """Appends a line of JSON that begins with the date and time.
-
-    Raises:
-        OSError: if the file cannot be written.
-    """
-    line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **row})
-    with file.open("a") as lines:
-        lines.write(line + "\n")
 
 
 def _data_folder() -> Path:

@@ -30,15 +30,7 @@ def progress_lines(episode: Episode, agent: int, reference: ReferenceReturns) ->
 def summary_lines(
     episode: Episode, agent: int, reference: ReferenceReturns, player: str, note: str
 ) -> tuple[str, ...]:
-    """The summary at the end of an episode, a line each.
-
-    Args:
-        episode: at its end.
-        agent: whose result it is.
-        reference: of its level.
-        player: who moved that agent.
-        note: a line that says whether the score was saved.
-    """
+    """The lines of the summary at the end of an episode; `note` says if the score was saved."""
     trips = episode.trip_steps(agent)
     rows = [
         (player if player != ORACLE else "this time", len(trips), str(len(trips))),
@@ -83,14 +75,9 @@ def status_text(episode: Episode, player: str, playing: bool, speed: int) -> str
 def policy_lines(
     decision: Decision | None, agent: int
 ) -> tuple[Lines, tuple[tuple[str, float], ...]]:
-    """The outputs of a trained agent, as lines and bars of the panel.
+    """The lines and bars of the panel for a trained agent's estimated return and probabilities.
 
-    Args:
-        decision: its extras have a `value` [A] and `logits` [A, actions]; None for no agent.
-        agent: which of the agents.
-
-    Returns:
-        the estimated return, and the probability of each action; empty without a decision.
+    Empty without a decision, whose extras have a `value` [A] and `logits` [A, actions].
     """
     if decision is None:
         return (), ()

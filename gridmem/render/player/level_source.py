@@ -54,13 +54,7 @@ def seeded_levels(env: Env, seed: int, first: int = 0) -> LevelSource:
 
 
 def stored_levels(env: Env, id: str, where: str, first: int = 0) -> LevelSource:
-    """The levels of a level pack, or of a file.
-
-    Args:
-        env: the environment that they must fit.
-        id: its id.
-        where: a split of the level pack of the id, or a file (.npz) of `gridmem.save_levels`.
-        first: the number of the level to start with.
+    """The levels of a split of the id's level pack, or of a file (.npz) of `gridmem.save_levels`.
 
     Raises:
         ValueError: for an unknown id, split or file, levels that do not fit the environment, or
@@ -70,10 +64,9 @@ def stored_levels(env: Env, id: str, where: str, first: int = 0) -> LevelSource:
     stored = checked_levels(load_levels(where), env) if is_file else levels(id, where)
     count = len(stored.tiles)
     if not 0 <= first < count:
-        raise ValueError(
-            f"there is no level {first} in {where if is_file else f'{where} of {id}'}; they are "
-            f"numbered from 0 to {count - 1}"
-        )
+        name = where if is_file else f"{where} of {id}"
+        numbers = f"they are numbered from 0 to {count - 1}"
+        raise ValueError(f"there is no level {first} in {name}; {numbers}")
 
     def level(number: int) -> Level:
         return as_level(*(np.asarray(leaf)[number % count] for leaf in stored))

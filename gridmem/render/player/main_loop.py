@@ -5,13 +5,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from textwrap import wrap
 
-import numpy as np
-
 from gridmem.render.frame import frame
-from gridmem.render.paint import ADVANCE, BACK, TEXT, draw_text, text_px
-from gridmem.render.player.frame_state import frame_state
+from gridmem.render.paint import ADVANCE, TEXT, background, draw_text, text_px
 from gridmem.render.player.game import Game
 from gridmem.render.player.keys import AIM, KEYS, REPEATED, STARTING
+from gridmem.render.player.pictures import frame_state
 from gridmem.render.player.recorder import Recorder
 from gridmem.render.window import Window
 
@@ -27,16 +25,15 @@ def run_game(game: Game, window: Window, recorder: Recorder) -> None:
         width, height = (max(side, MIN_PX) for side in window.size)
         window.show(frame(frame_state(game), width, height))
         timeout_ms = 1000 * (due - time.monotonic()) if game.playing else None
-        keys = window.wait(timeout_ms)
-        was_playing, changed = game.playing, False
-        for command in _commands(keys):
-            changed = True
+        commands = _commands(window.wait(timeout_ms))
+        was_playing, changed = game.playing, bool(commands)
+        for command in commands:
             if command == "screenshot":
                 game.message = recorder.screenshot(frame_state(game), width, height)
+            elif command == "record" and recorder.recording:
+                game.message = recorder.stop()
             elif command == "record":
-                game.message = (
-                    recorder.stop() if recorder.recording else recorder.start(width, height)
-                )
+                game.message = recorder.start(width, height)
             else:
                 game.execute(command)
         now = time.monotonic()
@@ -70,13 +67,12 @@ def run_in_background[Result](window: Window, work: Callable[[], Result]) -> Res
         future = pool.submit(work)
         while not (future.done() or window.closed):
             width, height = window.size
-            picture = np.full((height, width, 3), BACK, np.uint8)
+            picture = background(height, width)
             columns = max(width // (2 * ADVANCE) - 2, 1)
             lines = [*wrap(STARTING, columns), "", *wrap(AIM, columns)]
-            row = (height - LINE_PX * len(lines)) // 2
-            for line in lines:
+            for number, line in enumerate(lines):
+                row = (height - LINE_PX * len(lines)) // 2 + number * LINE_PX
                 draw_text(picture, line, row, (width - text_px(line, 2)[1]) // 2, TEXT, 2)
-                row += LINE_PX
             window.show(picture)
             if "quit" in _commands(window.wait(POLL_MS)):
                 break

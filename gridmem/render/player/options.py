@@ -8,7 +8,6 @@ from gridmem.cli_utils import Parser, whole
 from gridmem.envs.registry import CONFIGS
 from gridmem.render.player.keys import AIM
 
-PROGRAM = "python -m gridmem.render.play"
 PLAYERS = "keys", "random", "reactive", "oracle", "agent"
 DESCRIPTION = f"""\
 Play GridMem by keyboard, or watch an agent; with a window, or as a video without one.
@@ -38,62 +37,38 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _parser() -> Parser:
-    parser = Parser(PROGRAM, DESCRIPTION, f"The ids are {', '.join(CONFIGS)}.")
-    parser.add_argument(
-        "id", nargs="?", metavar="ID", help="the environment; default: GridMem-13x13-v0"
-    )
-    env = parser.add_argument_group("environment")
-    env.add_argument("--seed", type=whole(0), help="of the levels; default: random")
-    env.add_argument("--levels", metavar="WHICH", help="'test', the stored ones, or FILE.npz")
-    env.add_argument(
-        "--level", type=whole(0), metavar="N", help="the level to start with; default: 0"
-    )
-    env.add_argument("--view-size", type=_size, metavar="N", help="odd number of cells, or full")
-    env.add_argument("--max-steps", type=whole(0), metavar="N", help="steps of an episode")
-    env.add_argument("--replay", metavar="FILE", help="show a saved episode")
-    players = parser.add_argument_group("players")
-    players.add_argument(
-        "--agent", metavar="RUN", help="a trained agent: a run folder or a released name"
-    )
-    players.add_argument(
-        "--greedy", action="store_true", help="the agent takes its most probable action"
-    )
-    players.add_argument(
-        "--agents", type=whole(0), metavar="N", help="number of agents in the cave; G: next"
-    )
-    players.add_argument("--player", choices=PLAYERS, help="who moves the agent in focus at first")
-    players.add_argument(
-        "--crowd",
-        choices=PLAYERS[1:],
-        help="who moves the others; default: agent if there is one, else reactive",
-    )
-    display = parser.add_argument_group("display")
-    display.add_argument("--whole", action="store_true", help="show the whole cave at first; Tab")
-    display.add_argument(
-        "--heat", choices=("trip", "memory"), help="path of the trip, or attention; M"
-    )
-    display.add_argument(
-        "--speed", type=_speed, default=8, metavar="N", help="steps per second; default: 8"
-    )
-    display.add_argument(
-        "--size", type=_sides, default=(1200, 720), metavar="WxH", help="default: 1200x720"
-    )
-    output = parser.add_argument_group("output")
-    output.add_argument("--video", metavar="FILE.mp4", help="write a video; no window")
-    output.add_argument("--gif", metavar="FILE.gif", help="write a GIF; no window")
-    output.add_argument(
-        "--frames", metavar="FOLDER", help="write a folder of PNG pictures; no window"
-    )
-    output.add_argument(
-        "--picture",
-        metavar="FILE.png",
-        help="write one picture of all trips; no window; see --heat",
-    )
-    output.add_argument(
-        "--steps", type=whole(1), metavar="N", help="limit the steps in these files"
-    )
-    output.add_argument("--save", metavar="FILE.npz", help="save the episode for --replay")
-    output.add_argument("--scores", metavar="FILE", help="the file to which your scores are added")
+    epilog = f"The ids are {', '.join(CONFIGS)}."
+    parser = Parser("python -m gridmem.render.play", DESCRIPTION, epilog)
+    add = parser.add_argument
+    add("id", nargs="?", metavar="ID", help="the environment; default: GridMem-13x13-v0")
+    add = parser.add_argument_group("environment").add_argument
+    add("--seed", type=whole(0), help="of the levels; default: random")
+    add("--levels", metavar="WHICH", help="'test', the stored ones, or FILE.npz")
+    add("--level", type=whole(0), metavar="N", help="the level to start with; default: 0")
+    add("--view-size", type=_size, metavar="N", help="odd number of cells, or full")
+    add("--max-steps", type=whole(0), metavar="N", help="steps of an episode")
+    add("--replay", metavar="FILE", help="show a saved episode")
+    add = parser.add_argument_group("players").add_argument
+    add("--agent", metavar="RUN", help="a trained agent: a run folder or a released name")
+    add("--greedy", action="store_true", help="the agent takes its most probable action")
+    add("--agents", type=whole(0), metavar="N", help="number of agents in the cave; G: next")
+    add("--player", choices=PLAYERS, help="who moves the agent in focus at first")
+    crowd = "who moves the others; default: agent if there is one, else reactive"
+    add("--crowd", choices=PLAYERS[1:], help=crowd)
+    add = parser.add_argument_group("display").add_argument
+    add("--whole", action="store_true", help="show the whole cave at first; Tab")
+    add("--heat", choices=("trip", "memory"), help="path of the trip, or attention; M")
+    add("--speed", type=_speed, default=8, metavar="N", help="steps per second; default: 8")
+    add("--size", type=_sides, default=(1200, 720), metavar="WxH", help="default: 1200x720")
+    add = parser.add_argument_group("output").add_argument
+    add("--video", metavar="FILE.mp4", help="write a video; no window")
+    add("--gif", metavar="FILE.gif", help="write a GIF; no window")
+    add("--frames", metavar="FOLDER", help="write a folder of PNG pictures; no window")
+    picture = "write one picture of all trips; no window; see --heat"
+    add("--picture", metavar="FILE.png", help=picture)
+    add("--steps", type=whole(1), metavar="N", help="limit the steps in these files")
+    add("--save", metavar="FILE.npz", help="save the episode for --replay")
+    add("--scores", metavar="FILE", help="the file to which your scores are added")
     return parser
 
 

@@ -40,20 +40,22 @@ class Recorder:
     def start(self, width_px: int, height_px: int) -> str:
         """Starts a video; it keeps its size if the window is resized."""
         path = self._new_path(".mp4")
-        self._recording = _Recording(path, width_px, height_px, self._fps)
+        self._recording = _Recording(path, (width_px, height_px), self._fps)
         return f"recording {path}; V: stop"
 
     def add_frame(self, state: FrameState) -> None:
         """Adds a frame to the video, if one is being recorded."""
         if self._recording:
-            self._recording.add(state)
+            self._recording.queue.put(frame(state, *self._recording.size))
 
     def stop(self) -> str:
         """Ends the video, if one is being recorded."""
         if not self._recording:
             return ""
         recording, self._recording = self._recording, None
-        return recording.end()
+        recording.queue.put(None)
+        recording.join()
+        return recording.message
 
     def _new_path(self, ending: str) -> Path:
         number = 1
@@ -62,32 +64,25 @@ class Recorder:
         return path
 
 
-class _Recording:
-    """A video that is encoded in a thread while its frames arrive."""
+class _Recording(Thread):
+    """A video that is encoded while its frames arrive in a queue; None is the end of it."""
 
-    def __init__(self, path: Path, width_px: int, height_px: int, fps: float) -> None:
-        self._path, self._size, self._fps = path, (width_px, height_px), fps
-        self._queue: Queue[np.ndarray | None] = Queue(QUEUE_SIZE)
-        self._error = ""
-        self._thread = Thread(target=self._write)
-        self._thread.start()
+    def __init__(self, path: Path, size: tuple[int, int], fps: float) -> None:
+        super().__init__()
+        self.size, self.message = size, f"wrote {path}"
+        self.queue: Queue[np.ndarray | None] = Queue(QUEUE_SIZE)
+        self._path, self._fps = path, fps
+        self.start()
 
-    def add(self, state: FrameState) -> None:
-        self._queue.put(frame(state, *self._size))
-
-    def end(self) -> str:
-        self._queue.put(None)
-        self._thread.join()
-        return self._error or f"wrote {self._path}"
-
-    def _write(self) -> None:
+    def run(self) -> None:
+        """See `Thread`."""
         try:
             write_video(self._path, self._frames(), self._fps)
         except (OSError, ValueError) as error:
-            self._error = f"the video was not written: {error}"
-            for _ in self._frames():  # or `add` would wait for a full queue
+            self.message = f"the video was not written: {error}"
+            for _ in self._frames():  # or `add_frame` would wait for a full queue
                 pass
 
     def _frames(self) -> Iterator[np.ndarray]:
-        while (picture := self._queue.get()) is not None:
+        while (picture := self.queue.get()) is not None:
             yield picture

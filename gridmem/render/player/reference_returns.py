@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float32, Key
+from jaxtyping import Array, Float32
 
 from gridmem.envs.analysis.oracle import ceiling, has_ceiling, oracle_actions
 from gridmem.envs.analysis.score import normalized_score
@@ -34,7 +34,7 @@ class ReferenceReturns(NamedTuple):
 def reference_returns(env: Env, level: Level) -> ReferenceReturns:
     """The reference returns of a level."""
     batch: Level = jax.tree.map(lambda leaf: np.asarray(leaf)[None], level)
-    random = _random_return(env, level, jax.random.key(0))
+    random = _random_return(env, batch)
     if has_ceiling(env):
         name, best = "ceiling", ceiling(env, batch)
     else:
@@ -43,10 +43,9 @@ def reference_returns(env: Env, level: Level) -> ReferenceReturns:
 
 
 @partial(jax.jit, static_argnums=0)
-def _random_return(env: Env, level: Level, key: Key[Array, ""]) -> Float32[Array, " A"]:
-    levels = jax.tree.map(
-        lambda leaf: jnp.broadcast_to(leaf, (RANDOM_EPISODES, *leaf.shape)), level
-    )
+def _random_return(env: Env, level: Level) -> Float32[Array, " A"]:
+    levels = jax.tree.map(lambda leaf: jnp.repeat(leaf, RANDOM_EPISODES, axis=0), level)
+    key = jax.random.key(0)
     # In one chunk: each further one would be another loop to compile.
     result = play(env, random_policy(env.num_actions), levels, key, chunk_steps=env.max_steps)
     return jnp.mean(result.state.visits.astype(jnp.float32), axis=0)

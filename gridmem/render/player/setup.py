@@ -63,6 +63,8 @@ def set_up(options: Namespace, trained: Any, *, has_keys: bool) -> Setup:
     else:
         title = options.id or (trained.config.env.env_id if trained else DEFAULT_ID)
         env = _env(options, title, trained)
+    if not isinstance(env, Env):
+        raise ValueError(f"{title} is not an environment of GridMem; only these can be played")
     if trained and _observation_sizes(env) != _observation_sizes(trained.env):
         raise ValueError(
             f"the agent was trained with a view of {trained.env.view_size} cells and this "
@@ -79,22 +81,22 @@ def set_up(options: Namespace, trained: Any, *, has_keys: bool) -> Setup:
             f"{trained.config.model.mixer}, has no attention weights to show; leave the option out"
         )
     policy = trained.policy(options.greedy, explain=True) if trained else None
-    default = YOU if replay else _default_player(has_keys, options.agent is not None)
+    default = ORACLE if options.agent is None else AGENT
+    if replay or (has_keys and options.agent is None):
+        default = YOU
     controllers = _controllers(options, env, policy, default)
     episode = _replayed(env, replay) if replay else None
     return Setup(title, env, _levels(options, title, env, replay), controllers, episode)
 
 
 def start_game(setup: Setup, options: Namespace, on_end: Callable[[Game], str]) -> Game:
-    """A game whose functions are compiled, so that it responds fast from the first key on.
-
-    Args:
-        setup: its parts.
-        options: how it is shown.
-        on_end: see `Game`.
-    """
+    """A game whose functions are compiled, so that it responds fast from the first key on."""
     title, env, levels, controllers, episode = setup
-    _compile(env, levels, controllers)
+    # A step with every controller, in an episode that is thrown away.
+    first = Episode(env, levels.level(levels.first))
+    for controller in controllers.by_name.values():
+        first.decision(controller)
+    first.step(np.zeros(env.num_agents, np.int32))
     shown: dict[str, Any] = {name: getattr(options, name) for name in ("whole", "heat", "speed")}
     game = Game(env, title, levels, controllers, **shown, on_end=on_end)
     if episode:
@@ -102,29 +104,22 @@ def start_game(setup: Setup, options: Namespace, on_end: Callable[[Game], str]) 
     return game
 
 
-def _env(options: Namespace, id: str, trained: Any) -> Env:
+def _env(options: Namespace, id: str, trained: Any) -> Any:
     wanted = {
         "view_size": options.view_size,
         "max_steps": options.max_steps,
         "num_agents": options.agents,
     }
-    overrides: dict[str, Any] = {}
-    if trained:  # its other settings make sense only in the environment of its training
-        own = trained.config.env.options
-        sizes = {name: own[name] for name in ("view_size", "compass") if name in own}
-        overrides = dict(own) if id == trained.config.env.env_id else sizes
-    overrides |= {name: value for name, value in wanted.items() if value is not None}
-    return make(id, **overrides)
+    overrides: dict[str, Any] = dict(trained.config.env.options) if trained else {}
+    if trained and id != trained.config.env.env_id:
+        # Its other settings make sense only in the environment of its training.
+        overrides = {name: overrides[name] for name in {"view_size", "compass"} & overrides.keys()}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    return make(id, **overrides | given)
 
 
 def _observation_sizes(env: Env) -> tuple[int, int]:
     return env.view_size, env.compass_size
-
-
-def _default_player(has_keys: bool, has_agent: bool) -> str:
-    if has_agent:
-        return AGENT
-    return YOU if has_keys else ORACLE
 
 
 def _controllers(options: Namespace, env: Env, policy: Policy | None, default: str) -> Controllers:
@@ -134,13 +129,11 @@ def _controllers(options: Namespace, env: Env, policy: Policy | None, default: s
     by_name: dict[str, Controller] = {ORACLE: OracleController(env)}
     if policy:
         by_name[AGENT] = PolicyController(env, policy)
-    scripted = {
-        "random": lambda: random_policy(env.num_actions),
-        "reactive": lambda: reactive_policy(env),
-    }
-    for name, make_policy in scripted.items():
+    for name in ("random", "reactive"):
         if name == player or (name == crowd and env.num_agents > 1):
-            by_name[name] = PolicyController(env, make_policy())
+            is_random = name == "random"
+            scripted = random_policy(env.num_actions) if is_random else reactive_policy(env)
+            by_name[name] = PolicyController(env, scripted)
     return Controllers(by_name, player, crowd, shows_advice=options.agent is not None)
 
 
@@ -166,11 +159,3 @@ def _replayed(env: Env, replay: Replay) -> Episode:
             f"{visits.tolist()}: this version of gridmem has other rules"
         )
     return episode
-
-
-def _compile(env: Env, levels: LevelSource, controllers: Controllers) -> None:
-    """Takes a step with every controller, in an episode that is thrown away."""
-    episode = Episode(env, levels.level(levels.first))
-    for controller in controllers.by_name.values():
-        episode.decision(controller)
-    episode.step(np.zeros(env.num_agents, np.int32))

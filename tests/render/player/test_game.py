@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from gridmem.render.player.episode import Episode
-from gridmem.render.player.frame_state import frame_state
 from gridmem.render.player.game import NO_SCORE, SPEEDS
 from gridmem.render.player.keys import AIM, HELP, KEYS, MOVES, NOTES, REPEATED
+from gridmem.render.player.pictures import frame_state
 
 ENV = games.env_of(games.CORRIDOR)
 

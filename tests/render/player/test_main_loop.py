@@ -8,8 +8,8 @@ from golden_files import read
 from windows import Person, dummy_window, press, pygame
 
 from gridmem.render.frame import frame
-from gridmem.render.player.frame_state import frame_state
 from gridmem.render.player.main_loop import run_game, run_in_background
+from gridmem.render.player.pictures import frame_state
 from gridmem.render.player.recorder import Recorder
 
 ENV = games.env_of(games.CORRIDOR)

@@ -3,7 +3,7 @@ import shutil
 import games
 import pytest
 
-from gridmem.render.player.frame_state import frame_state
+from gridmem.render.player.pictures import frame_state
 from gridmem.render.player.recorder import QUEUE_SIZE, Recorder
 
 

@@ -5,8 +5,7 @@ import pytest
 from golden_files import read
 
 from gridmem.render.frame import frame
-from gridmem.render.player.frame_state import frame_state
-from gridmem.render.player.output import episode_frames, play_out, write_picture
+from gridmem.render.player.pictures import episode_frames, frame_state, play_out, write_picture
 from gridmem.render.trip_figure import episode_picture
 
 ENV = games.env_of(games.ROOM, num_agents=2)
