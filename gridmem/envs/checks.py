@@ -1,6 +1,13 @@
-"""Checks of arguments. Imports nothing of jax or numpy, so that the registry can use it."""
+"""Checks of arguments and of the process.
+
+Imports nothing of jax or numpy, so that the registry can use it.
+"""
 
 import difflib
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 
@@ -33,3 +40,54 @@ def check_bool(name: str, value: object) -> None:
     """
     if not isinstance(value, bool):
         raise ValueError(f"{name} is {value!r}; it must be true or false")
+
+
+def resolve(what: str, target: str | Callable[..., Any]) -> Any:
+    """The object itself, or that which "module:name" names.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if not isinstance(target, str):
+        return target
+    module, _, name = target.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"{what} is registered as {target!r}, which cannot be imported ({error}); it must be "
+            "'module:name'"
+        ) from None
+
+
+_forked_from_jax = False
+
+
+def refuse_forks() -> None:
+    """Raises instead of hanging; every function that computes with JAX calls it first.
+
+    JAX's threads do not survive a fork, so JAX would hang in the child.
+
+    Raises:
+        RuntimeError: in a process forked from one that had already used JAX.
+    """
+    if _forked_from_jax:
+        raise RuntimeError(
+            "this process was forked from one that had already used JAX, which would hang here; "
+            "start it with 'spawn', as in AsyncVectorEnv(..., context='spawn')"
+        )
+
+
+def _note_fork() -> None:
+    global _forked_from_jax
+    _forked_from_jax = _jax_is_running()
+
+
+def _jax_is_running() -> bool:
+    # JAX has no public name for it. Where the private one is missing, no fork is refused.
+    bridge = sys.modules.get("jax._src.xla_bridge")
+    return getattr(bridge, "backends_are_initialized", lambda: False)()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no forks
+    os.register_at_fork(after_in_child=_note_fork)

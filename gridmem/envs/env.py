@@ -1,19 +1,22 @@
 """The environment: combines levels, rules of movement, a task and views."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Key
 
-from gridmem.envs.checks import check_bool, check_whole_number
-from gridmem.envs.forks import refuse_forks
+from gridmem.envs.checks import check_bool, check_whole_number, refuse_forks
+from gridmem.envs.environment import Discrete, Ids, Numbers, Part
 from gridmem.envs.maps import Map, NoiseMap, place
 from gridmem.envs.rules import act
 from gridmem.envs.tasks import Return, Task, next_spawn, present_goals
-from gridmem.envs.types import Level, Observation, State, TimeStep, World
+from gridmem.envs.types import Level, Observation, State, Tile, TimeStep, World
 from gridmem.envs.views import compass, views
+
+if TYPE_CHECKING:
+    from gridmem.envs.analysis.episode_stats import Finds
 
 NUM_ACTIONS = 4
 NUM_SPAWNS = 256
@@ -107,9 +110,41 @@ class Env:
         return NUM_ACTIONS
 
     @property
+    def actions(self) -> Discrete:
+        """The action space of an agent."""
+        return Discrete(NUM_ACTIONS)
+
+    @property
     def max_steps(self) -> int:
         """Steps of an episode."""
         return self.config.max_steps
+
+    @property
+    def mean_steps(self) -> int:
+        """Steps of an episode, all of the same length."""
+        return self.config.max_steps
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What an observation consists of: the view, and the compass if there is one."""
+        view = Ids("view", (self.view_size, self.view_size), len(Tile))
+        return (view, Numbers("compass", (self.compass_size,))) if self.compass_size else (view,)
+
+    @property
+    def stats(self) -> "Finds":
+        """How episodes are summarized: by their finds."""
+        from gridmem.envs.analysis.episode_stats import Finds
+
+        return Finds()
+
+    @property
+    def about(self) -> str:
+        """The environment in a few words."""
+        map_, side = self.config.map, self.view_size
+        return (
+            f"cave of {map_.height} x {map_.width} cells, view {side} x {side}, "
+            f"{self.max_steps} steps, agents: {self.num_agents}"
+        )
 
     @property
     def view_size(self) -> int:

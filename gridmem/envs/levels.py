@@ -50,12 +50,11 @@ def make_level(
     goals = np.argwhere(tiles == Tile.GOAL)
     if not len(goals):
         raise ValueError("the cave has no goal; draw one, 'G' in text or 3 in an array")
-    stacked = as_level(tiles[None], goals[None], spawns[None])
-    return Level(*(leaf[0] for leaf in checked_levels(stacked)))
+    return checked_level(None, as_level(tiles, goals, spawns))
 
 
-def checked_level(env: Env, level: Any) -> Level:
-    """A level as numpy arrays of the right dtypes, after checking that `env` can play it.
+def checked_level(env: Env | None, level: Any) -> Level:
+    """`checked_levels` for one level without the leading axis.
 
     Raises:
         ValueError: saying what is wrong with it.

@@ -204,15 +204,10 @@ class TextMap:
     @property
     def spawns(self) -> tuple[tuple[int, int], ...]:
         """Cells marked by a digit, in the order of the digits."""
-        return tuple(cell for mark, cell in sorted(self._marked()) if mark.isdigit())
+        return tuple(cell for _, cell in sorted(m for m in self._marked() if m[0].isdigit()))
 
     def _marked(self) -> list[tuple[str, tuple[int, int]]]:
-        return [
-            (mark, (r, c))
-            for r, row in enumerate(self.rows)
-            for c, mark in enumerate(row)
-            if mark not in "#%."
-        ]
+        return [(mark, (r, c)) for r, row in enumerate(self.rows) for c, mark in enumerate(row)]
 
     @property
     def tiles(self) -> UInt8[np.ndarray, "H W"]:
@@ -236,12 +231,10 @@ def place(
     """Puts goals on distinct floor cells, and spawns on any floor cell that is not a goal."""
     goal_key, spawn_key = jax.random.split(key)
     free = pack(tiles == Tile.FLOOR)
-    for spawn in fixed_spawns:
-        free = without(free, jnp.array(spawn, jnp.int32))
+    for cell in (*fixed_spawns, *fixed_goals):
+        free = without(free, jnp.array(cell, jnp.int32))
     if fixed_goals:
         goals = jnp.array(fixed_goals, jnp.int32)
-        for goal in goals:
-            free = without(free, goal)
     else:
         goals = []
         for i in range(num_goals):

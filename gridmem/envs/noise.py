@@ -10,7 +10,7 @@ is exact in float32: the result does not depend on the order of summation, hence
 batching nor on the device.
 """
 
-from functools import cache
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -55,11 +55,9 @@ def _octave(key: Key[Array, ""], height: int, width: int, wavelength: int) -> Ar
     offset = jax.random.randint(offset_key, (2,), 0, wavelength, jnp.int32)
     cos, sin = jnp.asarray(_gradients())[:, angle]
     row, column = jnp.asarray(rows)[offset[0]], jnp.asarray(columns)[offset[1]]
-    down = jnp.matmul(row[1], cos, precision="highest")
-    right = jnp.matmul(row[0], sin, precision="highest")
-    return jnp.matmul(down, column[0].T, precision="highest") + jnp.matmul(
-        right, column[1].T, precision="highest"
-    )
+    product = partial(jnp.matmul, precision="highest")
+    down, right = product(row[1], cos), product(row[0], sin)
+    return product(down, column[0].T) + product(right, column[1].T)
 
 
 def fractal_noise(

@@ -4,13 +4,15 @@ The table is plain data and this file loads neither jax nor numpy, so that impor
 registering with Gymnasium is cheap.
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection
+from inspect import signature
+from typing import TYPE_CHECKING, Any, cast
 
-from gridmem.envs.checks import unknown_name
-from gridmem.envs.forks import refuse_forks
+from gridmem.envs.checks import nearest, refuse_forks, resolve, unknown_name
 
 if TYPE_CHECKING:
     from gridmem.envs.env import Env
+    from gridmem.envs.environment import Environment
 
 _DIG_OCTAVES = (20, 10, 8, 5, 4)
 
@@ -45,21 +47,68 @@ CONFIGS: dict[str, dict[str, Any]] = {
 """Every id and how its `EnvConfig` differs from the default one. An id's rules never change."""
 
 
+_FACTORIES: dict[str, str | Callable[..., Any]] = {}
+
+
+def register(id: str, factory: str | Callable[..., Any]) -> None:
+    """Makes an environment of another package known by an id, for `make` and the trainer.
+
+    It is not registered with Gymnasium.
+
+    Args:
+        id: any text that is not an id of GridMem.
+        factory: called with the options of `make`, returns an object with the protocol
+            `gridmem.envs.environment.Environment`; or "module:name" of it, imported at first use.
+
+    Raises:
+        ValueError: if the id is taken by another factory.
+    """
+    if id in CONFIGS or _FACTORIES.get(id, factory) != factory:
+        raise ValueError(f"there is an environment {id!r} already; choose another id")
+    _FACTORIES[id] = factory
+
+
 def make(id: str, **overrides: Any) -> "Env":
     """The JAX environment of an id.
 
     Args:
-        id: one of the ids in the README, for example "GridMem-v0".
+        id: one of the ids in the README, for example "GridMem-v0"; or a registered one, see
+            `register`, for which the result is an `Environment`.
         **overrides: any field of `EnvConfig`, as a value or as JSON-able data. A dict for `map`
             or `task` changes the fields that it names and keeps the others; with a key "type" it
-            chooses another class.
+            chooses another class. Of a registered id, the arguments of its factory.
 
     Raises:
         ValueError: for an unknown id or option, or an invalid value.
         RuntimeError: in a process forked from one that had already used JAX.
     """
     refuse_forks()
-    return make_for_adapter(id, **overrides)
+    return cast("Env", make_environment(id, **overrides))
+
+
+def make_environment(id: str, **overrides: Any) -> "Environment":
+    """`make` for a trainer, which knows no more than the protocol."""
+    if id in CONFIGS:
+        return make_for_adapter(id, **overrides)
+    if id not in _FACTORIES:
+        known = [*CONFIGS, *_FACTORIES]
+        raise ValueError(unknown_name("environment", id, known, "ids"))
+    from gridmem.envs.environment import check_environment
+
+    factory = resolve(f"the environment {id!r}", _FACTORIES[id])
+    _check_options(id, factory, overrides)
+    return check_environment(id, factory(**overrides))
+
+
+def _check_options(id: str, factory: Callable[..., Any], options: Collection[str]) -> None:
+    """Raises ValueError for an option that the factory does not take."""
+    known = signature(factory).parameters
+    unknown = [name for name in options if name not in known]
+    if unknown and not any(each.kind is each.VAR_KEYWORD for each in known.values()):
+        raise ValueError(
+            f"the environment {id!r} has no option {unknown[0]!r}{nearest(unknown[0], known)}; "
+            f"it has {', '.join(known) or 'none'}"
+        )
 
 
 def make_for_adapter(id: str, **overrides: Any) -> "Env":
@@ -71,6 +120,11 @@ def make_for_adapter(id: str, **overrides: Any) -> "Env":
     from gridmem.envs.config import config_from_dict
     from gridmem.envs.env import Env
 
+    if id in _FACTORIES:
+        raise ValueError(
+            f"the environment {id!r} is from outside of GridMem and has no interface to other "
+            "libraries; use gridmem.make"
+        )
     if id not in CONFIGS:
         raise ValueError(unknown_name("environment", id, CONFIGS, "ids"))
     return Env(config_from_dict(overrides, base=config_from_dict(CONFIGS[id])))

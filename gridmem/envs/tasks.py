@@ -85,11 +85,8 @@ class Return:
         goals = state.goals
         if self.goal_moves:
             goals = jnp.where(jnp.any(found), _next_goal(state, world, visits), goals)
-            world = world._replace(
-                tiles=_with_tiles(
-                    _with_tiles(world.tiles, state.goals, Tile.FLOOR), goals, Tile.GOAL
-                )
-            )
+            tiles = _with_tiles(world.tiles, state.goals, Tile.FLOOR)
+            world = world._replace(tiles=_with_tiles(tiles, goals, Tile.GOAL))
         reward = found.astype(jnp.float32)
         return Outcome(world, goals, state.task, visits, reward, jnp.bool_(False))
 

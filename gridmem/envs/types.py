@@ -92,11 +92,12 @@ class TimeStep(NamedTuple):
     Obs (an `Observation`), reward f32[A], terminated bool[A], truncated bool[A], time i32[A].
     """
 
-    obs: Observation
+    obs: Any  # an Observation, or that of an environment from outside: see `Environment`
     reward: Float32[Array, "*batch A"]
     terminated: Bool[Array, "*batch A"]  # the task ended the episode
     truncated: Bool[Array, "*batch A"]  # the time limit ended it
     time: Int32[Array, "*batch A"]  # actions taken so far
+    events: Any = ()  # what the statistics of episodes need beside rewards; leaves lead with A
 
     @property
     def done(self) -> Bool[Array, "*batch A"]:

@@ -1,5 +1,7 @@
 """Maps: bit-packed sets, the largest region, where goals and spawns go, and what caves are like."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -284,8 +286,15 @@ def test_maps_with_too_little_room_are_rare(id):
     map_ = gridmem.make(id).config.map
     num_maps = 20_000 if map_.width < 40 else 2_000
     keys = jax.random.split(jax.random.key(11), num_maps)
-    free = jax.jit(jax.vmap(lambda key: count(map_._free_cells(key))))(keys)
-    assert (np.asarray(free) < map_.min_free_cells).mean() < 0.001
+
+    def is_one_open_room(map_):
+        draw = jax.jit(jax.vmap(map_.generate))
+        return np.asarray(draw(keys)[:, 1:-1, 1:-1] == Tile.FLOOR).all(axis=(1, 2))
+
+    # A higher threshold leaves more cells free, so that only a room that stands for a map with too
+    # little of them can become a cave.
+    freer = replace(map_, threshold=map_.threshold + 0.1)
+    assert (is_one_open_room(map_) & ~is_one_open_room(freer)).mean() < 0.001
 
 
 @pytest.mark.parametrize("id", breadth(CLASSIC, "GridMem-9x9-v0"))

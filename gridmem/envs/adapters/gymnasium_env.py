@@ -4,16 +4,15 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium import spaces
 
-from gridmem.envs.adapters.inputs import checked_action
+from gridmem.envs.adapters.inputs import checked_action, reset_options, seed_of_np_random
+from gridmem.envs.adapters.observations import observation_space
 from gridmem.envs.adapters.simulator import RENDER_FPS, RENDER_MODES, Simulator
-from gridmem.envs.checks import nearest
-from gridmem.envs.env import Env
 from gridmem.envs.registry import make_single_agent
-from gridmem.envs.types import Level
 
 
-class GridMemEnv(gymnasium.Env[Any, np.int64]):
+class GridMemEnv(Simulator, gymnasium.Env[Any, np.int64]):
     """A Gymnasium environment with one agent; made by `gymnasium.make`.
 
     The observation is the view, u8[V,V] tile ids (see `Tile`), the agent at its centre, or with
@@ -33,6 +32,9 @@ class GridMemEnv(gymnasium.Env[Any, np.int64]):
         observation: "view", "dict" or "flat".
         **overrides: options of `gridmem.make`.
 
+    Attributes:
+        core: the JAX environment.
+
     Raises:
         ValueError: for an unknown id or option, an invalid value, or more than one agent.
     """
@@ -50,20 +52,9 @@ class GridMemEnv(gymnasium.Env[Any, np.int64]):
         **overrides: Any,
     ) -> None:
         env = make_single_agent(env_id, "Gymnasium", **overrides)
-        self._simulator = Simulator(env, render_mode, observation)
-        self.render_mode = render_mode
-        self.observation_space = self._simulator.observation_space
-        self.action_space = self._simulator.action_space
-
-    @property
-    def core(self) -> Env:
-        """The JAX environment."""
-        return self._simulator.env
-
-    @property
-    def level(self) -> Level:
-        """The level of this episode; `reset(options={"level": level})` plays it again."""
-        return self._simulator.level
+        super().__init__(env, render_mode, observation)
+        self.observation_space = observation_space(env, self._format)
+        self.action_space = spaces.Discrete(env.num_actions)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -79,17 +70,11 @@ class GridMemEnv(gymnasium.Env[Any, np.int64]):
             ValueError: for an unknown option or a level that the environment cannot play.
         """
         super().reset(seed=seed)
-        options = dict(options or {})
-        level = options.pop("level", None)
-        for name in options:
-            raise ValueError(
-                f"there is no reset option {name!r}{nearest(name, ['level'])}; "
-                "the only one is 'level'"
-            )
-        if seed is not None or not self._simulator.seeded:
-            self._simulator.seed(self._seed_of_np_random())
-        record = self._simulator.reset(level)
-        return self._simulator.observations(record)[0], self._simulator.infos(record)[0]
+        (level,) = reset_options(options, ["level"], "the only one is 'level'")
+        if seed is not None or self._key is None:
+            self._seed(seed_of_np_random(self))
+        (observation,), *_, (info,) = self._reset(level)
+        return observation, info
 
     def step(self, action: np.int64 | int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Takes one action; the class describes the results.
@@ -98,27 +83,5 @@ class GridMemEnv(gymnasium.Env[Any, np.int64]):
             ValueError: if the action is not 0..3.
             gymnasium.error.ResetNeeded: before the first reset and after an episode's end.
         """
-        record = self._simulator.step([checked_action(action)])
-        return (
-            self._simulator.observations(record)[0],
-            record["reward"].item(),
-            record["terminated"].item(),
-            record["truncated"].item(),
-            self._simulator.infos(record)[0],
-        )
-
-    def render(self) -> Any:
-        """The whole map: u8[h,w,3] for "rgb_array", text for "ansi", else None.
-
-        For "rgb_array_list" the pictures of the reset and the steps that were not returned before.
-        """
-        return self._simulator.render()
-
-    def close(self) -> None:
-        """Closes the window of the render mode "human"."""
-        self._simulator.close()
-
-    def _seed_of_np_random(self) -> int:
-        if self.np_random_seed >= 0:
-            return self.np_random_seed
-        return int(self.np_random.integers(2**63))  # a generator was assigned, which has no seed
+        obs, rewards, terminated, truncated, infos = self._advance([checked_action(action)])
+        return obs[0], rewards[0], terminated[0], truncated[0], infos[0]

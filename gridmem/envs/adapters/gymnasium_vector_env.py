@@ -7,18 +7,12 @@ from gymnasium import logger, spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from gridmem.envs.adapters.inputs import (
-    checked_level_batch,
-    checked_mask,
-    checked_seeds,
-    device_actions,
-    host_actions,
-)
+from gridmem.envs.adapters import inputs
 from gridmem.envs.adapters.observations import checked_format, observation_space
-from gridmem.envs.adapters.simulator import PICTURE_MODES, RENDER_FPS
+from gridmem.envs.adapters.simulator import PICTURE_MODES, RENDER_FPS, picture
 from gridmem.envs.adapters.vector_programs import Output, VectorConfig
 from gridmem.envs.adapters.vector_simulator import VectorSimulator
-from gridmem.envs.batch import autoreset as vector
+from gridmem.envs.batch import autoreset
 from gridmem.envs.checks import nearest
 from gridmem.envs.config import plain
 from gridmem.envs.env import NUM_ACTIONS, Env
@@ -89,7 +83,7 @@ class GridMemVectorEnv(VectorEnv[Any, Any, Any]):
         mode = AutoresetMode(autoreset_mode)
         format = checked_format(env, observation)
         num_envs = plain(num_envs)
-        batch = vector.VectorEnv(env, num_envs)
+        batch = autoreset.VectorEnv(env, num_envs)
         self._simulator = VectorSimulator(VectorConfig(batch, mode, format, output))
         self.num_envs = num_envs
         self.render_mode = render_mode
@@ -131,17 +125,12 @@ class GridMemVectorEnv(VectorEnv[Any, Any, Any]):
             ValueError: for an unknown option, a mask or a number of seeds that does not fit, or
                 levels that the environment cannot play.
         """
-        options = dict(options or {})
-        mask = checked_mask(options.pop("reset_mask", None), self.num_envs)
-        levels = options.pop("level", None)
+        mask, levels = inputs.reset_options(
+            options, ["reset_mask", "level"], "the options are reset_mask and level"
+        )
+        mask = inputs.checked_mask(mask, self.num_envs)
         if levels is not None:
-            levels = checked_level_batch(self.core, levels, self.num_envs)
-        for name in options:
-            known = ["reset_mask", "level"]
-            raise ValueError(
-                f"there is no reset option {name!r}{nearest(name, known)}; "
-                f"the options are {' and '.join(known)}"
-            )
+            levels = inputs.checked_level_batch(self.core, levels, self.num_envs)
         observations, *_, infos = self._simulator.reset(mask, self._seeds(seed, mask), levels)
         return observations, infos
 
@@ -163,22 +152,16 @@ class GridMemVectorEnv(VectorEnv[Any, Any, Any]):
         on_device = hasattr(actions, "__dlpack__") and not isinstance(actions, np.ndarray)
         if config.output == "numpy" or not on_device:
             resets = config.mode is AutoresetMode.NEXT_STEP
-            actions = host_actions(actions, self.num_envs, simulator.ended & resets)
+            actions = inputs.host_actions(actions, self.num_envs, simulator.ended & resets)
         if config.output == "jax":
-            actions = device_actions(actions, self.num_envs, simulator.device)
+            actions = inputs.device_actions(actions, self.num_envs, simulator.device)
         return simulator.step(actions)
 
     def render(self) -> tuple[Any, ...] | None:
         """The whole map of each environment: u8[h,w,3] for "rgb_array", text for "ansi"."""
         worlds = zip(*self._simulator.maps, strict=True)
-        if self.render_mode == "rgb_array":
-            from gridmem.render.draw import draw
-
-            return tuple(draw(tiles, cells, facing=facing) for tiles, cells, facing in worlds)
-        if self.render_mode == "ansi":
-            from gridmem.render.draw import as_text
-
-            return tuple(as_text(tiles, cells) for tiles, cells, _ in worlds)
+        if self.render_mode is not None:
+            return tuple(picture(self.render_mode, *world) for world in worlds)
         logger.warn(
             "render was called without a render mode; make the environments with a "
             f"render_mode out of {PICTURE_MODES}"
@@ -188,12 +171,9 @@ class GridMemVectorEnv(VectorEnv[Any, Any, Any]):
     def _seeds(self, seed: Any, mask: np.ndarray) -> list[int | None]:
         if isinstance(seed, int):
             super().reset(seed=seed)
-        seeds = checked_seeds(seed, self.num_envs)
+        seeds = inputs.checked_seeds(seed, self.num_envs)
         new = mask & ~self._simulator.seeded
         if any(new[i] and one is None for i, one in enumerate(seeds)):
-            # As if seeded with the int np_random_seed.
-            first = self.np_random_seed
-            if first is None or first < 0:  # a generator was assigned, which has no seed
-                first = int(self.np_random.integers(2**63))
+            first = inputs.seed_of_np_random(self)  # as if seeded with this int
             seeds = [first + i if new[i] and one is None else one for i, one in enumerate(seeds)]
         return seeds

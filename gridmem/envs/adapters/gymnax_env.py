@@ -12,9 +12,10 @@ from jaxtyping import Array
 
 from gridmem.envs.adapters.gymnax_spaces import Box, Dict, Discrete, as_gymnax, for_gymnax
 from gridmem.envs.adapters.observations import Format, checked_format, flat, observation_space
+from gridmem.envs.adapters.outputs import batch_observation
 from gridmem.envs.batch.autoreset import with_reset
+from gridmem.envs.checks import refuse_forks
 from gridmem.envs.env import Env
-from gridmem.envs.forks import refuse_forks
 from gridmem.envs.registry import make_single_agent
 from gridmem.envs.types import State, Tile, TimeStep
 
@@ -33,15 +34,6 @@ class EnvParams:
     def replace(self, **changes: Any) -> "EnvParams":
         """A copy with some fields replaced."""
         return replace(self, **changes)
-
-
-def gymnax_env(env_id: str, **options: Any) -> "GymnaxEnv":
-    """An environment with gymnax's interface; see `GymnaxEnv`.
-
-    Raises:
-        ValueError: for an unknown id or option, an invalid value, or more than one agent.
-    """
-    return GymnaxEnv(env_id, **options)
 
 
 class GymnaxEnv:
@@ -116,15 +108,7 @@ class GymnaxEnv:
         return for_gymnax(Dict(parts))
 
     def reset(self, key: Array, params: EnvParams | None = None) -> tuple[Any, State]:
-        """Begins an episode.
-
-        Args:
-            key: for the level.
-            params: not used; part of gymnax's interface.
-
-        Returns:
-            Observation and state.
-        """
+        """Begins an episode on a level drawn from `key`; returns observation and state."""
         refuse_forks()
         return _reset(self.core, self._format, key)
 
@@ -153,6 +137,10 @@ class GymnaxEnv:
         return values
 
 
+gymnax_env = GymnaxEnv
+"""The name under which `gridmem` exports the class."""
+
+
 @partial(jax.jit, static_argnums=(0, 1))
 def _reset(env: Env, format: Format, key: Array) -> tuple[Any, State]:
     state, timestep = env.reset(_new_style(key))
@@ -160,9 +148,7 @@ def _reset(env: Env, format: Format, key: Array) -> tuple[Any, State]:
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _step(
-    env: Env, format: Format, key: Array, state: State, action: Array, limit: Array
-) -> tuple[Any, ...]:
+def _step(env: Env, format: Format, key: Array, state: State, action: Array, limit: Array) -> Any:
     batch_of_one = jax.tree.map(lambda x: x[None], (_new_style(key), state, action[None], limit))
     results = _steps(env)(*batch_of_one)
     state, timestep, final = jax.tree.map(lambda x: x[0], results)
@@ -198,23 +184,16 @@ def _steps(env: Env) -> Callable[..., tuple[State, TimeStep, TimeStep]]:
             x = x if is_batched else jnp.broadcast_to(x, (size, *x.shape))
             return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
 
-        flat_results = steps(*jax.tree.map(flatten, tuple(batched), arguments))
-        results = jax.tree.map(
-            lambda x: x.reshape(size, x.shape[0] // size, *x.shape[1:]), flat_results
-        )
+        joined = steps(*jax.tree.map(flatten, tuple(batched), arguments))
+        results = jax.tree.map(lambda x: x.reshape(size, x.shape[0] // size, *x.shape[1:]), joined)
         return results, jax.tree.map(lambda x: True, results)
 
     return steps
 
 
 def _observation(env: Env, format: Format, timestep: TimeStep) -> Any:
-    obs = jax.tree.map(lambda x: x[0], timestep.obs)
-    if format == "flat":
-        return flat(env, obs)
-    if format == "view":
-        return obs.view
-    parts = {**obs._asdict(), "last_reward": obs.last_reward[None]}
-    return {name: part for name, part in parts.items() if part.size}
+    fields = {**timestep.obs._asdict(), "flat": flat(env, timestep.obs)}
+    return jax.tree.map(lambda x: x[0], batch_observation(fields, format))
 
 
 def _new_style(key: Array) -> Array:

@@ -3,15 +3,38 @@
 import operator
 from typing import Any
 
+import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
 from gymnasium import error
 from jaxtyping import Array, Bool, Int32, Integer
 
+from gridmem.envs.checks import nearest
 from gridmem.envs.env import NUM_ACTIONS, NUM_SPAWNS, Env
 from gridmem.envs.levels import checked_levels
 from gridmem.envs.types import Action, Level
+
+
+def reset_options(options: dict[str, Any] | None, known: list[str], hint: str) -> list[Any]:
+    """The values of the known reset options, None for those that are not given.
+
+    Raises:
+        ValueError: for an unknown option, ending with the hint.
+    """
+    options = options or {}
+    for name in options:
+        if name not in known:
+            raise ValueError(f"there is no reset option {name!r}{nearest(name, known)}; {hint}")
+    return [options.get(name) for name in known]
+
+
+def seed_of_np_random(env: gymnasium.Env | gymnasium.vector.VectorEnv) -> int:
+    """The seed of an environment's own generator, or else a number that it draws."""
+    seed = env.np_random_seed
+    if seed is None or seed < 0:  # a generator was assigned, which has no seed
+        seed = int(env.np_random.integers(2**63))
+    return seed
 
 
 def checked_mask(mask: Any, num_envs: int) -> Bool[np.ndarray, " N"]:
@@ -89,15 +112,10 @@ def checked_action(action: Any) -> int:
 def host_actions(
     actions: Any, num_envs: int, ignored: Bool[np.ndarray, " N"]
 ) -> Int32[np.ndarray, " N"]:
-    """Actions as a numpy array.
-
-    Args:
-        actions: an array or a list.
-        num_envs: N.
-        ignored: environments whose action may be any integer.
+    """Actions, an array or a list, as a numpy array.
 
     Raises:
-        ValueError: if they are not N integers from 0 to 3.
+        ValueError: if they are not N integers, from 0 to 3 where they are not ignored.
     """
     actions = np.asarray(actions)
     _check_array(actions, num_envs)
@@ -111,10 +129,7 @@ def host_actions(
 def device_actions(actions: Any, num_envs: int, device: jax.Device) -> Integer[Array, " N"]:
     """Actions on a device, without waiting for them; hence their values are not checked.
 
-    Args:
-        actions: an array of numpy or JAX, or one that supports DLPack.
-        num_envs: N.
-        device: the device to copy them to.
+    They come as an array of numpy or JAX, or one that supports DLPack.
 
     Raises:
         ValueError: if they are not N integers.

@@ -35,13 +35,12 @@ def checked_format(env: Env, name: str) -> Format:
 
 def observation_space(env: Env, format: Format) -> spaces.Space[Any]:
     """The space of one agent's observation in a format."""
-    if format == "view":
-        return _parts(env)["view"]
     if format == "flat":
         low = np.zeros(flat_size(env), np.float32)
         low[low.size - env.compass_size :] = -1
         return spaces.Box(low, np.ones_like(low), dtype=np.float32)
-    return spaces.Dict(_parts(env))
+    parts = _parts(env)
+    return parts["view"] if format == "view" else spaces.Dict(parts)
 
 
 def _parts(env: Env) -> dict[str, spaces.Space[Any]]:

@@ -11,27 +11,15 @@ from pettingzoo.utils import OrderEnforcingWrapper
 from pettingzoo.utils.conversions import parallel_to_aec_wrapper
 
 from gridmem.envs.adapters.inputs import checked_action
-from gridmem.envs.adapters.simulator import RENDER_FPS, RENDER_MODES, Simulator
+from gridmem.envs.adapters.observations import observation_space
+from gridmem.envs.adapters.simulator import RENDER_FPS, RENDER_MODES, Simulator, scene
 from gridmem.envs.registry import make_for_adapter
-from gridmem.envs.types import Level, Tile
-
-
-def parallel_env(env_id: str, **options: Any) -> "GridMemParallelEnv":
-    """A PettingZoo parallel environment; see `GridMemParallelEnv`.
-
-    Raises:
-        ValueError: for an unknown id or option, or an invalid value.
-    """
-    return GridMemParallelEnv(env_id, **options)
+from gridmem.envs.types import Tile
 
 
 def env(env_id: str, **options: Any) -> AECEnv:
-    """The same as `parallel_env`, in PettingZoo's AEC interface.
-
-    Raises:
-        ValueError: for an unknown id or option, or an invalid value.
-    """
-    return OrderEnforcingWrapper(_AECEnv(parallel_env(env_id, **options)))
+    """The same as `parallel_env`, in PettingZoo's AEC interface."""
+    return OrderEnforcingWrapper(_AECEnv(GridMemParallelEnv(env_id, **options)))
 
 
 class _AECEnv(parallel_to_aec_wrapper):
@@ -53,7 +41,7 @@ class _AECEnv(parallel_to_aec_wrapper):
         super().step(action)
 
 
-class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
+class GridMemParallelEnv(Simulator, ParallelEnv[str, Any, np.int64 | None]):
     """A PettingZoo parallel environment: agents in one map, which act at once.
 
     Agents are named agent_0, agent_1, ...; all of them act in every step. The observation of an
@@ -91,16 +79,15 @@ class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
         observation: str = "view",
         **overrides: Any,
     ) -> None:
-        self._simulator = Simulator(make_for_adapter(env_id, **overrides), render_mode, observation)
-        self.render_mode = render_mode
-        core = self._simulator.env
+        core = make_for_adapter(env_id, **overrides)
+        super().__init__(core, render_mode, observation)
         self.possible_agents = [f"agent_{i}" for i in range(core.num_agents)]
         self.agents: list[str] = []
-        self._np_random: np.random.Generator | None = None
-        self.observation_spaces = {
-            agent: self._simulator.observation_space for agent in self.possible_agents
-        }
-        self.action_spaces = {agent: self._simulator.action_space for agent in self.possible_agents}
+        self.np_random = np.random.default_rng()  # for wrappers, such as SuperSuit's
+        # Each has spaces of its own, so that seeding those of one agent does not seed the others.
+        agents, format = self.possible_agents, self._format
+        self.observation_spaces = {agent: observation_space(core, format) for agent in agents}
+        self.action_spaces = {agent: spaces.Discrete(core.num_actions) for agent in agents}
         shape = core.config.map.height + 2, core.config.map.width + 2
         self.state_space = spaces.Box(0, len(Tile) - 1, shape, np.uint8)
 
@@ -111,18 +98,6 @@ class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
     def action_space(self, agent: str) -> spaces.Space[np.int64 | None]:
         """The space of an agent's actions, the same object each time."""
         return self.action_spaces[agent]
-
-    @property
-    def np_random(self) -> np.random.Generator:
-        """A generator for wrappers, such as SuperSuit's; levels do not depend on it."""
-        if self._np_random is None:
-            self._np_random = np.random.default_rng()
-        return self._np_random
-
-    @property
-    def level(self) -> Level:
-        """The level of this episode; `reset(options={"level": level})` plays it again."""
-        return self._simulator.level
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
@@ -138,24 +113,18 @@ class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
             gymnasium.error.Error: for a seed that is not a Python int, 0 or more.
             ValueError: for a level that the environment cannot play.
         """
-        if seed is None and not self._simulator.seeded:
+        if seed is None and self._key is None:
             seed = secrets.randbits(128)
         if seed is not None:
-            self._simulator.seed(seed)
-            self._np_random = np.random.default_rng(seed)
-        record = self._simulator.reset((options or {}).get("level"))
+            self._seed(seed)
+            self.np_random = np.random.default_rng(seed)
+        observations, *_, infos = self._reset((options or {}).get("level"))
         self.agents = self.possible_agents[:]
-        return self._observations(record), self._infos(record)
+        return self._by_agent(observations), self._by_agent(infos)
 
     def step(
         self, actions: Mapping[str, Any]
-    ) -> tuple[
-        dict[str, Any],
-        dict[str, float],
-        dict[str, bool],
-        dict[str, bool],
-        dict[str, dict[str, Any]],
-    ]:
+    ) -> tuple[dict[str, Any], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict]]:
         """Takes one action of every agent; the class describes the results.
 
         Raises:
@@ -167,32 +136,21 @@ class GridMemParallelEnv(ParallelEnv[str, Any, np.int64 | None]):
                 f"actions are for {', '.join(map(str, actions)) or 'no agent'}; "
                 f"there must be one for each of {', '.join(self.agents)}"
             )
-        record = self._simulator.step([checked_action(actions[a]) for a in self.agents])
-        if not self._simulator.running:
+        outputs = self._advance([checked_action(actions[a]) for a in self.agents])
+        if not self._running:
             self.agents = []
-        rewards, terminations, truncations = (
-            dict(zip(self.possible_agents, record[name].tolist(), strict=True))
-            for name in ("reward", "terminated", "truncated")
-        )
-        return self._observations(record), rewards, terminations, truncations, self._infos(record)
+        obs, rewards, terminations, truncations, infos = map(self._by_agent, outputs)
+        return obs, rewards, terminations, truncations, infos
 
     def state(self) -> np.ndarray:
         """The present map, u8[H,W] tile ids, with the agents drawn in."""
-        return self._simulator.map
+        tiles, positions, _ = scene(self._require_state())
+        tiles[positions[:, 0], positions[:, 1]] = Tile.AGENT
+        return tiles
 
-    def render(self) -> Any:
-        """The whole map: u8[h,w,3] for "rgb_array", text for "ansi", else None.
+    def _by_agent(self, values: list[Any]) -> dict[str, Any]:
+        return dict(zip(self.possible_agents, values, strict=True))
 
-        For "rgb_array_list" the pictures of the reset and the steps that were not returned before.
-        """
-        return self._simulator.render()
 
-    def close(self) -> None:
-        """Closes the window of the render mode "human"."""
-        self._simulator.close()
-
-    def _observations(self, record: np.void) -> dict[str, Any]:
-        return dict(zip(self.possible_agents, self._simulator.observations(record), strict=True))
-
-    def _infos(self, record: np.void) -> dict[str, dict[str, Any]]:
-        return dict(zip(self.possible_agents, self._simulator.infos(record), strict=True))
+parallel_env = GridMemParallelEnv
+"""PettingZoo's name for the function that makes an environment."""

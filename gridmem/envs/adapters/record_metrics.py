@@ -84,10 +84,7 @@ class RecordMetrics(gymnasium.Wrapper, RecordConstructorArgs):
         """
         if not self.episodes:
             raise ValueError("no episode has been played to its end yet")
-        columns: dict[str, Any] = {
-            name: np.array([[episode[name]] for episode in self.episodes])
-            for name in EpisodeMetrics._fields
-        }
+        columns = jax.tree.map(lambda *each: np.array(each)[:, None], *self.episodes)
         return summary(EpisodeMetrics(**columns))
 
     def _metrics(self) -> dict[str, float]:

@@ -96,8 +96,8 @@ def _outputs(
     batch, envs = config.batch, state.envs
     if config.output == "jax":
         mask = jnp.ones(batch.num_envs, bool) if mask is None else mask
-        visits = envs.visits.reshape(-1)
-        return device_outputs(batch.env, config.format, timestep, visits, final, mask)
+        now = Final(timestep, envs.visits.reshape(-1))
+        return device_outputs(batch.env, config.format, now, final, mask)
     buffers = [_buffers(config, envs, timestep)]
     if final is not None:
         buffers.append(_buffers(config, envs._replace(visits=final.visits), final.timestep))

@@ -9,22 +9,19 @@ from gymnasium import error
 from gymnasium.vector import AutoresetMode
 from jaxtyping import Array, Bool, Integer
 
+from gridmem.envs.adapters import vector_programs
 from gridmem.envs.adapters.outputs import (
     StepOutputs,
     batch_outputs,
     buffer_dtype,
     final_infos,
+    unpack,
 )
-from gridmem.envs.adapters.vector_programs import (
-    VectorConfig,
-    generate_levels,
-    reset_batch,
-    restart_batch,
-    step_batch,
-)
+from gridmem.envs.adapters.simulator import scene
+from gridmem.envs.adapters.vector_programs import VectorConfig
 from gridmem.envs.batch.autoreset import VectorState
 from gridmem.envs.batch.seeding import seed_key
-from gridmem.envs.forks import refuse_forks
+from gridmem.envs.checks import refuse_forks
 from gridmem.envs.types import Level
 
 
@@ -54,7 +51,7 @@ class VectorSimulator:
         """The present levels, as numpy arrays, leaves [N, ...]."""
         refuse_forks()
         state = self._require_state()
-        levels = jax.tree.map(np.array, generate_levels(self.config.batch, state))
+        levels = jax.tree.map(np.array, vector_programs.generate_levels(self.config.batch, state))
         episode = np.asarray(state.episode)
         for index, (number, given) in self._given.items():
             if episode[index] == number:
@@ -71,9 +68,7 @@ class VectorSimulator:
     @property
     def maps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Present tiles u8[N,H,W], positions i32[N,1,2] and last actions i32[N,1]."""
-        envs = self._require_state().envs
-        world = envs.world
-        return np.array(world.tiles), np.array(world.position), np.array(envs.last_action)
+        return scene(self._require_state().envs)
 
     def reset(
         self, mask: Bool[np.ndarray, " N"], seeds: list[int | None], levels: Level | None
@@ -102,14 +97,18 @@ class VectorSimulator:
         if self._state is None or mask.all():
             zeros = np.zeros(len(mask), np.uint32)
             episode = zeros if self._state is None else np.asarray(self._state.episode)
-            state, raw = reset_batch(self.config, keys, episode, reseeded, levels)
+            state, raw = vector_programs.reset_batch(self.config, keys, episode, reseeded, levels)
         else:
             state = self._require_state()._replace(keys=jnp.asarray(keys))
-            state, raw = restart_batch(self.config, state, mask, reseeded, levels)
+            state, raw = vector_programs.restart_batch(self.config, state, mask, reseeded, levels)
         # Committed to its device, like the outputs of a step: else a second step would be compiled.
         state = jax.device_put(state, self.device)
         outputs = self._to_host(raw, mask)
-        given = self._given_after(state, mask, levels)
+        given = {i: given for i, given in self._given.items() if not mask[i]}
+        if levels is not None:
+            episode = np.asarray(state.episode).tolist()
+            for i in np.flatnonzero(mask).tolist():
+                given[i] = episode[i], Level(*(leaf[i] for leaf in levels))
         # Assigned together, so that an interrupted reset changes nothing.
         self._state, self._keys, self._given = state, keys, given
         self.seeded, self.ended = self.seeded | reseeded, self.ended & ~mask
@@ -132,7 +131,7 @@ class VectorSimulator:
                 "or make the batch with an autoreset_mode"
             )
         envs, keys, episode, done = state
-        state, raw = step_batch(self.config, envs, done, keys, episode, actions)
+        state, raw = vector_programs.step_batch(self.config, envs, done, keys, episode, actions)
         outputs, ended = self._to_host(raw, np.ones_like(self.ended)), self.ended
         if self.config.output == "numpy":
             ended = outputs[2] | outputs[3]
@@ -150,22 +149,8 @@ class VectorSimulator:
         return outputs
 
     def _fetch(self, buffer: Array, flat: Array | None = None) -> dict[str, np.ndarray]:
-        record = np.array(buffer).view(self._dtype)[0]  # a copy, which the user may write to
-        fields = {name: record[name] for name in self._dtype.names or ()}
-        if flat is not None:
-            fields["flat"] = np.array(flat)
-        return fields
-
-    def _given_after(
-        self, state: VectorState, mask: np.ndarray, levels: Level | None
-    ) -> dict[int, tuple[int, Level]]:
-        """The levels given by the user, after a reset that led to `state`."""
-        episode, given = np.asarray(state.episode).tolist(), dict(self._given)
-        for index in np.flatnonzero(mask).tolist():
-            given.pop(index, None)
-            if levels is not None:
-                given[index] = episode[index], Level(*(leaf[index] for leaf in levels))
-        return given
+        fields = unpack(buffer, self._dtype)
+        return fields if flat is None else {**fields, "flat": np.array(flat)}
 
     def _require_state(self) -> VectorState:
         if self._state is None:

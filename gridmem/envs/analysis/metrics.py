@@ -28,6 +28,13 @@ class EpisodeStats(NamedTuple):
     later_trip_steps: Float32[Array, "*B"]  # mean of the trips from one find to the next; 0 if none
 
 
+class EpisodeLengths(NamedTuple):
+    """Return and length of N episodes of any environment, for each agent."""
+
+    episode_return: Float32[Array, "N A"]
+    episode_length: Int32[Array, "N A"]  # in steps
+
+
 class EpisodeMetrics(NamedTuple):
     """Metrics of N episodes for each agent; times in steps.
 
@@ -61,21 +68,17 @@ def measure(
     Raises:
         ValueError: as `trace` does.
     """
-    return episode_metrics(trace(env, levels, actions))
-
-
-def episode_metrics(traced: Trace) -> EpisodeMetrics:
-    """The metrics of traced episodes."""
+    traced = trace(env, levels, actions)
     with jax.debug_nans(False):  # an undefined path ratio is nan on purpose
-        return _episode_metrics(traced)
+        return episode_metrics(traced)
 
 
 @jax.jit
-def _episode_metrics(traced: Trace) -> EpisodeMetrics:
+def episode_metrics(traced: Trace) -> EpisodeMetrics:
+    """The metrics of traced episodes."""
     reward, shortest, unseen, dug, bumped = (jnp.swapaxes(leaf, 0, 1) for leaf in traced)
     stats = episode_stats(reward)
-    found, first, last = _finds(reward)
-    time = _times(reward)
+    found, time, first, last = _finds(reward)
     begins_trip = found & (time < last[None])  # the trip after the last find does not count
     shortest_total = jnp.sum(jnp.where(begins_trip, shortest, 0), axis=0, dtype=jnp.int32)
     in_later_trip = (first[None] <= time) & (time < last[None])
@@ -93,7 +96,7 @@ def _episode_metrics(traced: Trace) -> EpisodeMetrics:
 
 def episode_stats(reward: Float32[Array, "T *B"]) -> EpisodeStats:
     """Statistics of whole episodes; a find is a step with a reward above 0."""
-    found, first, last = _finds(reward)
+    found, _, first, last = _finds(reward)
     num_finds = jnp.sum(found, axis=0, dtype=jnp.int32)
     return EpisodeStats(
         episode_return=jnp.sum(reward, axis=0),
@@ -118,13 +121,16 @@ def memory_gain(stats: EpisodeStats | EpisodeMetrics) -> Float32[Array, ""]:
     return first / jnp.maximum(later, 1.0)
 
 
-def summary(metrics: EpisodeStats | EpisodeMetrics) -> dict[str, float | None]:
+def summary(
+    metrics: EpisodeStats | EpisodeMetrics | EpisodeLengths,
+) -> dict[str, float | None]:
     """Means of the metrics of many episodes, JSON-able.
 
     Returns:
         For each field of `metrics` its mean over all agents and episodes or, for fields about later
         trips, over those that have one; "return_standard_error", that of the mean return over
-        levels; "memory_gain". None if no goal was found twice, and for the error of a single level.
+        levels; "memory_gain", where finds are known. None if no goal was found twice, and for the
+        error of a single level.
     """
     means = {
         name: float(numerator.sum() / denominator.sum()) if denominator.any() else None
@@ -137,7 +143,7 @@ def summary(metrics: EpisodeStats | EpisodeMetrics) -> dict[str, float | None]:
 
 
 def ratios(
-    metrics: EpisodeStats | EpisodeMetrics,
+    metrics: EpisodeStats | EpisodeMetrics | EpisodeLengths,
 ) -> dict[str, tuple[Float64[np.ndarray, " N"], Float64[np.ndarray, " N"]]]:
     """The numbers of `summary`, except the standard error, as ratios of sums over levels.
 
@@ -145,7 +151,7 @@ def ratios(
         name -> (numerators, denominators), one of each for each level.
     """
     values = {name: np.asarray(leaf, np.float64) for name, leaf in metrics._asdict().items()}
-    again = values["visits"] > 1
+    again = values.get("visits", np.zeros_like(values["episode_return"])) > 1
 
     def total(name: str, counted: np.ndarray) -> np.ndarray:
         return np.where(counted, values[name], 0).sum(axis=1)
@@ -154,23 +160,22 @@ def ratios(
     for name in values:
         counted = again if name in _OF_LATER_TRIPS else np.ones_like(again)
         terms[name] = total(name, counted), counted.sum(axis=1).astype(np.float64)
-    terms["memory_gain"] = total("first_find_steps", again), total("later_trip_steps", again)
+    if "visits" in values:
+        terms["memory_gain"] = total("first_find_steps", again), total("later_trip_steps", again)
     return terms
 
 
 _OF_LATER_TRIPS = {"later_trip_steps", "later_trip_shortest", "path_ratio", "unseen_steps"}
 
 
-def _times(reward: Array) -> Int32[Array, "T *ones"]:
-    """1, 2, ... along the time axis."""
-    return jnp.arange(1, len(reward) + 1, dtype=jnp.int32).reshape(-1, *[1] * (reward.ndim - 1))
-
-
-def _finds(reward: Array) -> tuple[Array, Array, Array]:
-    """Which steps are finds, and the times of the first (T if none) and the last (0 if none)."""
-    found, time = reward > 0, _times(reward)
+def _finds(reward: Array) -> tuple[Array, Array, Array, Array]:
+    """Which steps are finds; the times 1 to T; those of the first find (T if there is none) and
+    of the last (0 if there is none).
+    """
+    time = jnp.arange(1, len(reward) + 1, dtype=jnp.int32).reshape(-1, *[1] * (reward.ndim - 1))
+    found = reward > 0
     first = jnp.min(jnp.where(found, time, len(reward)), axis=0)
-    return found, first, jnp.max(jnp.where(found, time, 0), axis=0)
+    return found, time, first, jnp.max(jnp.where(found, time, 0), axis=0)
 
 
 def _per_later_trip(total: Array, num_finds: Array) -> Float32[Array, "*B"]:

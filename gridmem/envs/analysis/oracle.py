@@ -44,11 +44,7 @@ def oracle_actions(env: Env, levels: Level) -> Int32[Array, "N T A"]:
 
     Every agent ignores the others and takes the shortest path on the map at the start of its trip;
     paths are updated after each find. Without digging this is optimal. With digging it need not
-    be: a tunnel can pay off in later trips.
-
-    Args:
-        env: the environment.
-        levels: one level per episode, leaves [N, ...].
+    be: a tunnel can pay off in later trips. `levels` has one level per episode, leaves [N, ...].
     """
     return map_in_chunks(partial(_oracle_actions, env), LEVELS_PER_CHUNK, levels)
 
@@ -56,11 +52,8 @@ def oracle_actions(env: Env, levels: Level) -> Int32[Array, "N T A"]:
 def ceiling(env: Env, levels: Level) -> Int32[Array, "N A"]:
     """The number of trips along shortest paths that fit into an episode: the largest return.
 
-    Computed from the spawn list, without playing.
-
-    Args:
-        env: the environment.
-        levels: one level per episode, leaves [N, ...].
+    Computed from the spawn list, without playing. `levels` has one level per episode, leaves
+    [N, ...].
 
     Raises:
         ValueError: if `has_ceiling` is false.
@@ -95,11 +88,8 @@ def _oracle_actions(env: Env, levels: Level) -> Int32[Array, "N T A"]:
 
 
 @partial(jax.jit, static_argnums=0)
-def _ceiling(env: Env, levels: Level) -> Int32[Array, "N A"]:
-    return jax.vmap(partial(_ceiling_of_level, env))(levels)
-
-
-def _ceiling_of_level(env: Env, level: Level) -> Int32[Array, " A"]:
+@partial(jax.vmap, in_axes=(None, 0))
+def _ceiling(env: Env, level: Level) -> Int32[Array, " A"]:
     distance = distances(level.tiles, 0)
 
     def walk(time: Array, trip: Array) -> tuple[Array, Array]:

@@ -15,7 +15,7 @@ from gridmem.envs.levels import as_level, checked_level
 from gridmem.envs.types import Level
 
 FORMAT = "gridmem episode 1"
-_PARTS = "tiles", "goals", "spawns", "actions", "visits"
+_PARTS = *Level._fields, "actions", "visits"
 
 
 class Replay(NamedTuple):
@@ -25,7 +25,7 @@ class Replay(NamedTuple):
     level: Level  # numpy arrays
     actions: Int32[np.ndarray, "T A"]  # the first T steps
     visits: Int32[np.ndarray, " A"]  # finds of each agent in them
-    title: str  # a description, one line
+    title: str  # a description in one line, such as the environment's id and the player
 
 
 def save_replay(
@@ -38,34 +38,23 @@ def save_replay(
 ) -> None:
     """Writes an episode. An existing file is replaced once the new one is complete.
 
-    Args:
-        path: the file; its name should end in .npz.
-        env: the environment.
-        level: the level.
-        actions: the actions of the first T steps.
-        visits: finds of each agent in them.
-        title: a description in one line, such as the environment's id and the player.
+    The other arguments are the fields of `Replay`; the name of the file should end in .npz.
 
     Raises:
         ValueError: if the file cannot be written, or there are no actions.
     """
     if not len(actions):
         raise ValueError("nothing has been played yet, so there is no episode to save")
-    tiles, goals, spawns = checked_level(env, level)
     arrays = {
-        "tiles": tiles,
-        "goals": goals,
-        "spawns": spawns,
+        **checked_level(env, level)._asdict(),
         "actions": np.asarray(actions, np.uint8),
         "visits": np.asarray(visits, np.int32),
     }
-    head = {"format": FORMAT, "title": title, "config": config_to_dict(env.config)}
-    text = json.dumps(head)
+    text = json.dumps({"format": FORMAT, "title": title, "config": config_to_dict(env.config)})
     partial = Path(path).with_name(f".{Path(path).name}.part")
     try:
         with partial.open("wb") as file:  # given a name, numpy would append an extension
-            digest = np.array(_sha256(text, arrays))
-            np.savez_compressed(file, head=np.array(text), sha256=digest, **arrays)
+            np.savez_compressed(file, head=text, sha256=_sha256(text, arrays), **arrays)
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
@@ -101,7 +90,7 @@ def load_replay(path: str | Path) -> Replay:
 
 def _checked(head: dict[str, Any], arrays: dict[str, np.ndarray]) -> Replay:
     config = config_from_dict(head["config"])
-    level = checked_level(Env(config), as_level(*(arrays[name] for name in _PARTS[:3])))
+    level = checked_level(Env(config), as_level(*(arrays[name] for name in Level._fields)))
     actions = arrays["actions"].astype(np.int32)
     fits = actions.ndim == 2 and actions.shape[1] == config.num_agents
     if not fits or not 0 < len(actions) <= config.max_steps:

@@ -14,8 +14,9 @@ from gridmem.envs.types import Observation, Tile, TimeStep
 
 VIEWS_PER_CHUNK = 16
 
-Preference = Callable[[Observation, Bool[Array, "B 4"], Bool[Array, "B 4"]], Float32[Array, "B 4"]]
-"""(obs, moves into open cells, moves into rock that can be dug) -> the value of each move."""
+Preference = Callable[[Observation, Array, Array], Array]
+"""(obs, moves into open cells bool[B,4], moves into rock that can be dug bool[B,4]) -> the value of
+each move f32[B,4]."""
 
 
 def reactive_policy(env: Env) -> Policy:
@@ -44,18 +45,14 @@ def compass_policy(env: Env) -> Policy:
     return _policy(env, _along_the_compass)
 
 
-def _straight_on(
-    obs: Observation, open_: Bool[Array, "B 4"], rock: Bool[Array, "B 4"]
-) -> Float32[Array, "B 4"]:
+def _straight_on(obs: Observation, open_: Array, rock: Array) -> Float32[Array, "B 4"]:
     turn, began = _turns(obs)
     value = jnp.array([4.0, 3.0, 1.0, 3.0], jnp.float32).at[turn].get(mode="promise_in_bounds")
     value = jnp.where(open_, value, jnp.where(rock & (turn == 0), 2.0, 0.0))
     return jnp.where(began, open_.astype(jnp.float32), value)
 
 
-def _along_the_compass(
-    obs: Observation, open_: Bool[Array, "B 4"], rock: Bool[Array, "B 4"]
-) -> Float32[Array, "B 4"]:
+def _along_the_compass(obs: Observation, open_: Array, rock: Array) -> Float32[Array, "B 4"]:
     turn, began = _turns(obs)
     down, right = obs.compass[:, 0], obs.compass[:, 1]
     nearer = jnp.stack([-down, right, down, -right], axis=1)
@@ -84,7 +81,8 @@ def _policy(env: Env, preference: Preference) -> Policy:
         obs = timestep.obs
         # Agents, the own one included, do not block.
         view = jnp.where(obs.view == Tile.AGENT, jnp.uint8(Tile.FLOOR), obs.view)
-        adjacent = _adjacent(view, centre)
+        rows, columns = (MOVES + centre).T
+        adjacent = view[:, rows, columns]
         open_ = (adjacent == Tile.FLOOR) | (adjacent == Tile.GOAL)
         rock = (adjacent == Tile.ROCK) & (dig_steps > 0)
         value = preference(obs, open_, rock) + jax.random.uniform(key, open_.shape, jnp.float32)
@@ -99,9 +97,3 @@ def _policy(env: Env, preference: Preference) -> Policy:
         return PolicyOutput(carry, update_in_chunks(in_view, action, approach, VIEWS_PER_CHUNK), ())
 
     return Policy(init=lambda batch: (), act=act)
-
-
-def _adjacent(view: UInt8[Array, "B V V"], centre: int) -> UInt8[Array, "B 4"]:
-    """The tiles above, to the right, below and to the left of the agent."""
-    rows, columns = (MOVES + centre).T
-    return view[:, rows, columns]

@@ -62,8 +62,7 @@ def distances(tiles: UInt8[Array, "H W"], dig_steps: int) -> Int32[Array, "H W"]
 
     planes = jnp.zeros_like(goal, shape=(num_planes, *goal.shape))
     zero = jnp.zeros_like(goal, jnp.int32, shape=())
-    start = (zero, zero, goal, goal, planes)
-    _, _, _, reached, planes = lax.while_loop(unfinished, next_step, start)
+    *_, reached, planes = lax.while_loop(unfinished, next_step, (zero, zero, goal, goal, planes))
     bits = jax.vmap(lambda bits: unpack(bits, width))(planes)
     steps = jnp.sum(jnp.where(bits, np.int32(1) << plane, 0), axis=0, dtype=jnp.int32)
     return jnp.where(unpack(reached, width), steps, UNREACHABLE)

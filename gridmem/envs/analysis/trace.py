@@ -20,7 +20,7 @@ from gridmem.envs.batch.chunks import map_in_chunks
 from gridmem.envs.env import Env
 from gridmem.envs.rules import act
 from gridmem.envs.tasks import present_goals
-from gridmem.envs.types import Level, State, World
+from gridmem.envs.types import Level, State
 
 
 class Trace(NamedTuple):
@@ -74,14 +74,17 @@ def _trace(env: Env, levels: Level, actions: Array) -> Trace:
         shortest = jax.vmap(partial(shortest_steps, dig_steps=env.config.dig_steps))(
             state.world.tiles, distance, state.world.position
         )
-        unseen = (unseen | found) & ~jax.vmap(partial(_in_view, env))(state)
-        dug, bumped = jax.vmap(partial(_digs_and_bumps, env))(before.world, action)
         shortest = jnp.where(found, shortest, 0)
-        return (state, unseen, distance), Trace(timestep.reward, shortest, unseen, dug, bumped)
+        unseen = (unseen | found) & ~in_view(state)
+        _, event = jax.vmap(partial(act, dig_steps=env.config.dig_steps))(before.world, action)
+        tried = (before.world.busy == 0) & (action >= 0) & (action < env.num_actions)
+        bumped = tried & ~event.entered & ~event.dug
+        traced = Trace(timestep.reward, shortest, unseen, event.dug, bumped)
+        return (state, unseen, distance), traced
 
-    unseen = ~jax.vmap(partial(_in_view, env))(state)
+    in_view = jax.vmap(partial(_in_view, env))
     by_time = jnp.swapaxes(actions.astype(jnp.int32), 0, 1)
-    _, traced = lax.scan(step, (state, unseen, distance), by_time)
+    _, traced = lax.scan(step, (state, ~in_view(state), distance), by_time)
     return jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), traced)
 
 
@@ -89,11 +92,3 @@ def _in_view(env: Env, state: State) -> Bool[Array, " A"]:
     offset = jnp.abs(state.goals[None] - state.world.position[:, None])
     near = jnp.all(offset <= env.view_size // 2, axis=-1)
     return jnp.any(near & present_goals(state.world.tiles, state.goals)[None], axis=1)
-
-
-def _digs_and_bumps(
-    env: Env, world: World, action: Int32[Array, " A"]
-) -> tuple[Bool[Array, " A"], Bool[Array, " A"]]:
-    _, event = act(world, action, env.config.dig_steps)
-    tried = (world.busy == 0) & (action >= 0) & (action < env.num_actions)
-    return event.dug, tried & ~event.entered & ~event.dug

@@ -5,7 +5,6 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float32, Int32, Integer, UInt8
@@ -42,20 +41,14 @@ def trips(
 ) -> list[Trip]:
     """All trips of one agent in order; the last one may have ended without a find.
 
-    Args:
-        env: the environment.
-        level: the level of the episode.
-        actions: the actions of all agents, T from 1 to `env.max_steps`.
-        agent: the number of the agent.
-
     Raises:
-        ValueError: for another number of steps.
+        ValueError: if the number of steps T is not 1 to `env.max_steps`.
     """
     num_steps = len(actions)
     if not 0 < num_steps <= env.max_steps:
         raise ValueError(f"there are {num_steps} actions; there must be 1 to {env.max_steps}")
-    # A whole episode for every T, so that it is compiled once.
-    padded = np.full((env.max_steps, env.num_agents), env.num_actions, np.int32)
+    # A whole episode for every T, so that it is compiled once; states are recorded before actions.
+    padded = np.full((env.max_steps + 1, env.num_agents), env.num_actions, np.int32)
     padded[:num_steps] = actions
     walked = _walk(env, level, padded)
     tiles, position, reward = (np.asarray(x)[: num_steps + 1] for x in walked)
@@ -91,26 +84,18 @@ def seen_cells(
 
 
 @partial(jax.jit, static_argnums=0)
-def _walk(
-    env: Env, level: Level, actions: Int32[Array, "T A"]
-) -> tuple[UInt8[Array, "times H W"], Int32[Array, "times A 2"], Float32[Array, "times A"]]:
-    """Maps, positions and last rewards at times 0 (the start) to T."""
-
-    def record(state: State) -> tuple[Array, Array, Array]:
-        return state.world.tiles, state.world.position, state.last_reward
+def _walk(env: Env, level: Level, actions: Array) -> tuple[Array, Array, Array]:
+    """Maps [T,H,W], positions [T,A,2] and last rewards [T,A] before each of T actions."""
 
     def step(state: State, action: Array) -> tuple[State, tuple[Array, Array, Array]]:
-        state, _ = env.step(state, action)
-        return state, record(state)
+        following, _ = env.step(state, action)
+        return following, (state.world.tiles, state.world.position, state.last_reward)
 
     start, _ = env.start(level)
-    _, after = lax.scan(step, start, actions)
-    return jax.tree.map(lambda x, xs: jnp.concatenate([x[None], xs]), record(start), after)
+    return lax.scan(step, start, actions)[1]
 
 
 @partial(jax.jit, static_argnums=0)
-def _shortest_from(
-    env: Env, tiles: UInt8[Array, "H W"], position: Int32[Array, "2"]
-) -> Int32[Array, ""]:
+def _shortest_from(env: Env, tiles: Array, position: Array) -> Int32[Array, ""]:
     dig_steps = env.config.dig_steps
     return shortest_steps(tiles, distances(tiles, dig_steps), position[None], dig_steps)[0]

@@ -3,18 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int32, Integer, Key, UInt32
+from jaxtyping import Array, Bool, Int32, Key, Num, UInt32
 
 from gridmem.envs.batch.chunks import update_in_chunks
-from gridmem.envs.batch.rollout import flatten
+from gridmem.envs.batch.rollout import by_environment, flatten
 from gridmem.envs.batch.seeding import level_key
 from gridmem.envs.checks import check_whole_number
-from gridmem.envs.env import Env
-from gridmem.envs.types import Level, State, TimeStep
+from gridmem.envs.environment import Environment
+from gridmem.envs.types import TimeStep
 
 # Levels generated at a time, at least. On a CPU small chunks are fastest: 8 by measurement
 # (tests/benchmarks/autoreset.py). Elsewhere a chunk takes its latency, whatever its size.
@@ -24,7 +24,7 @@ CPU_CHUNK_SIZE, ACCELERATOR_CHUNK_SIZE = 8, 512
 class VectorState(NamedTuple):
     """The state of N environments."""
 
-    envs: State  # leaves [N, ...]
+    envs: Any  # leaves [N, ...]
     keys: UInt32[Array, "N 2"]  # seed of each environment's stream of levels
     episode: UInt32[Array, " N"]  # number in the stream of the level that comes next
     done: Bool[Array, " N"]  # whether the episode is over
@@ -50,14 +50,14 @@ class VectorEnv:
     or copies a map. Donate the state (`donate_argnums`) when you jit a step by itself.
 
     Attributes:
-        env: the environment.
+        env: an `Environment`. `restart` and `step_then_reset` are for an `Env` only.
         num_envs: number of copies, N.
 
     Raises:
         ValueError: for an invalid value.
     """
 
-    env: Env
+    env: Any
     num_envs: int
 
     def __post_init__(self) -> None:
@@ -81,7 +81,7 @@ class VectorEnv:
         return self.start(levels, keys, episode + 1)
 
     def start(
-        self, levels: Level, keys: UInt32[Array, "N 2"], episode: UInt32[Array, " N"]
+        self, levels: Any, keys: UInt32[Array, "N 2"], episode: UInt32[Array, " N"]
     ) -> tuple[VectorState, TimeStep]:
         """Begins an episode on a given level in every environment, leaves [N, ...].
 
@@ -92,7 +92,7 @@ class VectorEnv:
         return VectorState(envs, keys, episode, done), flatten(timestep)
 
     def restart(
-        self, state: VectorState, mask: Bool[Array, " N"], levels: Level | None = None
+        self, state: VectorState, mask: Bool[Array, " N"], levels: Any | None = None
     ) -> tuple[VectorState, TimeStep]:
         """Begins episodes in the marked environments and leaves the others as they are.
 
@@ -111,9 +111,7 @@ class VectorEnv:
             state = state._replace(envs=envs)
         return state._replace(done=state.done & ~mask), flatten(timestep)
 
-    def step(
-        self, state: VectorState, action: Integer[Array, " B"]
-    ) -> tuple[VectorState, TimeStep]:
+    def step(self, state: VectorState, action: Num[Array, "B *K"]) -> tuple[VectorState, TimeStep]:
         """Advances every environment, except that those that were done begin their next level.
 
         For these the action is ignored and the timestep is the first one of the new episode, with
@@ -124,7 +122,7 @@ class VectorEnv:
         return state._replace(done=timestep.done[:, 0]), flatten(timestep)
 
     def step_then_reset(
-        self, state: VectorState, action: Integer[Array, " B"]
+        self, state: VectorState, action: Num[Array, "B *K"]
     ) -> tuple[VectorState, TimeStep, Final]:
         """Advances every environment, and those that are done begin their next level at once.
 
@@ -138,17 +136,17 @@ class VectorEnv:
         return state, flatten(timestep), Final(flatten(final), visits)
 
     def step_only(
-        self, state: VectorState, action: Integer[Array, " B"]
+        self, state: VectorState, action: Num[Array, "B *K"]
     ) -> tuple[VectorState, TimeStep]:
         """Advances every environment without resets, also past its end; see `Env.step`."""
         envs, timestep = self._stepped(state, action)
         return state._replace(envs=envs, done=timestep.done[:, 0]), flatten(timestep)
 
-    def _stepped(self, state: VectorState, action: Array) -> tuple[State, TimeStep]:
-        return jax.vmap(self.env.step)(state.envs, action.reshape(-1, self.env.num_agents))
+    def _stepped(self, state: VectorState, action: Array) -> tuple[Any, TimeStep]:
+        return jax.vmap(self.env.step)(state.envs, by_environment(self.env, action))
 
     def _with_reset(
-        self, state: VectorState, mask: Array, envs: State, timestep: TimeStep
+        self, state: VectorState, mask: Array, envs: Any, timestep: TimeStep
     ) -> tuple[VectorState, TimeStep]:
         def key_of(rows: Array) -> Array:
             return jax.vmap(level_key)(state.keys[rows], state.episode[rows])
@@ -159,12 +157,12 @@ class VectorEnv:
 
 
 def with_reset(
-    env: Env,
+    env: Environment,
     mask: Bool[Array, " N"],
-    state: State,
+    state: Any,
     timestep: TimeStep,
     key_of: Callable[[Int32[Array, " c"]], Key[Array, " c"]],
-) -> tuple[State, TimeStep]:
+) -> tuple[Any, TimeStep]:
     """Resets the marked environments; states and timesteps have leaves [N, ...].
 
     States and views are updated in one loop. It thus depends on everything that reads the old
@@ -178,9 +176,11 @@ def with_reset(
         key_of: from row numbers [c] to the keys of their new levels.
     """
     num_envs = mask.shape[0]
-    least = CPU_CHUNK_SIZE if jax.default_backend() == "cpu" else ACCELERATOR_CHUNK_SIZE
+    # Episodes of one length end together; of others few end at a time, and large chunks are waste.
+    small = jax.default_backend() == "cpu" or env.mean_steps < env.max_steps
+    least = CPU_CHUNK_SIZE if small else ACCELERATOR_CHUNK_SIZE
     # On average so many episodes end in a step, when they do not all end at once.
-    chunk_size = max(least, num_envs // env.max_steps)
+    chunk_size = max(least, num_envs // env.mean_steps)
     old = state, timestep
     return update_in_chunks(mask, old, lambda rows: jax.vmap(env.reset)(key_of(rows)), chunk_size)
 

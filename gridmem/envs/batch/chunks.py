@@ -9,8 +9,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Int32
 
-from gridmem.envs.checks import check_whole_number
-from gridmem.envs.forks import refuse_forks
+from gridmem.envs.checks import check_whole_number, refuse_forks
 
 
 def update_in_chunks[Rows](

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float32, Int, Int32, Key
+from jaxtyping import Array, Float32, Int, Key, Num
 
+from gridmem.envs.environment import Box, Discrete
 from gridmem.envs.types import TimeStep
 
 Carry = Any
@@ -16,7 +17,7 @@ class PolicyOutput(NamedTuple):
     """The result of `Policy.act` for B streams."""
 
     carry: Carry
-    action: Int32[Array, " B"]
+    action: Num[Array, "B *K"]  # i32[B], or f32[B, K] of a Box
     extras: Any  # to be recorded in `Rollout.extras`, leaves [B, ...]; () for nothing
 
 
@@ -39,11 +40,18 @@ class Policy(NamedTuple):
     grow: Callable[[Carry, int], Carry] = _unchanged
 
 
-def random_policy(num_actions: int) -> Policy:
-    """Uniformly random actions, i32[B] of 0 to `num_actions` - 1."""
+def random_policy(actions: int | Discrete | Box) -> Policy:
+    """Uniformly random actions of a space, or of 0 to `actions` - 1: i32[B], or f32[B, K]."""
 
     def act(carry: Carry, timestep: TimeStep, key: Key[Array, ""]) -> PolicyOutput:
-        action = jax.random.randint(key, timestep.reward.shape, 0, num_actions, jnp.int32)
+        batch = timestep.reward.shape
+        if isinstance(actions, Box):
+            shape = (*batch, len(actions.low))
+            low, high = (jnp.broadcast_to(jnp.array(x), shape) for x in (actions.low, actions.high))
+            action = jax.random.uniform(key, shape, jnp.float32, low, high)
+        else:
+            num_actions = actions if isinstance(actions, int) else actions.n
+            action = jax.random.randint(key, batch, 0, num_actions, jnp.int32)
         return PolicyOutput(carry, action, ())
 
     return Policy(init=lambda batch: (), act=act)

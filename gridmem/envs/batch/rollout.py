@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float32, Int32, Key
+from jaxtyping import Array, Bool, Float32, Key, Num
 
 from gridmem.envs.batch.policy import Policy
-from gridmem.envs.env import Env
-from gridmem.envs.types import Level, Observation, State, TimeStep
+from gridmem.envs.environment import Box, Environment
+from gridmem.envs.types import TimeStep
 
 CHUNK_STEPS = 64
 """Steps of one scan; a policy's memory grows between scans."""
@@ -22,13 +22,14 @@ class Rollout(NamedTuple):
     `obs` and `valid` are those before the action; reward and ends are its results.
     """
 
-    obs: Observation  # leaves [T, B, ...]
+    obs: Any  # leaves [T, B, ...]
     valid: Bool[Array, "T B"]  # whether the episode had not ended
-    action: Int32[Array, "T B"]
+    action: Num[Array, "T B *K"]  # i32[T, B], or f32[T, B, K] of a Box
     reward: Float32[Array, "T B"]
     terminated: Bool[Array, "T B"]
     truncated: Bool[Array, "T B"]
     extras: Any  # of the policy, leaves [T, B, ...]
+    events: Any = ()  # of the timesteps that the actions led to, leaves [T, B, ...]
 
 
 class RunnerState(NamedTuple):
@@ -42,7 +43,7 @@ class RunnerState(NamedTuple):
 class RolloutResult(NamedTuple):
     """The state after a rollout, and what happened in it."""
 
-    state: Any  # of `play`: a State with leaves [N, ...]
+    state: Any  # of `play`: leaves [N, ...]
     timestep: TimeStep  # leaves [B, ...]; not yet acted upon
     carry: Any
     rollout: Rollout
@@ -54,7 +55,12 @@ class RolloutResult(NamedTuple):
 
 
 def play(
-    env: Env, policy: Policy, levels: Level, key: Key[Array, ""], chunk_steps: int = CHUNK_STEPS
+    env: Environment,
+    policy: Policy,
+    levels: Any,
+    key: Key[Array, ""],
+    chunk_steps: int = CHUNK_STEPS,
+    num_steps: int | None = None,
 ) -> RolloutResult:
     """Plays whole episodes from their start.
 
@@ -64,16 +70,17 @@ def play(
         levels: one level per environment, leaves [N, ...].
         key: for the policy.
         chunk_steps: steps of one scan; the policy's memory grows between scans.
+        num_steps: to play of each episode; all if not given.
     """
 
-    def step(state: State, action: Array) -> tuple[State, TimeStep]:
-        state, timestep = jax.vmap(env.step)(state, action.reshape(-1, env.num_agents))
+    def step(state: Any, action: Array) -> tuple[Any, TimeStep]:
+        state, timestep = jax.vmap(env.step)(state, by_environment(env, action))
         return state, flatten(timestep)
 
     state, timestep = jax.vmap(env.start)(levels)
     timestep = flatten(timestep)
     runner_state = RunnerState(state, timestep, policy.init(timestep.reward.shape[0]))
-    return unroll(step, policy, runner_state, key, env.max_steps, 0, chunk_steps)
+    return unroll(step, policy, runner_state, key, num_steps or env.max_steps, 0, chunk_steps)
 
 
 def unroll(
@@ -88,7 +95,7 @@ def unroll(
     """Plays `num_steps` steps from a given state.
 
     Args:
-        step: (state, action i32[B]) -> (state, timestep of B streams); the one of a
+        step: (state, action [B, ...]) -> (state, timestep of B streams); the one of a
             `VectorEnv` begins new episodes.
         policy: the policy of all agents.
         runner_state: where to begin.
@@ -110,6 +117,7 @@ def unroll(
             terminated=following.terminated,
             truncated=following.truncated,
             extras=extras,
+            events=following.events,
         )
         over = following.done | (over & (following.time > 0))
         return (RunnerState(state, following, memory), over), rollout
@@ -129,3 +137,9 @@ def unroll(
 def flatten(timestep: TimeStep) -> TimeStep:
     """Joins the environment and agent axes: [N, A, ...] -> [B, ...]."""
     return jax.tree.map(lambda x: x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]), timestep)
+
+
+def by_environment(env: Environment, action: Num[Array, "B *K"]) -> Num[Array, "N A *K"]:
+    """Actions of B = N * A streams, by environment and agent."""
+    coordinates = (len(env.actions.low),) if isinstance(env.actions, Box) else ()
+    return action.reshape(-1, env.num_agents, *coordinates)

@@ -337,7 +337,7 @@ def test_max_episode_steps_can_only_cut_short(limit, length, ours):
             assert not terminated
             truncations.append(truncated)
         assert len(truncations) == info["episode"]["l"] == info["steps"] == length
-        assert (env.unwrapped._simulator.running is False) == ours
+        assert (env.unwrapped._running is False) == ours
 
 
 @pytest.mark.parametrize("clone", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
@@ -362,7 +362,7 @@ def test_a_clone_goes_on_like_the_original(clone, started):
 def test_the_state_is_pinned_to_the_cpu(env):
     for e in (env, copy.deepcopy(env)):
         e.step(0)
-        for leaf in jax.tree.leaves(e._simulator._state):
+        for leaf in jax.tree.leaves(e._state):
             assert leaf.committed
             assert leaf.devices() == {jax.devices("cpu")[0]}
 

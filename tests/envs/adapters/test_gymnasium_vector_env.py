@@ -527,12 +527,14 @@ def test_after_an_interrupted_step_a_reset_goes_on_in_the_streams(mode, monkeypa
     for each in (envs, others):
         each.reset(seed=0)
 
+    step_batch = vector_programs.step_batch
+
     def interrupted(*arguments):
-        vector_programs.step_batch(*arguments)  # which has taken the state away
+        step_batch(*arguments)  # which has taken the state away
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("gridmem.envs.adapters.vector_simulator.step_batch", interrupted)
+        patch.setattr(vector_programs, "step_batch", interrupted)
         with pytest.raises(KeyboardInterrupt):
             envs.step(np.zeros(N, int))
     some = {"reset_mask": np.arange(N) == 0}

@@ -1,0 +1,275 @@
+"""What a trainer has to know about an environment: a protocol, action spaces, and observations."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Key
+
+from gridmem.envs.types import TimeStep
+
+
+@dataclass(frozen=True)
+class Discrete:
+    """Actions 0 to n - 1, i32[A]. As a `last_action`, n stands for "no action yet"."""
+
+    n: int
+
+
+@dataclass(frozen=True)
+class Box:
+    """Actions f32[A, K], coordinate k from low[k] to high[k]. The first `last_action` is 0."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Ids:
+    """A part of an observation: each cell has one of `num_ids` ids. Integers [A, *shape]."""
+
+    name: str
+    shape: tuple[int, ...]
+    num_ids: int
+
+
+@dataclass(frozen=True)
+class Bits:
+    """A part of an observation: true or false. bool[A, *shape]."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """A part of an observation: whole numbers; the network sees them divided by `scale`.
+
+    Integers [A, *shape].
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    scale: float
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A part of an observation: numbers of the size of 1. f32[A, *shape]."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+Part = Ids | Bits | Counts | Numbers
+_KINDS = {Ids: jnp.integer, Bits: jnp.bool_, Counts: jnp.integer, Numbers: jnp.floating}
+
+
+class Column(NamedTuple):
+    """A metric of an update, and how it is shown."""
+
+    name: str  # in metrics.jsonl
+    heading: str  # in tables and in the progress of a run
+    digits: int = 2  # after the decimal point
+    axis: str = ""  # label of its learning curve; empty for none
+    reference: float | None = None  # where its curve has a horizontal line
+    counted_by: str = ""  # metric that says how many episodes it is computed from
+    least: int = 0  # of that metric; below, the column is not shown
+
+
+@runtime_checkable
+class EpisodeStatistics(Protocol):
+    """How the episodes of a rollout are summarized. Hashable.
+
+    Rollouts have T steps of B streams; a row that is not valid is a reset, and stands between two
+    episodes. Metrics are means over the episodes that ended, by name, f32[]; `num_episodes` is
+    their number.
+    """
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The metrics that exist only if an episode ended."""
+        ...
+
+    def init(self, num_streams: int) -> Any:
+        """The accumulator before the first step, leaves [B, ...]."""
+        ...
+
+    def add(self, accumulator: Any, rollout: Any) -> tuple[Any, dict[str, Array]]:
+        """Adds a rollout that may begin and end within episodes; the metrics of those that end."""
+        ...
+
+    def whole(self, rollout: Any) -> dict[str, Array]:
+        """The metrics of a rollout of one whole episode in each stream."""
+        ...
+
+
+@runtime_checkable
+class Environment(Protocol):
+    """A JAX environment with A agents: pure functions, hashable, static under `jax.jit`.
+
+    All randomness of an episode is in its level or its state, so that `step` takes no key. A level
+    is any tree of arrays, so is a state. Every leaf of a `TimeStep` leads with the agents; its
+    `obs` is a NamedTuple with a field for each of `parts`, and `last_action` and `last_reward`.
+
+    It may also have `evaluation_levels(num_levels)`, levels [N, ...] that training never draws, and
+    `frame(state)`, a picture u8[H, W, 3].
+    """
+
+    @property
+    def num_agents(self) -> int:
+        """Agents in one environment, A."""
+        ...
+
+    @property
+    def actions(self) -> Discrete | Box:
+        """The action space of an agent."""
+        ...
+
+    @property
+    def max_steps(self) -> int:
+        """The most steps of an episode."""
+        ...
+
+    @property
+    def mean_steps(self) -> int:
+        """About how many steps an episode has; resets are made in groups of this share."""
+        ...
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What an observation consists of, beside `last_action` and `last_reward`."""
+        ...
+
+    @property
+    def stats(self) -> EpisodeStatistics:
+        """How episodes are summarized: `gridmem.Returns()`, or one's own."""
+        ...
+
+    @property
+    def about(self) -> str:
+        """The environment in a few words."""
+        ...
+
+    def generate(self, key: Key[Array, ""]) -> Any:
+        """Draws a level."""
+        ...
+
+    def start(self, level: Any) -> tuple[Any, TimeStep]:
+        """Begins an episode on a level."""
+        ...
+
+    def reset(self, key: Key[Array, ""]) -> tuple[Any, TimeStep]:
+        """`start(generate(key))`."""
+        ...
+
+    def step(self, state: Any, action: Any) -> tuple[Any, TimeStep]:
+        """Advances all agents by one action each, i32[A] or f32[A, K]."""
+        ...
+
+
+def check_environment(id: str, env: Any) -> Environment:
+    """Checks that an environment keeps to the protocol; its functions are traced, not run.
+
+    Raises:
+        ValueError: if it does not, with the first difference.
+    """
+    what = f"the environment {id!r} ({type(env).__name__})"
+    names = [name for name in vars(Environment) if not name.startswith("_")]
+    missing = [name for name in names if not hasattr(env, name)]
+    if missing:
+        raise ValueError(f"{what} has no {missing[0]!r}; docs/extending.md lists what it must have")
+    try:
+        hash(env)
+    except TypeError:
+        raise ValueError(f"{what} is not hashable; make it a frozen dataclass") from None
+    if not isinstance(env.actions, Discrete | Box):
+        raise ValueError(f"{what} has the actions {env.actions!r}; they must be a Discrete or Box")
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    state, first = jax.eval_shape(env.reset, key)
+    _check_timestep(what, env, first)
+    action = _last_action(env)
+    following = jax.eval_shape(env.step, state, action)
+    if _shapes(following) != _shapes((state, first)):
+        raise ValueError(
+            f"{what} returns other shapes or dtypes from step than from reset, which a loop of "
+            f"steps cannot carry: {_shapes(following)} instead of {_shapes((state, first))}"
+        )
+    return env
+
+
+def _check_timestep(what: str, env: Environment, timestep: Any) -> None:
+    if not isinstance(timestep, TimeStep):
+        raise ValueError(
+            f"{what} returns a {type(timestep).__name__} from reset; it must be a gridmem.TimeStep"
+        )
+    obs = timestep.obs
+    fields = getattr(obs, "_fields", ())
+    expected = {part.name: _KINDS[type(part)] for part in env.parts if type(part) in _KINDS}
+    if len(expected) < len(env.parts):
+        raise ValueError(
+            f"{what} has the parts {env.parts!r}; each must be an Ids, Bits, Counts or Numbers, "
+            "with a name of its own"
+        )
+    last = {"last_action", "last_reward"}
+    if set(fields) != {*expected, *last} or set(expected) & last:
+        raise ValueError(
+            f"{what} has observations with the fields {', '.join(fields) or 'none'}; by its parts "
+            f"they must be {', '.join([*expected, *sorted(last)])}"
+        )
+    shapes = {part.name: (env.num_agents, *part.shape) for part in env.parts}
+    action = _last_action(env)
+    shapes |= {"last_action": action.shape, "last_reward": (env.num_agents,)}
+    kinds = {**expected, "last_action": jnp.integer, "last_reward": jnp.floating}
+    if isinstance(env.actions, Box):
+        kinds["last_action"] = jnp.floating
+    for name, shape in shapes.items():
+        leaf = getattr(obs, name)
+        if leaf.shape != shape or not jnp.issubdtype(leaf.dtype, kinds[name]):
+            raise ValueError(
+                f"{what} observes {name} as {leaf.dtype}{list(leaf.shape)}; it must be "
+                f"{kinds[name].__name__}{list(shape)}"
+            )
+
+
+def _last_action(env: Environment) -> jax.ShapeDtypeStruct:
+    if isinstance(env.actions, Box):
+        return jax.ShapeDtypeStruct((env.num_agents, len(env.actions.low)), jnp.float32)
+    return jax.ShapeDtypeStruct((env.num_agents,), jnp.int32)
+
+
+def _shapes(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", tree)
+
+
+EVALUATION_KEY_DATA = (0x6772_6964, 0x6D65_6D30)
+"""Key data of the levels for evaluation, where none are stored.
+
+Not the root key of any seed: those have 0 for their first word. A key derived from a seed equals
+one derived from this with a probability of about 2**-64.
+"""
+
+
+def draw_levels(
+    generate: Callable[[Key[Array, ""]], Any],
+    num_levels: int,
+    key_data: tuple[int, int] = EVALUATION_KEY_DATA,
+) -> tuple[Any, Key[Array, ""]]:
+    """Levels that no training run draws, leaves [N, ...], and a key to play them with.
+
+    Args:
+        generate: that of an environment.
+        num_levels: N.
+        key_data: of the threefry key that they are derived from.
+    """
+    data = jnp.array(key_data, jnp.uint32)
+    level_key, play_key = jax.random.split(jax.random.wrap_key_data(data, impl="threefry2x32"))
+    return jax.vmap(generate)(jax.random.split(level_key, num_levels)), play_key
+
+
+def num_levels(levels: Any) -> int:
+    """N of levels with leaves [N, ...]."""
+    return int(np.shape(jax.tree.leaves(levels)[0])[0])
