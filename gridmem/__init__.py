@@ -8,13 +8,14 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from gridmem.envs.registry import CONFIGS, make, register_with_gymnasium
+from gridmem.envs.registry import CONFIGS, make, register, register_with_gymnasium
 
 if TYPE_CHECKING:
     from gridmem import baselines
     from gridmem.envs.adapters.gymnax_env import gymnax_env
     from gridmem.envs.adapters.pettingzoo_env import env, parallel_env
     from gridmem.envs.adapters.record_metrics import RecordMetrics
+    from gridmem.envs.analysis.episode_stats import Finds, Returns
     from gridmem.envs.analysis.level_packs import levels, load_levels, save_levels
     from gridmem.envs.analysis.metrics import EpisodeMetrics, measure, memory_gain, summary
     from gridmem.envs.analysis.oracle import ceiling, oracle_action, oracle_actions
@@ -22,9 +23,19 @@ if TYPE_CHECKING:
     from gridmem.envs.analysis.scripted import compass_policy, reactive_policy
     from gridmem.envs.analysis.shortest_paths import distances
     from gridmem.envs.batch.autoreset import VectorEnv
-    from gridmem.envs.batch.policy import Policy, random_policy
+    from gridmem.envs.batch.policy import Policy, PolicyOutput, random_policy
     from gridmem.envs.batch.rollout import play
     from gridmem.envs.env import Env, EnvConfig
+    from gridmem.envs.environment import (
+        Bits,
+        Box,
+        Column,
+        Counts,
+        Discrete,
+        Environment,
+        Ids,
+        Numbers,
+    )
     from gridmem.envs.levels import make_level
     from gridmem.envs.maps import NoiseMap, TextMap
     from gridmem.envs.tasks import Return, Tour
@@ -34,15 +45,26 @@ __version__ = "0.1.0"
 __all__ = [
     "CONFIGS",
     "Action",
+    "Bits",
+    "Box",
+    "Column",
+    "Counts",
+    "Discrete",
     "Env",
     "EnvConfig",
+    "Environment",
     "EpisodeMetrics",
+    "Finds",
+    "Ids",
     "Level",
     "NoiseMap",
+    "Numbers",
     "Observation",
     "Policy",
+    "PolicyOutput",
     "RecordMetrics",
     "Return",
+    "Returns",
     "Score",
     "State",
     "TextMap",
@@ -68,6 +90,7 @@ __all__ = [
     "play",
     "random_policy",
     "reactive_policy",
+    "register",
     "save_levels",
     "score",
     "summary",
@@ -77,6 +100,7 @@ _NAMES = {
     "adapters.gymnax_env": "gymnax_env",
     "adapters.pettingzoo_env": "env parallel_env",
     "adapters.record_metrics": "RecordMetrics",
+    "analysis.episode_stats": "Finds Returns",
     "analysis.level_packs": "levels load_levels save_levels",
     "analysis.metrics": "EpisodeMetrics measure memory_gain summary",
     "analysis.oracle": "ceiling oracle_action oracle_actions",
@@ -84,9 +108,10 @@ _NAMES = {
     "analysis.scripted": "compass_policy reactive_policy",
     "analysis.shortest_paths": "distances",
     "batch.autoreset": "VectorEnv",
-    "batch.policy": "Policy random_policy",
+    "batch.policy": "Policy PolicyOutput random_policy",
     "batch.rollout": "play",
     "env": "Env EnvConfig",
+    "environment": "Bits Box Column Counts Discrete Environment Ids Numbers",
     "levels": "make_level",
     "maps": "NoiseMap TextMap",
     "tasks": "Return Tour",

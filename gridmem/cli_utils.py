@@ -43,7 +43,7 @@ class Parser(argparse.ArgumentParser):
         )
         self._negative_number_matcher = re.compile(r"-\.?\d")  # -1e3 is not an option either
         self._other_names = other_names or {}
-        about = "import a module that registers environments, mixers or methods; repeatable"
+        about = "a module with environments, mixers or methods; repeatable"
         self.add_argument("--import", metavar="MODULE", default=argparse.SUPPRESS, help=about)
 
     def error(self, message: str) -> NoReturn:

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "gridmem"
 # function only. A file with a row of its own has only that.
 GAME = "envs/*"
 ENVS = "envs/* envs/batch/* envs/analysis/*"
-MODEL = "baselines/config baselines/model/* baselines/model/mixers/*"
+MODEL = "baselines/config baselines/method baselines/model/* baselines/model/mixers/*"
 ROWS = {
     "__init__": "envs/registry",
     "gymnasium": "envs/adapters/*",
@@ -27,8 +27,8 @@ ROWS = {
     "cli_utils": "",
     # Importing these loads nothing: `import gridmem` does it.
     "envs/checks": "",
-    "envs/forks": "",
-    "envs/registry": "envs/forks envs/checks ~gymnasium ~envs/env ~envs/config",
+    "envs/registry": "envs/checks ~gymnasium ~envs/env ~envs/environment ~envs/config",
+    "envs/env": f"jax numpy {GAME} ~envs/analysis/episode_stats",
     "envs/gymnasium_env": "envs/adapters/*",
     "envs/gymnasium_vector_env": "envs/adapters/*",
     "envs/*": f"jax numpy {GAME}",
@@ -44,33 +44,36 @@ ROWS = {
     "render/player/options": "envs/registry cli_utils render/player/keys",
     "render/player/*": f"jax numpy {ENVS} render/* render/player/*",
     # The trainer.
-    "baselines/__init__": "~baselines/agent ~cli_utils",
+    "baselines/__init__": "~cli_utils",
     "baselines/tables": "",
     "baselines/setting_types": "",
+    "baselines/registration": "envs/checks",
+    "baselines/method": "baselines/registration ~jax",
     "baselines/env_settings": "envs/config baselines/setting_types",
-    "baselines/config": "envs/registry envs/checks envs/config baselines/env_settings "
-    "baselines/setting_types",
-    "baselines/presets": "envs/* baselines/config",
-    "baselines/model/mixers/*": "jax numpy flax baselines/config baselines/model/layers "
-    "baselines/model/mixers/*",
+    "baselines/config": "envs/registry envs/checks envs/config envs/environment "
+    "baselines/env_settings baselines/setting_types baselines/method baselines/registration",
+    "baselines/presets": "envs/* baselines/config baselines/registration",
+    "baselines/model/mixers/*": "jax numpy flax baselines/config baselines/registration "
+    "baselines/model/layers baselines/model/mixers/*",
     "baselines/model/*": f"jax numpy flax {GAME} envs/batch/policy {MODEL}",
     "baselines/ppo/loss": "jax numpy envs/batch/policy baselines/config",
     "baselines/ppo/optimizer": "jax numpy flax optax baselines/config",
     "baselines/ppo/*": f"jax numpy flax optax {ENVS} {MODEL} baselines/ppo/*",
     "baselines/runs/run_dir": "",
-    "baselines/runs/checkpoint": "jax orbax baselines/ppo/*",
+    "baselines/runs/checkpoint": "jax orbax baselines/ppo/sharding",
     "baselines/runs/weights": "jax numpy safetensors __init__ baselines/config",
     "baselines/runs/*": f"numpy {ENVS} baselines/config baselines/tables baselines/runs/* "
     "~matplotlib",
     "baselines/actor": f"jax numpy flax {ENVS} envs/adapters/* {MODEL} baselines/ppo/rollout",
-    "baselines/agent": f"jax flax {ENVS} {MODEL} baselines/actor baselines/ppo/learner "
+    "baselines/agent": f"jax flax {ENVS} {MODEL} baselines/actor baselines/ppo/method "
     "baselines/runs/*",
     "baselines/evaluation/*": f"jax numpy flax {ENVS} baselines/agent baselines/tables "
-    "baselines/model/policy baselines/runs/plots baselines/evaluation/* ~matplotlib",
+    "baselines/method baselines/ppo/method baselines/model/policy baselines/runs/plots "
+    "baselines/evaluation/* ~matplotlib",
     "baselines/costs/*": f"jax flax optax __init__ {ENVS} {MODEL} baselines/tables "
-    "baselines/env_settings baselines/ppo/* baselines/costs/*",
+    "baselines/env_settings baselines/ppo/* baselines/training/seeds baselines/costs/*",
     "baselines/training/cli": "cli_utils envs/registry envs/checks baselines/config "
-    "baselines/env_settings baselines/presets baselines/setting_types",
+    "baselines/env_settings baselines/method baselines/presets baselines/setting_types",
     "baselines/training/signals": "baselines/training/display",
     "baselines/training/display": "rich baselines/ppo/sharding",
     "baselines/training/trackers": "baselines/config baselines/runs/run_dir ~tensorboardX ~wandb",

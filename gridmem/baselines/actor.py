@@ -18,8 +18,8 @@ from gridmem.baselines.model.policy import Memory, streaming_policy
 from gridmem.baselines.ppo.rollout import context_length
 from gridmem.envs.adapters.observations import batch_axes, parse
 from gridmem.envs.adapters.simulator import cpu_device
+from gridmem.envs.checks import refuse_forks
 from gridmem.envs.env import Env
-from gridmem.envs.forks import refuse_forks
 from gridmem.envs.types import TimeStep
 
 

@@ -4,15 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
-from flax import nnx
-
 from gridmem.baselines.actor import Actor
 from gridmem.baselines.config import TrainConfig
+from gridmem.baselines.method import Method
 from gridmem.baselines.model.actor_critic import ActorCritic
 from gridmem.baselines.model.mixers import ExplainingMixer
 from gridmem.baselines.model.policy import model_policy
-from gridmem.baselines.ppo.learner import build_model
+from gridmem.baselines.ppo.method import PPO
 from gridmem.baselines.runs.run_dir import WEIGHTS, seed_dirs
 from gridmem.baselines.runs.weights import read_config, read_params
 from gridmem.envs.assets import asset
@@ -23,18 +21,19 @@ from gridmem.envs.env import Env
 
 @dataclass(frozen=True, eq=False)
 class Agent:
-    """The environment, network and parameters of a run.
+    """The environment, method and parameters of a run.
 
     Attributes:
         config: of the run.
-        env: of the training; the agent can act in any with the same view and compass.
-        graphdef: static part of the model.
+        env: of the training, of GridMem's ids an `Env`; the agent can act in any with the same
+            observations.
+        method: that trained it.
         params: its parameters.
     """
 
     config: TrainConfig
-    env: Env
-    graphdef: Any
+    env: Any
+    method: Method
     params: Any
 
     @property
@@ -49,17 +48,29 @@ class Agent:
 
     @property
     def model(self) -> ActorCritic:
-        """The network."""
-        return nnx.merge(self.graphdef, self.params)
+        """The network of PPO.
+
+        Raises:
+            ValueError: if another method trained the agent.
+        """
+        if not isinstance(self.method, PPO):
+            raise ValueError(
+                f"the agent was trained by {self.config.method.name}; only agents of ppo have this "
+                "network, use policy()"
+            )
+        return self.method.model(self.params)
 
     @property
     def explains(self) -> bool:
         """Whether it can show which past steps it attends to; see `ExplainingMixer`."""
-        return any(isinstance(block.mixer, ExplainingMixer) for block in self.model.blocks)
+        blocks = self.model.blocks if isinstance(self.method, PPO) else ()
+        return any(isinstance(block.mixer, ExplainingMixer) for block in blocks)
 
     def policy(self, greedy: bool = False, explain: bool = False) -> Policy:
         """A policy for B streams of one episode each; see `model_policy`."""
-        return model_policy(self.model, greedy, explain)
+        if explain:
+            return model_policy(self.model, greedy, explain)
+        return self.method.policy(self.params, greedy)
 
     def actor(self, greedy: bool = False, seed: int = 0) -> Actor:
         """A stateful policy for all interfaces; see `Actor`.
@@ -69,8 +80,14 @@ class Agent:
             seed: of the sampled actions, 0 to 2**32 - 1.
 
         Raises:
-            ValueError: for an invalid seed.
+            ValueError: for an invalid seed, an environment from outside of GridMem, or an agent of
+                another method than PPO.
         """
+        if not isinstance(self.env, Env):
+            raise ValueError(
+                f"an actor takes the observations of GridMem's interfaces, and {self.env_id} has "
+                "none; use policy()"
+            )
         return Actor(self.config, self.env, self.model, greedy, seed)
 
 
@@ -87,15 +104,13 @@ def load(run: str | Path) -> Agent:
     path = _file(run)
     try:
         config = read_config(path)
-        env = config.make_env()
-        shape = nnx.eval_shape(lambda: build_model(config, env, jax.random.key(0)))
-        graphdef, like = nnx.split(shape)
-        params = read_params(path, like)
+        method = config.make_method()
+        params = read_params(path, method.abstract_params())
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror or error})") from None
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} is no agent that can be loaded: {error}") from None
-    return Agent(config, env, graphdef, params)
+    return Agent(config, config.make_env(), method, params)
 
 
 def released() -> list[str]:

@@ -2,8 +2,8 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,21 +40,18 @@ def parse(argv: Sequence[str]) -> "Namespace":
     from gridmem.cli_utils import Parser, whole
 
     parser = Parser("python -m gridmem.baselines.bench", DESCRIPTION)
-    parser.add_argument("--mixers", metavar="A,B", help="the preset's own; all for every one")
-    parser.add_argument("--layers", metavar="N,M", help="the preset's own number")
-    parser.add_argument(
-        "--parts", default=",".join(PARTS), metavar="A,B", help=f"all: {', '.join(PARTS)}"
-    )
-    parser.add_argument(
-        "--preset", metavar="NAME", help="of the trainer, or a FILE.json of settings"
-    )
-    parser.add_argument("--num-envs", type=whole(1), metavar="N", help="instead of the preset's")
-    parser.add_argument("--num-minibatches", type=whole(1), metavar="N", help="likewise")
-    parser.add_argument("--attention", metavar="NAME", help="likewise; auto, cudnn or xla")
-    parser.add_argument("--decode", metavar="NAME", help="likewise; auto, triton or xla")
-    parser.add_argument("--dtype", metavar="NAME", help="likewise; float32 or bfloat16")
-    parser.add_argument("--repeats", type=whole(1), default=3, metavar="N", help="of each part; 3")
-    parser.add_argument("--out", metavar="FILE.json", help="for everything that is measured")
+    add = parser.add_argument
+    add("--mixers", metavar="A,B", help="the preset's own; all for every one")
+    add("--layers", metavar="N,M", help="the preset's own number")
+    add("--parts", default=",".join(PARTS), metavar="A,B", help=f"all: {', '.join(PARTS)}")
+    add("--preset", metavar="NAME", help="of the trainer, or a FILE.json of settings")
+    add("--num-envs", type=whole(1), metavar="N", help="instead of the preset's")
+    add("--num-minibatches", type=whole(1), metavar="N", help="likewise")
+    add("--attention", metavar="NAME", help="likewise; auto, cudnn or xla")
+    add("--decode", metavar="NAME", help="likewise; auto, triton or xla")
+    add("--dtype", metavar="NAME", help="likewise; float32 or bfloat16")
+    add("--repeats", type=whole(1), default=3, metavar="N", help="of each part; 3")
+    add("--out", metavar="FILE.json", help="for everything that is measured")
     options = parser.read(argv, "all arguments are options")
     options.parts = _chosen("--parts", options.parts, PARTS)
     if options.layers is not None:
@@ -71,9 +68,9 @@ def _bench(argv: Sequence[str]) -> int:
     require("a benchmark", "flax", "optax")
     from gridmem.baselines.config import to_dict
     from gridmem.baselines.costs.benchmark import (
+        TABLE_HEAD,
         measure,
         measure_environment,
-        table_head,
         table_row,
     )
     from gridmem.baselines.costs.hardware import this_machine
@@ -95,7 +92,12 @@ def _bench(argv: Sequence[str]) -> int:
             record |= {"attention": attention, "results": results}
             _write(options.out, json.dumps(record, indent=2) + "\n")
 
-    def all_parts() -> None:
+    if options.out is not None:
+        _write(options.out, "")
+    attention = sorted({str(choice) for choice in choices if choice != XLA})
+    about = "".join(f"attention by {kernel}\n" for kernel in attention)
+    print(f"{machine}\n{_summary(config)}\n{about}\n{TABLE_HEAD}", flush=True)
+    with _no_compilation_cache():
         if ENVIRONMENT in options.parts:
             report(measure_environment(config, options.repeats))
         for model in models:
@@ -103,13 +105,6 @@ def _bench(argv: Sequence[str]) -> int:
                 raise ValueError(sentence)
             for measurement in measure(model, of_agent, options.repeats):
                 report(measurement)
-
-    if options.out is not None:
-        _write(options.out, "")
-    attention = sorted({str(choice) for choice in choices if choice != XLA})
-    about = "".join(f"attention by {kernel}\n" for kernel in attention)
-    print(f"{machine}\n{_summary(config)}\n{about}\n{table_head()}", flush=True)
-    _without_cache(all_parts)
     return 0
 
 
@@ -121,14 +116,11 @@ def _configs(options: "Namespace") -> tuple["TrainConfig", list["TrainConfig"]]:
     """
     from dataclasses import replace
 
-    from gridmem.baselines.model.mixers import MIXERS
+    from gridmem.baselines.registration import MIXERS
 
     config = _settings(options)
-    mixers = [config.model.mixer]
-    if options.mixers is not None:
-        mixers = (
-            list(MIXERS) if options.mixers == "all" else _chosen("--mixers", options.mixers, MIXERS)
-        )
+    names = ",".join(MIXERS) if options.mixers == "all" else options.mixers
+    mixers = [config.model.mixer] if names is None else _chosen("--mixers", names, MIXERS)
     configs = [
         replace(config, model=replace(config.model, mixer=mixer, num_layers=num_layers))
         for mixer in mixers
@@ -154,21 +146,17 @@ def _settings(options: "Namespace") -> "TrainConfig":
     except OSError as error:
         raise ValueError(f"{name} cannot be used ({error.strerror})") from None
     small = options.preset is None and jax.default_backend() == "cpu"
-    given = {"num_envs": options.num_envs, "num_minibatches": options.num_minibatches}
-    ppo = {"num_envs": 4} if small else {}
-    ppo |= {name: value for name, value in given.items() if value is not None}
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    known = {"dtype": DtypeName, "attention": AttentionName, "decode": DecodeName}
+    for name, names in known.items():
+        if name in given and given[name] not in get_args(names):
+            choices = " or ".join(get_args(names))
+            raise ValueError(f"--{name} is {given[name]!r}; it must be {choices}")
     model = {"dtype": "float32"} if small else {}
-    for name, known in (
-        ("dtype", DtypeName),
-        ("attention", AttentionName),
-        ("decode", DecodeName),
-    ):
-        value = getattr(options, name)
-        if value is not None and value not in get_args(known):
-            choices = " or ".join(get_args(known))
-            raise ValueError(f"--{name} is {value!r}; it must be {choices}")
-        model |= {} if value is None else {name: value}
-    return replace(config, model=replace(config.model, **model), ppo=replace(config.ppo, **ppo))
+    model |= {name: given[name] for name in known if name in given}
+    ppo = {"num_envs": 4} if small else {}
+    ppo |= {name: given[name] for name in ("num_envs", "num_minibatches") if name in given}
+    return replace(config, model=replace(config.model, **model), method=replace(config.ppo, **ppo))
 
 
 def _summary(config: "TrainConfig") -> str:
@@ -180,8 +168,9 @@ def _summary(config: "TrainConfig") -> str:
     )
 
 
-def _without_cache(program: Callable[[], None]) -> None:
-    """Runs a program in which nothing is read from the compilation cache."""
+@contextmanager
+def _no_compilation_cache() -> Iterator[None]:
+    """A context in which nothing is read from the compilation cache."""
     import jax
     from jax.experimental.compilation_cache import compilation_cache
 
@@ -189,7 +178,7 @@ def _without_cache(program: Callable[[], None]) -> None:
     jax.config.update("jax_enable_compilation_cache", False)
     compilation_cache.reset_cache()  # the setting is read once and then remembered
     try:
-        program()
+        yield
     finally:
         jax.config.update("jax_enable_compilation_cache", before)
         compilation_cache.reset_cache()
@@ -202,10 +191,8 @@ def _chosen(option: str, text: str, known: Any) -> list[str]:
     names = list(dict.fromkeys(text.split(",")))
     for name in names:
         if name not in known:
-            raise ValueError(
-                f"{option} is given {name!r}{nearest(name, list(known))}; "
-                f"it takes {', '.join(known)}"
-            )
+            takes = f"it takes {', '.join(known)}"
+            raise ValueError(f"{option} is given {name!r}{nearest(name, list(known))}; {takes}")
     return names
 
 

@@ -12,9 +12,9 @@ test levels see `python -m gridmem.baselines.evaluate`.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code: see `gridmem.cli_utils.run`."""
-    from gridmem.cli_utils import run
+    from gridmem.cli_utils import import_modules, run
 
-    return run(lambda: _compare(sys.argv[1:] if argv is None else argv))
+    return run(lambda: _compare(import_modules(sys.argv[1:] if argv is None else argv)))
 
 
 def _compare(argv: Sequence[str]) -> int:

@@ -5,23 +5,30 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Annotated, Any, Literal
 
 from gridmem.baselines.env_settings import COMMON_OPTIONS, EnvSettings
+from gridmem.baselines.method import MethodConfig
+from gridmem.baselines.registration import (
+    IMPORT_HINT,
+    METHOD_CONFIGS,
+    METHODS,
+    find,
+    mixer_names,
+    register_method,
+)
 from gridmem.baselines.setting_types import (
     check_not_negative,
     check_positive,
     check_types,
     from_json,
 )
-from gridmem.envs.checks import nearest
+from gridmem.envs.checks import nearest, unknown_name
 from gridmem.envs.config import UnknownOption
-from gridmem.envs.registry import make
+from gridmem.envs.environment import Column
+from gridmem.envs.registry import make_environment
 
-if TYPE_CHECKING:
-    from gridmem.envs.env import Env
-
-MixerName = Literal["attention", "gru", "linear", "gla", "none"]
+MixerName = Annotated[str, mixer_names]
 DtypeName = Literal["float32", "bfloat16"]
 AttentionName = Literal["auto", "cudnn", "xla"]
 DecodeName = Literal["auto", "triton", "xla"]
@@ -96,7 +103,7 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
-class PPOConfig:
+class PPOConfig(MethodConfig):
     """Rollouts and the loss."""
 
     num_envs: int = 128
@@ -130,6 +137,47 @@ class PPOConfig:
         for name in ("gamma", "td_lambda"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
+
+    def check(self, config: "TrainConfig") -> None:
+        """See `MethodConfig`."""
+        env, steps = config.make_env(), self.rollout_steps
+        if not hasattr(env.actions, "n"):
+            raise ValueError(
+                f"{config.env.env_id} has the actions {env.actions}, and ppo needs a finite number "
+                "of actions; use another method"
+            )
+        if steps is not None and steps > env.max_steps:
+            raise ValueError(
+                f"rollout_steps is {steps}; it must be at most the {env.max_steps} of an episode"
+            )
+        num_streams = self.num_envs * env.num_agents
+        if num_streams > 2**30:
+            raise ValueError(
+                f"num_envs is {self.num_envs}, which makes {num_streams} streams "
+                "(num_envs x agents); they must be at most 2**30"
+            )
+        if num_streams % self.num_minibatches:
+            raise ValueError(
+                f"num_minibatches is {self.num_minibatches}; it must divide the "
+                f"{num_streams} streams (num_envs x agents)"
+            )
+        num_steps = config.num_updates * self.num_epochs * self.num_minibatches
+        if num_steps >= 2**31:
+            raise ValueError(
+                f"total_steps is {config.total_steps}; they take {num_steps:,} gradient steps, "
+                "which must be less than 2**31"
+            )
+
+    def steps_per_update(self, env: Any) -> int:
+        """See `MethodConfig`."""
+        return self.num_envs * env.num_agents * (self.rollout_steps or env.max_steps)
+
+    def device_divisors(self, env: Any) -> tuple[int, ...]:
+        """The environments, and the streams of a minibatch."""
+        return self.num_envs, self.num_envs * env.num_agents // self.num_minibatches
+
+
+register_method("ppo", "gridmem.baselines.ppo.method:PPO", PPOConfig)
 
 
 @dataclass(frozen=True)
@@ -176,7 +224,7 @@ class TrainConfig:
 
     env: EnvSettings = field(default_factory=EnvSettings)
     model: ModelConfig = field(default_factory=ModelConfig)
-    ppo: PPOConfig = field(default_factory=PPOConfig)
+    method: MethodConfig = field(default_factory=PPOConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     total_steps: int = 8_000_000
     """Agent steps to train for; rounded up to whole updates."""
@@ -206,42 +254,55 @@ class TrainConfig:
         env = self.make_env()
         if env.max_steps >= 2**31:
             raise ValueError(f"max_steps is {env.max_steps}; it must be below 2**31")
-        steps = self.ppo.rollout_steps
-        if steps is not None and steps > env.max_steps:
-            raise ValueError(
-                f"rollout_steps is {steps}; it must be at most the {env.max_steps} of an episode"
-            )
-        num_streams = self.ppo.num_envs * env.num_agents
-        if num_streams > 2**30:
-            raise ValueError(
-                f"num_envs is {self.ppo.num_envs}, which makes {num_streams} streams "
-                "(num_envs x agents); they must be at most 2**30"
-            )
-        if num_streams % self.ppo.num_minibatches:
-            raise ValueError(
-                f"num_minibatches is {self.ppo.num_minibatches}; it must divide the "
-                f"{num_streams} streams (num_envs x agents)"
-            )
-        num_steps = self.num_updates * self.ppo.num_epochs * self.ppo.num_minibatches
-        if num_steps >= 2**31:
-            raise ValueError(
-                f"total_steps is {self.total_steps}; they take {num_steps:,} gradient steps, which "
-                "must be less than 2**31"
-            )
+        self.method.check(self)
 
-    def make_env(self) -> "Env":
-        """The environment that is trained in."""
+    def make_env(self) -> Any:
+        """The environment of the run, an `Environment`; of GridMem's ids an `Env`."""
         try:
-            return make(self.env.env_id, **self.env.options)
+            return make_environment(self.env.env_id, **self.env.options)
         except UnknownOption as error:
             raise ValueError(str(error).partition(": ")[2]) from None  # without Python's words
+
+    def make_method(self) -> Any:
+        """The `Method` of the run, with its source."""
+        method = find(METHODS, "method", self.method.name)
+        return method(self, method.open(self))
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Metrics that tables and curves show."""
+        return self.method.columns(self.make_env())
+
+    @property
+    def ppo(self) -> PPOConfig:
+        """The settings of PPO.
+
+        Raises:
+            ValueError: if the run has another method.
+        """
+        if not isinstance(self.method, PPOConfig):
+            raise ValueError(f"the method is {self.method.name}; this is only for ppo")
+        return self.method
+
+    @property
+    def recipe(self) -> "TrainConfig":
+        """The config without the seed and settings that do not change how an agent learns."""
+        return replace(
+            self,
+            model=replace(self.model, attention="auto", decode="auto"),
+            seed=0,
+            num_seeds=1,
+            eval_levels=512,
+            run_dir=None,
+            checkpoint_seconds=60.0,
+            deterministic=False,
+            wandb=None,
+        )
 
     @property
     def steps_per_update(self) -> int:
         """Agent steps that one update plays."""
-        env = self.make_env()
-        steps = self.ppo.rollout_steps or env.max_steps
-        return self.ppo.num_envs * env.num_agents * steps
+        return self.method.steps_per_update(self.make_env())
 
     @property
     def num_updates(self) -> int:
@@ -251,11 +312,15 @@ class TrainConfig:
 
 def to_dict(config: TrainConfig) -> dict[str, Any]:
     """A config as JSON-able data."""
-    return {**asdict(config), "env": config.env.to_dict()}
+    method = {"type": config.method.name, **asdict(config.method)}
+    return {**asdict(config), "env": config.env.to_dict(), "method": method}
 
 
 def from_dict(data: Mapping[str, Any]) -> TrainConfig:
     """The config that `to_dict` gave; unknown names are refused, missing ones get defaults."""
+    data = dict(data)
+    if "ppo" in data and "method" not in data:  # of versions that had no other method
+        data["method"] = data.pop("ppo")
     return _changed(TrainConfig(), data)
 
 
@@ -281,6 +346,14 @@ def _changed(config: Any, data: Mapping[str, Any]) -> Any:
         given = {name: from_json(data[name], types.get(name)) for name in data}
         id = given.pop("env_id", config.env_id)
         return EnvSettings(id, options={**config.options, **given})
+    if isinstance(config, MethodConfig) and "type" in data:
+        data = dict(data)
+        name = data.pop("type")
+        if name not in METHOD_CONFIGS:
+            sentence = unknown_name("method", name, METHOD_CONFIGS, "methods")
+            raise ValueError(f"{sentence}; {IMPORT_HINT}")
+        kind = METHOD_CONFIGS[name]
+        config = config if type(config) is kind else kind()
     types = {f.name: f.type for f in fields(config)}
     changes = {}
     for name, value in data.items():

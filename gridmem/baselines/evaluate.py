@@ -6,13 +6,15 @@ import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from gridmem.baselines.evaluation.report import Row
     from gridmem.baselines.runs.run_dir import RunDir
+    from gridmem.envs.analysis.metrics import EpisodeMetrics
+    from gridmem.envs.env import Env
 
 DESCRIPTION = """\
 Evaluates agents on the stored test levels: return, score and memory gain.
@@ -28,9 +30,9 @@ FREE_BYTES = 1 << 18  # the results are never smaller
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code: see `gridmem.cli_utils.run`."""
-    from gridmem.cli_utils import run
+    from gridmem.cli_utils import import_modules, run
 
-    return run(lambda: _evaluate(sys.argv[1:] if argv is None else argv))
+    return run(lambda: _evaluate(import_modules(sys.argv[1:] if argv is None else argv)))
 
 
 def parse(argv: Sequence[str]) -> "Namespace":
@@ -98,6 +100,7 @@ def _evaluate(argv: Sequence[str]) -> int:
     from gridmem.baselines.evaluation.report import table
     from gridmem.baselines.runs.history import named
     from gridmem.baselines.runs.run_dir import EVALUATION, RunDir
+    from gridmem.envs.env import Env
 
     agents = {name: load(run) for name, run in named(options.runs).items()}
     path = _out(options)
@@ -109,10 +112,12 @@ def _evaluate(argv: Sequence[str]) -> int:
         run_dir.write_json(EVALUATION, report.to_dict()),
         run_dir.write_bytes("evaluation.png", draw_evaluation(report)),
     ]
+    own_rows = [report.own_row(name) for name in agents]
     replays = [
         replay
-        for name in agents
-        for replay in _save_replays(report.own_row(name), options.replays, run_dir)
+        for row in own_rows
+        if isinstance(row.scenario.env, Env)
+        for replay in _save_replays(row, options.replays, run_dir)
     ]
     print(table(report))
     for problem in run_dir.problems:
@@ -162,11 +167,11 @@ def _save_replay(row: "Row", index: int, path: Path) -> None:
     from gridmem.envs.analysis.replay import save_replay
 
     level = jax.tree.map(lambda leaf: np.asarray(leaf[index]), row.scenario.levels)
-    visits = np.asarray(row.episodes.visits[index])
+    visits = np.asarray(cast("EpisodeMetrics", row.episodes).visits[index])
     title = f"{row.scenario.id}, {row.label}, {row.scenario.kind} level {index}"
     path.parent.mkdir(exist_ok=True)
     try:
-        save_replay(path, row.scenario.env, level, row.actions[index], visits, title)
+        save_replay(path, cast("Env", row.scenario.env), level, row.actions[index], visits, title)
     except ValueError as error:  # its only cause here is the disk
         raise OSError(str(error)) from None
 

@@ -9,7 +9,8 @@ from gridmem.baselines.config import (
     PPOConfig,
     TrainConfig,
 )
-from gridmem.envs.checks import nearest
+from gridmem.baselines.registration import METHOD_CONFIGS
+from gridmem.envs.checks import unknown_name
 
 _REFERENCE = TrainConfig(
     env=EnvSettings("GridMem-v0", num_agents=16),
@@ -24,7 +25,7 @@ _REFERENCE = TrainConfig(
         value_head="hl_gauss",
         dtype="bfloat16",
     ),
-    ppo=PPOConfig(
+    method=PPOConfig(
         num_envs=256,
         num_epochs=1,
         num_minibatches=16,
@@ -65,7 +66,7 @@ def _small() -> TrainConfig:
         _REFERENCE,
         env=EnvSettings("GridMem-9x9-v0", view_size=3, num_agents=4, max_steps=256),
         model=model,
-        ppo=ppo,
+        method=ppo,
         optimizer=replace(_REFERENCE.optimizer, warmup=0.02, max_grad_norm=1.0, muon_rms=0.2),
         total_steps=2_000_000,
     )
@@ -90,7 +91,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         replace(
             _REFERENCE,
             env=EnvSettings("GridMem-v0"),
-            ppo=replace(_REFERENCE.ppo, num_envs=4096),
+            method=replace(_REFERENCE.ppo, num_envs=4096),
         ),
     ),
     "small": ("reference, scaled down for two CPU cores", _small()),
@@ -103,10 +104,22 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
 
 
 def preset(name: str) -> TrainConfig:
-    """The config of that name; ValueError with the nearest one if there is none."""
-    if name not in PRESETS:
-        raise ValueError(
-            f"there is no preset {name!r}{nearest(name, PRESETS)}; "
-            f"the presets are {', '.join(PRESETS)}"
-        )
-    return PRESETS[name][1]
+    """The config of that name; a registered method has a preset of its name.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    known = presets()
+    if name not in known:
+        raise ValueError(f"{unknown_name('preset', name, known, 'presets')}")
+    return known[name][1]
+
+
+def presets() -> dict[str, tuple[str, TrainConfig]]:
+    """`PRESETS`, and those of methods from outside."""
+    methods = {
+        name: ("a registered method with its default settings", TrainConfig(method=config()))
+        for name, config in METHOD_CONFIGS.items()
+        if config is not PPOConfig
+    }
+    return {**methods, **PRESETS}

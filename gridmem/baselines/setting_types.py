@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from math import inf
 from types import NoneType
-from typing import Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 _WORDS = {
     int: "a whole number",
@@ -16,7 +16,12 @@ _WORDS = {
 
 
 def value_types(annotation: Any) -> tuple[Any, ...]:
-    """What an annotation allows: types, and the choices of a Literal."""
+    """What an annotation allows: types, and the choices of a Literal.
+
+    Those of `Annotated[str, choices]` are what the function `choices` returns now.
+    """
+    if get_origin(annotation) is Annotated:
+        return annotation.__metadata__[0]()
     parts = get_args(annotation)
     return tuple(each for part in parts for each in value_types(part)) if parts else (annotation,)
 

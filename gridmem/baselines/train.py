@@ -25,12 +25,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(argv: Sequence[str]) -> int:
-    from gridmem.cli_utils import require
+    from gridmem.cli_utils import import_modules, require
 
     require("training", *NEEDED)
+    words = import_modules(argv)
     from gridmem.baselines.training.cli import parse
 
-    train = _prepare(parse(argv, f"python -m {MODULE}"), argv)
+    train = _prepare(parse(words, f"python -m {MODULE}"), argv)
     try:
         return train() if train else 0
     except ValueError as error:  # no longer bad input
@@ -43,10 +44,10 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
     Raises:
         ValueError: for an invalid command or a run that does not fit, before the run starts.
     """
-    from gridmem.baselines.config import to_dict
+    from gridmem.baselines.config import PPOConfig, to_dict
     from gridmem.baselines.costs.plan import plan, problem, table
     from gridmem.baselines.ppo.sharding import init_distributed, is_main_process
-    from gridmem.baselines.training.attention_choice import choose_attention, try_attention
+    from gridmem.baselines.training.attention_choice import XLA, choose_attention, try_attention
 
     config = command.config
     if config.deterministic:  # before JAX reads it
@@ -60,26 +61,35 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
         if prints:
             print(json.dumps(to_dict(config), indent=2))
         return None
-    attention = choose_attention(config)
-    planned = plan(attention.apply(config))
-    if command.plan:
-        if prints:
-            print(table(planned))
-        return None
-    if sentence := problem(planned):
-        raise ValueError(sentence)
+    is_ppo, tried = isinstance(config.method, PPOConfig), XLA
+    if command.plan and not is_ppo:
+        raise ValueError(f"--plan is for ppo, and the method is {config.method.name}")
+    if is_ppo:
+        attention = choose_attention(config)
+        planned = plan(attention.apply(config))
+        if command.plan:
+            if prints:
+                print(table(planned))
+            return None
+        if sentence := problem(planned):
+            raise ValueError(sentence)
+        tried = try_attention(config, attention)
+        if tried != attention and (sentence := problem(plan(tried.apply(config)))):
+            raise ValueError(f"{tried}; with it {sentence}")
     from gridmem.baselines.training.loop import Run
     from gridmem.baselines.training.trackers import check_trackers
+    from gridmem.cli_utils import imported
 
     check_trackers(config)
-    tried = try_attention(config, attention)
-    if tried != attention and (sentence := problem(plan(tried.apply(config)))):
-        raise ValueError(f"{tried}; with it {sentence}")
+    config.make_method()  # raises for a source that is not there, before the folder is made
     distributed = distributed_flags(command)
-    resume = f"{_python()} {shlex.join(['-m', MODULE, *distributed, '--resume'])}"
+    imports = [word for module in imported(argv) for word in ("--import", module)]
+    resume = f"{_python()} {shlex.join(['-m', MODULE, *imports, *distributed, '--resume'])}"
     if command.resume is not None:
         return Run.resumed(command.name, config, resume, tried).run
-    advice = comparison(argv, config.model.mixer, config.run_dir if distributed else None)
+    advice = ""
+    if "model" in config.method.sections:
+        advice = comparison(argv, config.model.mixer, config.run_dir if distributed else None)
     return Run.new(command.name, config, resume, advice, tried).run
 
 

@@ -13,7 +13,7 @@ from gridmem import Env, Return
 CONFIG = tiny.config(
     env={"num_agents": 2},
     model={"mixer": "none", "num_layers": 1},
-    ppo={"num_envs": 4, "num_epochs": 1},
+    method={"num_envs": 4, "num_epochs": 1},
 )
 _digests = []
 

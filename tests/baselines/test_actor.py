@@ -25,9 +25,9 @@ NUM_ENVS = 4
 @cache
 def agent_of(config):
     """An agent that is sure of what it does, and does it because of what it remembers."""
-    graphdef, learner = tiny.start(config)
+    _, learner = tiny.start(config)
     params = jax.tree.map(lambda x: 4 * x, learner.params)
-    return Agent(config, config.make_env(), graphdef, params)
+    return Agent(config, config.make_env(), tiny.ppo(config), params)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def _played(graphdef, env, params, levels):
 
 def expected(agent, levels, env=None):
     """Greedy actions [T, N * A] of `model_policy` in whole episodes, leaves of levels [N, ...]."""
-    rollout = _played(agent.graphdef, env or agent.env, agent.params, levels)
+    rollout = _played(nnx.graphdef(agent.model), env or agent.env, agent.params, levels)
     best, second = jnp.sort(rollout.extras.logits)[..., :-3:-1].transpose(2, 0, 1)
     assert float(jnp.min(best - second)) > 1e-4, "a tie, which rounding may decide"
     return np.asarray(rollout.action)
@@ -292,7 +292,7 @@ def test_half_precision_and_a_histogram_of_values():
     model = {"dtype": "bfloat16", "value_head": "hl_gauss", "value_bins": 11}
     agent = agent_of(tiny.config(model=model))
     levels = levels_of(agent.env, NUM_ENVS)
-    rollout = jax.device_get(_played(agent.graphdef, agent.env, agent.params, levels))
+    rollout = jax.device_get(_played(nnx.graphdef(agent.model), agent.env, agent.params, levels))
     *_, second, best = np.sort(rollout.extras.logits).transpose(2, 0, 1)
     clear = best - second > 0.05  # what is closer, rounding to 8 bits may decide
     assert clear.mean() > 0.5
@@ -333,7 +333,7 @@ def test_actions_are_drawn_by_the_probabilities_and_the_seed(agent):
     level = gymnasium.make(agent.env_id, **agent.options).unwrapped
     level.reset(seed=0)
     levels = jax.tree.map(lambda x: x[None], level.level)
-    rollout = _played(agent.graphdef, agent.env, agent.params, levels)
+    rollout = _played(nnx.graphdef(agent.model), agent.env, agent.params, levels)
     probabilities = np.asarray(jax.nn.softmax(rollout.extras.logits[0, 0]))
     shares = np.bincount(drawn, minlength=4) / num
     assert np.abs(shares - probabilities).max() < 4 * 0.5 / num**0.5  # four deviations

@@ -129,7 +129,7 @@ def test_every_agent_that_comes_with_the_package_loads():
 def test_the_options_make_the_environment_of_the_training():
     settings = {"view_size": 7, "max_steps": 20, "compass": True, "goal_moves": True}
     config = tiny.config(env=settings)
-    agent = agent_file.Agent(config, config.make_env(), None, None)
+    agent = agent_file.Agent(config, config.make_env(), tiny.ppo(config), None)
     assert agent.options == {"observation": "dict", **settings}
     env = gymnasium.make(agent.env_id, **agent.options)
     assert env.unwrapped.core == agent.env

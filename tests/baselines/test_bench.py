@@ -12,9 +12,9 @@ from gridmem.baselines.bench import main
 from gridmem.baselines.config import to_dict
 from gridmem.baselines.costs import benchmark, hardware, plan
 from gridmem.baselines.costs.benchmark import (
+    TABLE_HEAD,
     Measurement,
     measure_environment,
-    table_head,
     table_row,
 )
 
@@ -59,7 +59,7 @@ def test_speeds_follow_from_the_median():
 
 def test_the_lines_are_a_table():
     environment = Measurement("environment", None, None, 500, 1.0, (0.5,))
-    assert [table_head(), table_row(environment), table_row(MEASURED)] == [
+    assert [TABLE_HEAD, table_row(environment), table_row(MEASURED)] == [
         "mixer      layers  part         agent steps/s  compile, s    GFLOP/s  of matmul"
         "  MFLOP a step  KiB, plan   KiB, XLA",
         "                   environment          1,000         1.0",
@@ -77,7 +77,7 @@ def test_all_parts_are_measured_and_written(monkeypatch, tmp_path, capsys, prese
     assert (code, problem) == (0, "")
     settings, _, title, *lines = told.splitlines()[1:]
     assert settings == "GridMem-9x9-v0, 8 x 1 agents, 16 steps, 2 x 2 minibatches, float32"
-    assert title == table_head()
+    assert title == TABLE_HEAD
     assert [row[19:30].strip() for row in lines] == list(bench.PARTS)
     kept = json.loads(out.read_text())
     assert kept["config"] == to_dict(CONFIG)

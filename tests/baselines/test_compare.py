@@ -18,6 +18,7 @@ from gridmem.baselines.runs import plots as curve
 from gridmem.baselines.runs.comparison import labels
 from gridmem.baselines.runs.history import RunRecord, named, read_record
 from gridmem.baselines.runs.plots import draw_band, draw_curve, limit, series, smooth
+from gridmem.envs.analysis.episode_stats import Finds
 from gridmem.envs.analysis.level_packs import pack
 
 RANDOM, BEST = (float(known.mean()) for known in pack("GridMem-9x9-v0")[1:3])
@@ -154,7 +155,7 @@ def test_seeds_and_folders_are_no_part_of_a_recipe():
     for other in (
         tiny.config(env={"num_agents": 2}),
         tiny.config(model={"width": 32}),
-        tiny.config(ppo={"gamma": 0.5}),
+        tiny.config(method={"gamma": 0.5}),
         tiny.config(optimizer={"b1": 0.5}),
         tiny.config(total_steps=7),
     ):
@@ -174,7 +175,7 @@ def test_labels_have_the_settings_that_differ():
         called(tiny.CONFIG, tiny.config(seed=1))
         == ["env_id GridMem-9x9-v0, mixer attention (2 seeds)"] * 2
     )
-    none = tiny.config(model={"mixer": "none"}, ppo={"gamma": 0.9})
+    none = tiny.config(model={"mixer": "none"}, method={"gamma": 0.9})
     assert called(tiny.CONFIG, none, tiny.config(seed=1)) == [
         "mixer attention, gamma 0.97 (2 seeds)",
         "mixer none, gamma 0.9",
@@ -252,7 +253,7 @@ def test_names_are_escaped_in_pictures(tmp_path, capsys, figures):
         changed = tiny.config(
             env={"max_steps": 16 + number},
             model={"width": 16 + number, "num_layers": 1 + number},
-            ppo={"gamma": 0.5 + number / 10, "td_lambda": 0.5 + number / 10},
+            method={"gamma": 0.5 + number / 10, "td_lambda": 0.5 + number / 10},
         )
         row = json.dumps(rows_of([1])[0]) + "\n"
         folders.append(tmp_path / name)
@@ -300,7 +301,7 @@ def test_the_curve_of_a_run_in_which_few_episodes_ended(monkeypatch):
         for label, gain in (("agent", 1.0), ("g", None), ("random", 1.0))
     }
     for returns in ([None, 2, None, 3], [None, None]):
-        draw_curve("title", rows_of(returns), results)
+        draw_curve("title", Finds().columns, rows_of(returns), results)
     panel = figures[0].axes[0]
     pale, smoothed, *_ = panel.lines
     assert list(map(list, pale.get_data())) == list(map(list, smoothed.get_data()))
@@ -312,7 +313,7 @@ def test_the_curve_of_a_run_in_which_few_episodes_ended(monkeypatch):
     assert gains[-2:] == ["agent", "random"]
     assert "g" not in gains
     monkeypatch.undo()
-    assert draw_curve("title", rows_of([1, 2]), results).startswith(b"\x89PNG")
+    assert draw_curve("title", Finds().columns, rows_of([1, 2]), results).startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(

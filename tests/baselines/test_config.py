@@ -26,7 +26,7 @@ from gridmem.baselines.presets import PRESETS, preset
 CHANGED = tiny.config(
     env={"view_size": 7, "num_agents": 2},
     model={"dtype": "bfloat16", "mixer": "none", "window": 8, "value_head": "hl_gauss"},
-    ppo={"rollout_steps": 4},
+    method={"rollout_steps": 4},
     optimizer={"learning_rate": 0.0625, "optimizer": "muon", "muon_rms": None},
     seed=5,
     run_dir="somewhere",
@@ -53,7 +53,9 @@ def test_every_setting_is_written():
 
     env = {"env_id": "GridMem-9x9-v0", "view_size": 7, "num_agents": 2, "max_steps": 16}
     env |= {"goal_moves": None, "compass": None}
-    assert to_dict(CHANGED) == {**names(CHANGED), "env": env}
+    expected = {**names(CHANGED), "env": env}
+    expected["method"] = {"type": "ppo", **expected["method"]}
+    assert to_dict(CHANGED) == expected
 
 
 OTHER_ENVS = {
@@ -88,7 +90,7 @@ def test_an_option_that_is_none_is_that_of_the_id():
 def test_missing_settings_get_defaults():
     assert from_dict({}) == TrainConfig()
     assert from_dict({"seed": 3, "ppo": {"gamma": 0.5}}) == TrainConfig(
-        seed=3, ppo=replace(TrainConfig().ppo, gamma=0.5)
+        seed=3, method=replace(TrainConfig().ppo, gamma=0.5)
     )
 
 
@@ -104,7 +106,7 @@ def test_a_whole_number_may_have_a_point():
         ({"sed": 1}, "no setting 'sed' (did you mean 'seed'?) in TrainConfig"),
         ({"ppo": {"gama": 1}}, "no setting 'gama' (did you mean 'gamma'?) in PPOConfig"),
         ({"model": {"zzz": 1}}, "no setting 'zzz' in ModelConfig; it has mixer, num_layers"),
-        ({"ppo": 3}, "setting 'ppo' is 3; it must be a dict of settings"),
+        ({"ppo": 3}, "setting 'method' is 3; it must be a dict of settings"),
         ({"env": 3}, "setting 'env' is 3; it must be a dict of settings"),
         ({"env": {"max_step": 3}}, "no option 'max_step' (did you mean 'max_steps'?)"),
     ],
@@ -170,7 +172,7 @@ def test_presets_differ_from_the_reference_in_what_they_are_named_for():
     single = preset("single")
     assert single.make_env().num_agents == 1
     assert single.steps_per_update == reference.steps_per_update
-    again = replace(single, env=reference.env, ppo=replace(single.ppo, num_envs=256))
+    again = replace(single, env=reference.env, method=replace(single.ppo, num_envs=256))
     assert again == reference
 
 
@@ -218,7 +220,7 @@ def test_small_has_every_part_of_the_reference():
         (lambda: ModelConfig(value_min=-math.inf), "value_min is -inf and value_max 10.0"),
         (lambda: PPOConfig(rollout_steps=0), "rollout_steps is 0; it must be a whole number above"),
         (
-            lambda: tiny.config(ppo={"rollout_steps": 17}),
+            lambda: tiny.config(method={"rollout_steps": 17}),
             "rollout_steps is 17; it must be at most the 16 of an episode",
         ),
         (
@@ -234,7 +236,7 @@ def test_small_has_every_part_of_the_reference():
         (lambda: PPOConfig(policy_clip=-1.0), "policy_clip is -1.0"),
         (lambda: PPOConfig(entropy_coef=-0.1), "entropy_coef is -0.1; it must be 0 or more"),
         (
-            lambda: tiny.config(ppo={"num_envs": 2**40}),
+            lambda: tiny.config(method={"num_envs": 2**40}),
             "num_envs is 1099511627776, which makes 1099511627776 streams",
         ),
         (
@@ -272,7 +274,7 @@ def test_small_has_every_part_of_the_reference():
             "no environment 'GridMem-9x8-v0' (did you mean 'GridMem-9x9-v0'?)",
         ),
         (
-            lambda: tiny.config(ppo={"num_minibatches": 3}),
+            lambda: tiny.config(method={"num_minibatches": 3}),
             "num_minibatches is 3; it must divide the 8 streams (num_envs x agents)",
         ),
     ],

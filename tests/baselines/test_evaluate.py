@@ -22,7 +22,7 @@ from gridmem.baselines.evaluate import main, parse
 from gridmem.baselines.evaluation import evaluator, rollouts
 from gridmem.baselines.evaluation import plot as evaluation_picture
 from gridmem.baselines.evaluation.report import Gap, Report, Row, table
-from gridmem.baselines.evaluation.rollouts import HELD_OUT_KEY_DATA, draw_levels
+from gridmem.baselines.evaluation.rollouts import draw_levels
 from gridmem.baselines.evaluation.scenarios import changed_rules, fresh_scenario, own_scenario
 from gridmem.baselines.runs.history import named
 from gridmem.baselines.tables import aligned
@@ -148,9 +148,10 @@ def test_each_row_has_the_episodes_of_its_player(runs, monkeypatch):
     players = []
 
     def stand_still(env, player, params, levels, key):
-        players.append((player.graphdef is not None, player.greedy, player.forgetful))
+        players.append((player.method is not None, player.greedy, player.forgetful))
         actions = np.full((len(levels.tiles), env.max_steps, env.num_agents), 9, np.uint8)
-        return rollouts.Played(actions, actions.astype(np.float32))
+        length = np.full((len(actions), env.num_agents), env.max_steps, np.int32)
+        return rollouts.Played(actions, actions.astype(np.float32), length)
 
     monkeypatch.setattr(evaluator, "play_levels", stand_still)
     report = evaluator.evaluate_agents({"a": load(runs["first"])}, N, 0, str)
@@ -190,7 +191,7 @@ def test_a_gap_by_hand():
 def test_fresh_levels_are_neither_stored_nor_held_out(runs):
     agent = load(runs["first"])
     fresh, stored = fresh_scenario(agent, 200).levels, own_scenario(agent, 1000).levels
-    held_out, _ = draw_levels(agent.env, 200, HELD_OUT_KEY_DATA)
+    held_out, _ = draw_levels(agent.env, 200)
 
     def distinct(levels):
         return {np.asarray(leaf).tobytes() for leaf in levels.spawns}
@@ -231,7 +232,7 @@ def test_levels_are_drawn_where_the_stored_ones_do_not_fit(runs):
     scenario = own_scenario(large, 8)
     assert (scenario.kind, scenario.levels.tiles.shape) == ("held-out", (8, 13, 11))
     assert scenario.why_no_score
-    levels, _ = draw_levels(large.env, 8, HELD_OUT_KEY_DATA)
+    levels, _ = draw_levels(large.env, 8)
     assert np.array_equal(scenario.levels.tiles, levels.tiles)
     assert own_scenario(agent, 8).kind == "test"
 
@@ -355,7 +356,7 @@ def test_the_best_the_median_and_the_worst_episode_are_saved_as_replays(
     agent = load(runs["scored"])
     levels = own_scenario(agent, N).levels
     actions = rollouts.play_levels(
-        agent.env, rollouts.Player(agent.graphdef), agent.params, levels, jax.random.key(0)
+        agent.env, rollouts.Player(agent.method.acting), agent.params, levels, jax.random.key(0)
     ).action
     returns = np.asarray(gridmem.measure(agent.env, levels, actions).episode_return)[:, 0]
     found = replays(done, "scored")

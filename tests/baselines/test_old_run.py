@@ -11,6 +11,7 @@ from gridmem.baselines import compare, evaluate, load, train
 from gridmem.baselines.config import from_file
 from gridmem.baselines.runs.history import read_record
 from gridmem.baselines.runs.plots import draw_curve
+from gridmem.envs.analysis.episode_stats import Finds
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_its_metrics_are_compared_and_drawn(old, tmp_path, capsys):
     assert re.search(r"^old +env_id GridMem-9x9-v0, .* 256 ", capsys.readouterr().out, re.MULTILINE)
     rows = read_record("old", old).rows
     assert [row["steps"] for row in rows] == [64.0, 128.0, 192.0, 256.0]
-    assert draw_curve("old", rows, {}).startswith(b"\x89PNG")
+    assert draw_curve("old", Finds().columns, rows, {}).startswith(b"\x89PNG")
 
 
 def test_a_complete_one_is_not_resumed(old, capsys):

@@ -22,7 +22,7 @@ CONFIG = tiny.config(
     env={"view_size": 3, "max_steps": STEPS},
     model={"num_layers": 1, "width": 32, "ff_width": 32, "num_heads": 2, "head_dim": 16},
     # What a choice leads to comes at once. Entropy keeps both arms in play until the cue is read.
-    ppo={
+    method={
         "num_envs": 256,
         "num_minibatches": 4,
         "gamma": 0.5,
@@ -109,5 +109,5 @@ def test_without_memory_half_of_the_choices_are_wrong():
 @pytest.mark.slow
 def test_memory_reaches_across_rollouts():
     # The cue is seen at times 0 and 1; no rollout of three steps has it and the choice, at 6.
-    config = replace(CONFIG, ppo=replace(CONFIG.ppo, rollout_steps=3))
+    config = replace(CONFIG, method=replace(CONFIG.ppo, rollout_steps=3))
     assert solved(config, 600) > 0.9

@@ -10,6 +10,7 @@ import numpy as np
 from gridmem import Env, Return, TextMap
 from gridmem.baselines.config import EnvSettings, ModelConfig, PPOConfig, TrainConfig
 from gridmem.baselines.ppo.learner import init
+from gridmem.baselines.ppo.method import PPO
 
 MODEL = ModelConfig(
     num_layers=2, width=16, ff_width=16, num_heads=2, num_kv_heads=1, head_dim=8, value_width=16
@@ -17,15 +18,15 @@ MODEL = ModelConfig(
 CONFIG = TrainConfig(
     env=EnvSettings(env_id="GridMem-9x9-v0", max_steps=16),
     model=MODEL,
-    ppo=PPOConfig(num_envs=8, num_epochs=2, num_minibatches=2),
+    method=PPOConfig(num_envs=8, num_epochs=2, num_minibatches=2),
     total_steps=8 * 16 * 10,
     eval_levels=32,
 )
 
 
-def config(*, env=None, model=None, ppo=None, optimizer=None, **fields):
+def config(*, env=None, model=None, method=None, optimizer=None, **fields):
     """CONFIG with some settings of its parts changed."""
-    parts = {"env": env, "model": model, "ppo": ppo, "optimizer": optimizer}
+    parts = {"env": env, "model": model, "method": method, "optimizer": optimizer}
     changed = {k: replace(getattr(CONFIG, k), **v) for k, v in parts.items() if v}
     return replace(CONFIG, **changed, **fields)
 
@@ -56,6 +57,11 @@ def start(config, env=None):
     """`init`, but run once per config; the learner may be given away."""
     graphdef, learner = _start(config, env or config.make_env())
     return graphdef, copy(learner)
+
+
+def ppo(config):
+    """The method of a config."""
+    return PPO(config, config.make_env())
 
 
 def copy(learner):

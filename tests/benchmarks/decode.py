@@ -40,7 +40,7 @@ def settings(num_agents: int) -> TrainConfig:
     return replace(
         config,
         model=replace(config.model, dtype=dtype),
-        ppo=replace(config.ppo, num_envs=num_envs),
+        method=replace(config.ppo, num_envs=num_envs),
     )
 
 

@@ -22,7 +22,7 @@ def settings(tmp_path_factory):
         small,
         env=replace(small.env, num_agents=2, max_steps=16),
         model=replace(small.model, num_layers=1, width=16, ff_width=16, value_width=16),
-        ppo=replace(small.ppo, num_envs=4, num_minibatches=2),
+        method=replace(small.ppo, num_envs=4, num_minibatches=2),
     )
     file = tmp_path_factory.mktemp("campaign") / "tiny.json"
     file.write_text(json.dumps(to_dict(config)))

@@ -16,7 +16,7 @@ from flax import nnx
 import gridmem
 from gridmem.baselines.config import to_dict
 from gridmem.baselines.costs.plan import plan
-from gridmem.baselines.model.mixers import MIXERS, make_mixer
+from gridmem.baselines.model.mixers import make_mixer
 from gridmem.baselines.model.mixers.attention_kernels import (
     attend_in_blocks,
     causal_attention,
@@ -25,6 +25,7 @@ from gridmem.baselines.model.mixers.attention_kernels import (
 from gridmem.baselines.model.mixers.decode_kernel import decode, decode_by_xla
 from gridmem.baselines.ppo.learner import init, update
 from gridmem.baselines.presets import preset
+from gridmem.baselines.registration import MIXERS
 from gridmem.baselines.train import main
 from gridmem.baselines.training.attention_choice import (
     AttentionChoice,
@@ -153,7 +154,7 @@ def test_stepping_is_the_full_pass(mixer, dtype, most):
 
 @pytest.mark.parametrize(("dtype", "most"), [("float32", 1e-5), ("bfloat16", 0.02)])
 def test_the_first_ratio_is_one(dtype, most):
-    config = changed("reference", ppo={"num_envs": 8}, model={"dtype": dtype})
+    config = changed("reference", method={"num_envs": 8}, model={"dtype": dtype})
     config = choose_attention(config).apply(config)
     kernels = ("cudnn", "triton") if dtype == "bfloat16" else ("xla", "xla")
     assert (config.model.attention, config.model.decode) == kernels

@@ -15,13 +15,13 @@ from jax._src.pallas.triton import gpu_info
 from jax.extend.core import Jaxpr
 
 from gridmem.baselines.costs.abstract_run import abstract_run
-from gridmem.baselines.model.mixers import MIXERS
 from gridmem.baselines.model.mixers.attention_kernels import cuda_capabilities, cudnn_refusal
 from gridmem.baselines.model.mixers.decode_kernel import by_triton, decode_by_xla
 from gridmem.baselines.model.policy import model_policy
 from gridmem.baselines.ppo.learner import make_batch, minibatch_loss, update
 from gridmem.baselines.ppo.rollout import collect
 from gridmem.baselines.presets import preset
+from gridmem.baselines.registration import MIXERS
 from gridmem.baselines.train import main
 from gridmem.baselines.training.attention_choice import (
     AttentionChoice,
@@ -136,7 +136,7 @@ def test_cudnn_is_for_what_it_can_compute(sequence, reason):
             "XLA: the mixer is not attention",
         ),
         (
-            {"ppo": {"rollout_steps": 64}},
+            {"method": {"rollout_steps": 64}},
             H100,
             ("xla", "xla"),
             "XLA: --rollout-steps needs masks that only XLA has",
@@ -169,7 +169,7 @@ def test_an_odd_sequence_never_reaches_cudnn(plugin):
 @pytest.mark.parametrize(
     ("parts", "reason"),
     [
-        ({"ppo": {"rollout_steps": 64}}, "--rollout-steps needs masks that only XLA has"),
+        ({"method": {"rollout_steps": 64}}, "--rollout-steps needs masks that only XLA has"),
         ({"model": {"dtype": "float32"}}, "the model has dtype float32, not bfloat16"),
     ],
 )

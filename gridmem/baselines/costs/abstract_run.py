@@ -13,14 +13,14 @@ from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.model.actor_critic import ActorCritic, Caches
 from gridmem.baselines.ppo.learner import Learner, TrainBatch, build_model, init, make_batch
 from gridmem.baselines.ppo.rollout import collect, context_length
-from gridmem.envs.env import Env
+from gridmem.envs.environment import Environment
 
 
 class AbstractRun(NamedTuple):
     """A run with a `ShapeDtypeStruct` for every array; B streams, rollouts of T steps."""
 
     config: TrainConfig
-    env: Env
+    env: Environment
     graphdef: Any  # static part of the model
     learner: Learner
     batch: TrainBatch  # of an update, leaves [B, T, ...]
@@ -72,17 +72,15 @@ def abstract_run(config: TrainConfig) -> AbstractRun:
     return AbstractRun(config, env, graphdef, learner, _batch(config, env, graphdef, learner))
 
 
-def _batch(config: TrainConfig, env: Env, graphdef: Any, learner: Learner) -> TrainBatch:
+def _batch(config: TrainConfig, env: Environment, graphdef: Any, learner: Learner) -> TrainBatch:
     """The data of an update; only one step is traced, since all steps have the same shapes."""
-    num_steps, episode = config.ppo.rollout_steps, env
-    if num_steps is None:
-        num_steps, episode = env.max_steps, Env(replace(env.config, max_steps=1))
-    else:
-        config = replace(config, ppo=replace(config.ppo, rollout_steps=1))
+    num_steps = config.ppo.rollout_steps or env.max_steps
+    if config.ppo.rollout_steps is not None:
+        config = replace(config, method=replace(config.ppo, rollout_steps=1))
 
     def one_step(params: Any, state: Any, key: Key[Array, ""]) -> TrainBatch:
         model = nnx.merge(graphdef, params)
-        return make_batch(config, collect(config, episode, model, state, key, key))
+        return make_batch(config, collect(config, env, model, state, key, key, 1))
 
     def all_steps(x: ShapeDtypeStruct) -> ShapeDtypeStruct:
         return ShapeDtypeStruct((x.shape[0], num_steps, *x.shape[2:]), x.dtype)

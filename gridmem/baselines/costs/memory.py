@@ -7,7 +7,7 @@ import jax
 
 from gridmem.baselines.costs.abstract_run import AbstractRun
 from gridmem.baselines.costs.jaxpr_costs import Costs, estimate_costs, num_bytes
-from gridmem.baselines.ppo.seeds import num_concurrent
+from gridmem.baselines.training.seeds import num_concurrent
 
 WORKING_COPIES = {"adamw": 2, "muon": 5}
 """Copies of the parameters in a gradient step, without the optimizer's state: gradients, updates,
@@ -31,19 +31,14 @@ class MemoryEstimate(NamedTuple):
     @property
     def playing(self) -> int:
         """Total during a rollout, which is held twice when its chunks are concatenated."""
-        return self._permanent + max(
-            self.levels, self.environments + self.caches + 2 * self.rollout
-        )
+        during = self.environments + self.caches + 2 * self.rollout
+        return self._permanent + max(self.levels, during)
 
     @property
     def learning(self) -> int:
         """Total during a gradient step, with the rollout state before and after the rollout."""
-        return (
-            self._permanent
-            + self.rollout_state
-            + self.rollout
-            + max(self.activations, self.gradients)
-        )
+        step = max(self.activations, self.gradients)
+        return self._permanent + self.rollout_state + self.rollout + step
 
     @property
     def peak(self) -> int:

@@ -11,7 +11,6 @@ from jaxtyping import Array, Key
 from gridmem.baselines.agent import Agent
 from gridmem.baselines.evaluation.report import PlayerName, Report, Row
 from gridmem.baselines.evaluation.rollouts import (
-    HELD_OUT_KEY_DATA,
     Played,
     Player,
     draw_levels,
@@ -21,10 +20,14 @@ from gridmem.baselines.evaluation.scenarios import (
     Scenario,
     crowded_scenario,
     fresh_scenario,
+    held_out_scenario,
     other_scenario,
     own_scenario,
 )
-from gridmem.envs.analysis.metrics import episode_stats, measure
+from gridmem.baselines.method import Method
+from gridmem.baselines.ppo.method import PPO
+from gridmem.envs.analysis.episode_stats import Finds
+from gridmem.envs.analysis.metrics import EpisodeLengths, episode_stats, measure
 from gridmem.envs.env import Env
 
 
@@ -35,9 +38,9 @@ class Entry(NamedTuple):
     player: PlayerName
     scenario: Scenario
 
-    def play(self, graphdef: Any, params: Any, key: Key[Array, ""]) -> Played:
-        """The episodes; graphdef and params are those of the agent, None and () without one."""
-        player = Player(graphdef, self.player == "greedy", self.player == "memory wiped")
+    def play(self, method: Method | None, params: Any, key: Key[Array, ""]) -> Played:
+        """The episodes; method and params are those of the agent, None and () without one."""
+        player = Player(method, self.player == "greedy", self.player == "memory wiped")
         return play_levels(self.scenario.env, player, params, self.scenario.levels, key)
 
 
@@ -75,54 +78,63 @@ def evaluate_agents(
         player, scenario = " ".join(filter(None, entry[:2])), entry.scenario
         progress(f"{number} of {len(entries)}: {player}, {scenario.about}, {scenario.kind} levels")
         agent = agents.get(entry.agent)
-        graphdef, params = (None, ()) if agent is None else (agent.graphdef, agent.params)
-        actions = entry.play(graphdef, params, key).action
-        episodes = jax.device_get(measure(scenario.env, scenario.levels, actions))
-        rows.append(Row.of(*entry, np.asarray(actions), episodes))
+        method, params = (None, ()) if agent is None else (agent.method.acting, agent.params)
+        played = entry.play(method, params, key)
+        if isinstance(scenario.env, Env):
+            episodes = measure(scenario.env, scenario.levels, played.action)
+        else:
+            episodes = _lengths(played)
+        rows.append(Row.of(*entry, np.asarray(played.action), jax.device_get(episodes)))
     return Report(rows, seed)
 
 
-def evaluate_held_out(
-    id: str, env: Env, graphdef: Any, params: Mapping[str, Any], num_levels: int
-) -> Report:
-    """Evaluates models that share a graphdef on held-out levels, by rewards alone.
+def evaluate_held_out(method: Method, params: Mapping[str, Any], num_levels: int) -> Report:
+    """Evaluates agents of one method on held-out levels, by rewards alone.
 
     Args:
-        id: of the environment.
-        env: the environment.
-        graphdef: static part of the models.
-        params: name -> parameters of a model.
+        method: of the agents.
+        params: name -> parameters of an agent.
         num_levels: to play, one episode each.
 
     Returns:
-        rows of each model's sampled and greedy actions, then that of random actions.
+        rows of each agent's sampled and greedy actions, then that of random actions.
     """
-    levels, key = draw_levels(env, num_levels, HELD_OUT_KEY_DATA)
-    scenario = Scenario(id, env, "held-out", levels)
+    config = method.config
+    env = config.make_env()
+    scenario = held_out_scenario(config.env.env_id, env, num_levels)
+    _, key = draw_levels(env, 1)
     players: tuple[PlayerName, ...] = ("sampled", "greedy")
     entries = [Entry(name, player, scenario) for name in params for player in players]
     rows = []
     for entry in [*entries, Entry("", "random", scenario)]:
-        model = (graphdef, params[entry.agent]) if entry.agent else (None, ())
-        played = entry.play(*model, key)
-        stats = jax.device_get(episode_stats(jnp.swapaxes(played.reward, 0, 1)))
+        agent = (method, params[entry.agent]) if entry.agent else (None, ())
+        played = entry.play(*agent, key)
+        of_finds = isinstance(env.stats, Finds)
+        reward = jnp.swapaxes(played.reward, 0, 1)
+        stats = jax.device_get(episode_stats(reward) if of_finds else _lengths(played))
         rows.append(Row.of(*entry, np.asarray(played.action), stats))
     return Report(rows, None)
+
+
+def _lengths(played: Played) -> EpisodeLengths:
+    return EpisodeLengths(jnp.sum(played.reward, axis=1), played.length)
 
 
 def _entries(
     name: str, agent: Agent, num_levels: int, ids: Sequence[str], crowds: Sequence[int]
 ) -> list[Entry]:
-    own, fresh = own_scenario(agent, num_levels), fresh_scenario(agent, num_levels)
+    own = own_scenario(agent, num_levels)
     others = [other_scenario(agent, id, num_levels) for id in ids]
     others += [crowded_scenario(agent, number, num_levels) for number in crowds]
     entries = [
         Entry("", "random", own),
         Entry(name, "sampled", own),
         Entry(name, "greedy", own),
-        Entry(name, "memory wiped", own),
-        Entry(name, "sampled", fresh),
     ]
+    if isinstance(agent.env, Env) and isinstance(agent.method, PPO):
+        entries.append(Entry(name, "memory wiped", own))
+    if own.kind == "test" or isinstance(agent.env, Env):
+        entries.append(Entry(name, "sampled", fresh_scenario(agent, num_levels)))
     for scenario in others:
         entries += [Entry("", "random", scenario), Entry(name, "sampled", scenario)]
     return entries

@@ -38,6 +38,9 @@ def draw_evaluation(report: Report) -> bytes:
     }
     if not any(row.score for row in report.rows):
         del measures["score"]
+    has_finds = any(row.has_finds for row in report.rows)
+    if not has_finds:
+        del measures["memory gain"]
     figure = Figure(figsize=(12, 1 + 0.3 * len(lines)), dpi=120, layout="constrained")
     panels = figure.subplots(1, len(measures), sharey=True, squeeze=False)[0]
     for panel, (label, measure) in zip(panels, measures.items(), strict=True):
@@ -56,11 +59,11 @@ def draw_evaluation(report: Report) -> bytes:
         if label == "memory gain":
             panel.set_xlim(left=0.0)  # the brackets of rows without a bar stand there
     _label(panels[0], lines)
-    figure.supxlabel(
-        "thin lines: 95 % intervals, by the bootstrap over levels; in brackets: episodes with two "
-        f"finds or more; memory gain omitted below {MIN_FOUND_AGAIN} of them",
-        fontsize=8,
-    )
+    about = "thin lines: 95 % intervals, by the bootstrap over levels"
+    if has_finds:
+        about += "; in brackets: episodes with two finds or more; memory gain omitted below "
+        about += f"{MIN_FOUND_AGAIN} of them"
+    figure.supxlabel(about, fontsize=8)
     return png(figure)
 
 
@@ -88,7 +91,7 @@ def _color(row: Row) -> str:
 
 def _metric(name: str) -> Callable[[Row], _Bar | None]:
     def bar(row: Row) -> _Bar | None:
-        value = row.shown[name]
+        value = row.shown.get(name)
         return None if value is None else _Bar(value, *(row.intervals[name] or (value, value)))
 
     return bar

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float64, Num
 
 from gridmem.baselines.evaluation.scenarios import Scenario
 from gridmem.baselines.tables import aligned
 from gridmem.envs.analysis.metrics import (
     MIN_FOUND_AGAIN,
+    EpisodeLengths,
     EpisodeMetrics,
     EpisodeStats,
     ratios,
@@ -18,11 +19,13 @@ from gridmem.envs.analysis.metrics import (
 )
 from gridmem.envs.analysis.score import Score, ratio_intervals, score
 from gridmem.envs.config import config_to_dict
+from gridmem.envs.env import Env
 
 NO_GAIN = (
     f"memory gain omitted: fewer than {MIN_FOUND_AGAIN} episodes with two finds or more "
     '("found again")'
 )
+Episodes = EpisodeStats | EpisodeMetrics | EpisodeLengths
 PlayerName = Literal["random", "sampled", "greedy", "memory wiped"]
 
 
@@ -32,8 +35,8 @@ class Row(NamedTuple):
     agent: str  # its name; "" for random actions
     player: PlayerName
     scenario: Scenario
-    actions: UInt8[np.ndarray, "N T A"]
-    episodes: EpisodeStats | EpisodeMetrics  # numpy arrays [N, A]
+    actions: Num[np.ndarray, "N T A *K"]
+    episodes: Episodes  # numpy arrays [N, A]
     metrics: dict[str, float | None]  # `gridmem.summary` of the episodes
     intervals: dict[str, tuple[float, float] | None]  # of 95 %, by the bootstrap over levels
     score: Score | None  # None where returns have no score
@@ -44,8 +47,8 @@ class Row(NamedTuple):
         agent: str,
         player: PlayerName,
         scenario: Scenario,
-        actions: UInt8[np.ndarray, "N T A"],
-        episodes: EpisodeStats | EpisodeMetrics,
+        actions: Num[np.ndarray, "N T A *K"],
+        episodes: Episodes,
     ) -> "Row":
         """A row with the summary, intervals and score of its episodes."""
         scored = None if scenario.why_no_score else score(scenario.id, episodes.episode_return)
@@ -60,17 +63,22 @@ class Row(NamedTuple):
         return np.asarray(self.episodes.episode_return, np.float64).mean(axis=1)
 
     @property
+    def has_finds(self) -> bool:
+        """Whether the episodes have finds and a memory gain."""
+        return "memory_gain" in self.metrics
+
+    @property
     def found_again(self) -> int:
         """Episodes with two finds or more: those that the memory gain is computed from."""
-        return int((np.asarray(self.episodes.visits) > 1).sum())
+        return int((np.asarray(getattr(self.episodes, "visits", 0)) > 1).sum())
 
     @property
     def shown(self) -> dict[str, float | None]:
         """The metrics without a memory gain from few episodes, and without digs if nothing digs."""
         shown = dict(self.metrics)
-        if self.found_again < MIN_FOUND_AGAIN:
+        if self.has_finds and self.found_again < MIN_FOUND_AGAIN:
             shown["memory_gain"] = None
-        if not self.scenario.env.config.dig_steps:
+        if isinstance(self.scenario.env, Env) and not self.scenario.env.config.dig_steps:
             shown.pop("digs", None)
         return shown
 
@@ -133,7 +141,7 @@ class Report:
         """Why some rows have no score or no memory gain."""
         whys = [row.scenario.why_no_score for row in self.rows if row.scenario.kind != "fresh"]
         notes = [f"no score: {why}" for why in dict.fromkeys(whys) if why]
-        if any(row.shown["memory_gain"] is None for row in self.rows):
+        if any(row.shown.get("memory_gain", 0) is None for row in self.rows):
             notes.append(NO_GAIN)
         return notes
 
@@ -154,21 +162,24 @@ def _gap(fresh: Row, test: Row) -> Gap:
 
 
 def _to_dict(row: Row) -> dict[str, Any]:
+    env = row.scenario.env
+    finds = {"found_again": row.found_again} if row.has_finds else {}
     return {
         "agent": row.agent,
         "player": row.player,
         "env_id": row.scenario.id,
-        "env": config_to_dict(row.scenario.env.config),
+        "env": config_to_dict(env.config) if isinstance(env, Env) else env.about,
         "levels": row.scenario.kind,
         "num_levels": len(row.returns),
         "score": None if row.score is None else row.score._asdict(),
-        "found_again": row.found_again,
+        **finds,
         **row.metrics,
         "intervals": row.intervals,
     }
 
 
 _METRICS = {
+    "episode_length": "length",
     "first_find_steps": "first find",
     "later_trip_steps": "later trip",
     "later_trip_shortest": "shortest",
@@ -178,7 +189,6 @@ _METRICS = {
     "bumps": "bumps",
 }
 """Metrics that the table shows without an interval -> heading of the column."""
-_HEAD = ["", "return", "score", "95 %", "gain", "95 %", "found again", *_METRICS.values()]
 
 
 def table(report: Report) -> str:
@@ -187,7 +197,19 @@ def table(report: Report) -> str:
     for about, rows in report.blocks():
         kinds = dict.fromkeys(row.scenario.kind for row in rows)
         numbers = f"{len(rows[0].returns):,} {' and '.join(kinds)} levels"
-        lines += [f"{about}; {numbers}", *aligned([_HEAD, *map(_cells, rows)]), ""]
+        cells = [_cells(row) for row in rows]
+        head = list(dict.fromkeys(name for each in cells for name in each))
+        body = [[each.get(name, "") for name in head] for each in cells]
+        lines += [
+            f"{about}; {numbers}",
+            *aligned(
+                [
+                    [name.partition("|")[0] for name in head],
+                    *body,
+                ]
+            ),
+            "",
+        ]
     for gap in report.gaps:
         lines.append(
             f"{gap.agent}: return on fresh levels minus that on test levels "
@@ -196,21 +218,23 @@ def table(report: Report) -> str:
     return "\n".join([*lines, *report.notes])
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: Row) -> dict[str, str]:
+    """Heading -> text; what follows a "|" only keeps headings apart."""
     shown = row.shown
-    score = ["", ""]
-    if row.score is not None:
-        score = [f"{row.score.score:z.3f}", f"{row.score.low:z.3f} to {row.score.high:z.3f}"]
-    around = None if shown["memory_gain"] is None else row.intervals["memory_gain"]
-    return [
-        row.label,
-        f"{_number(shown['episode_return'])} ± {_number(shown['return_standard_error'])}",
-        *score,
-        _number(shown["memory_gain"]),
-        f"{around[0]:.2f} to {around[1]:.2f}" if around else "",
-        f"{row.found_again:,}",
-        *(_number(shown.get(name)) for name in _METRICS),
-    ]
+    error = _number(shown["return_standard_error"])
+    cells = {"": row.label, "return": f"{_number(shown['episode_return'])} ± {error}"}
+    if row.has_finds:
+        low_high = "" if row.score is None else f"{row.score.low:z.3f} to {row.score.high:z.3f}"
+        around = None if shown["memory_gain"] is None else row.intervals["memory_gain"]
+        cells |= {
+            "score": "" if row.score is None else f"{row.score.score:z.3f}",
+            "95 %|score": low_high,
+            "gain": _number(shown["memory_gain"]),
+            "95 %|gain": f"{around[0]:.2f} to {around[1]:.2f}" if around else "",
+            "found again": f"{row.found_again:,}",
+        }
+    measured = {heading: name for name, heading in _METRICS.items() if name in row.metrics}
+    return cells | {heading: _number(shown.get(name)) for heading, name in measured.items()}
 
 
 def _number(value: float | None) -> str:

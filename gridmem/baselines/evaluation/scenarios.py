@@ -1,16 +1,17 @@
 """Scenarios of an evaluation: an environment and the levels that all agents play in it."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 
 from gridmem.baselines.agent import Agent
-from gridmem.baselines.evaluation.rollouts import FRESH_KEY_DATA, HELD_OUT_KEY_DATA, draw_levels
+from gridmem.baselines.evaluation.rollouts import FRESH_KEY_DATA, draw_levels
 from gridmem.envs.analysis.level_packs import levels as stored_levels
 from gridmem.envs.analysis.score import changed_rules
 from gridmem.envs.env import Env
+from gridmem.envs.environment import EVALUATION_KEY_DATA, Environment
 from gridmem.envs.registry import make
-from gridmem.envs.types import Level
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,16 @@ class Scenario:
     """
 
     id: str
-    env: Env
+    env: Environment
     kind: str
-    levels: Level = field(compare=False)
+    levels: Any = field(compare=False)
 
     @property
     def about(self) -> str:
         """One line about the environment."""
         env = self.env
+        if not isinstance(env, Env):
+            return f"{self.id}, {env.about}"
         parts = [
             self.id,
             f"view {env.view_size} x {env.view_size}",
@@ -47,14 +50,27 @@ class Scenario:
     @property
     def why_no_score(self) -> str:
         """Why returns have no score; empty if they have one."""
+        if not isinstance(self.env, Env):
+            return f"{self.id} has no reference returns"
         if changed := changed_rules(self.id, self.env):
             return f"{self.id} has changed rules: {', '.join(changed)}"
         return "" if self.kind == "test" else "scores are for the stored test levels"
 
 
 def own_scenario(agent: Agent, num_levels: int) -> Scenario:
-    """The stored test levels in the environment that an agent was trained in."""
+    """The test levels in the environment that an agent was trained in.
+
+    Where none are stored: `env.evaluation_levels`, or levels drawn from a key of their own.
+    """
     return _scenario(agent.env_id, agent.env, num_levels)
+
+
+def held_out_scenario(id: str, env: Environment, num_levels: int) -> Scenario:
+    """Levels that training never draws: `env.evaluation_levels`, or from a key of their own."""
+    stored = getattr(env, "evaluation_levels", None)
+    if stored is not None:
+        return Scenario(id, env, "test", jax.device_get(stored(num_levels)))
+    return _drawn(id, env, "held-out", num_levels, EVALUATION_KEY_DATA)
 
 
 def fresh_scenario(agent: Agent, num_levels: int) -> Scenario:
@@ -68,6 +84,7 @@ def other_scenario(agent: Agent, id: str, num_levels: int) -> Scenario:
     Raises:
         ValueError: for an unknown id, or one whose view does not fit the agent's network.
     """
+    _check_gridmem(agent, "--on")
     config = agent.env.config
     env = make(id, view_size=config.view_size, compass=config.compass, num_agents=config.num_agents)
     if env.view_size != agent.env.view_size:
@@ -85,18 +102,28 @@ def crowded_scenario(agent: Agent, num_agents: int, num_levels: int) -> Scenario
     Raises:
         ValueError: if the cave has too few cells for them.
     """
+    _check_gridmem(agent, "--agents")
     overrides = {**agent.config.env.options, "num_agents": num_agents}
     return _scenario(agent.env_id, make(agent.env_id, **overrides), num_levels)
 
 
-def _scenario(id: str, env: Env, num_levels: int) -> Scenario:
+def _check_gridmem(agent: Agent, flag: str) -> None:
+    if not isinstance(agent.env, Env):
+        raise ValueError(f"{flag} is for GridMem's environments, and {agent.env_id} is not one")
+
+
+def _scenario(id: str, env: Environment, num_levels: int) -> Scenario:
+    if not isinstance(env, Env):
+        return held_out_scenario(id, env, num_levels)
     own = make(id).config
     if (env.config.map, env.config.task.num_goals) != (own.map, own.task.num_goals):
-        return _drawn(id, env, "held-out", num_levels, HELD_OUT_KEY_DATA)
+        return held_out_scenario(id, env, num_levels)
     levels = jax.tree.map(lambda leaf: leaf[:num_levels], stored_levels(id))
     return Scenario(id, env, "test", levels)
 
 
-def _drawn(id: str, env: Env, kind: str, num_levels: int, key_data: tuple[int, int]) -> Scenario:
+def _drawn(
+    id: str, env: Environment, kind: str, num_levels: int, key_data: tuple[int, int]
+) -> Scenario:
     levels, _ = jax.device_get(draw_levels(env, num_levels, key_data))
     return Scenario(id, env, kind, levels)

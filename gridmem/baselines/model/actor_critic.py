@@ -8,10 +8,11 @@ from flax import nnx
 from jaxtyping import Array, Float, Float32, Int
 
 from gridmem.baselines.config import ModelConfig
+from gridmem.baselines.model.encoders import encode, make_encoder
 from gridmem.baselines.model.layers import FeedForward, RMSNorm, dense, matrix
 from gridmem.baselines.model.mixers import ExplainingMixer, Weights, make_mixer
 from gridmem.baselines.model.value_heads import make_value_head
-from gridmem.envs.types import Observation, Tile
+from gridmem.envs.environment import Discrete, Part
 
 Caches = list[Any]
 EMBED_STD = 0.02  # small, so that the first policy is nearly uniform
@@ -73,21 +74,15 @@ class ActorCritic(nnx.Module):
     """
 
     def __init__(
-        self,
-        config: ModelConfig,
-        view_size: int,
-        num_actions: int,
-        rngs: nnx.Rngs,
-        compass_size: int = 0,
+        self, config: ModelConfig, parts: tuple[Part, ...], actions: Discrete, rngs: nnx.Rngs
     ) -> None:
         self.dtype = jnp.dtype(config.dtype)
-        self.num_actions = num_actions
+        self.parts, self.num_actions = parts, actions.n
         width = config.width
         embed = nnx.initializers.normal(EMBED_STD)
-        # Every cell shows exactly one tile, so view_size ** 2 of the inputs are 1.
-        spread = nnx.initializers.normal(1 / view_size)
-        self.view = matrix(rngs, view_size * view_size * len(Tile), width, spread)
-        self.action = matrix(rngs, num_actions + 1, width, embed)
+        for part in parts:
+            setattr(self, part.name, make_encoder(part, width, rngs))
+        self.action = matrix(rngs, actions.n + 1, width, embed)
         self.reward = matrix(rngs, 1, width, embed)
         self.blocks = nnx.List([Block(config, rngs) for _ in range(config.num_layers)])
         self.final_norm = RMSNorm(width)
@@ -95,7 +90,6 @@ class ActorCritic(nnx.Module):
         self.value_bias = nnx.Param(jnp.zeros((config.value_width,), jnp.float32))
         self.value_head = make_value_head(config)
         self.value_out = matrix(rngs, config.value_width, self.value_head.num_outputs, embed)
-        self.compass = matrix(rngs, compass_size, width) if compass_size else None
 
     def init_cache(self, batch: int, length: int, segmented: bool = False) -> Caches:
         """One cache per block; see `Mixer.init_cache`."""
@@ -117,7 +111,7 @@ class ActorCritic(nnx.Module):
 
     def step(
         self,
-        obs: Observation,
+        obs: Any,
         caches: Caches,
         segment: Int[Array, " B"] | None = None,
         weights: list[Weights] | None = None,
@@ -140,7 +134,7 @@ class ActorCritic(nnx.Module):
         return logits, self.value_head.value(outputs), seen
 
     def explain(
-        self, obs: Observation, caches: Caches, segment: Int[Array, " B"] | None = None
+        self, obs: Any, caches: Caches, segment: Int[Array, " B"] | None = None
     ) -> Explained:
         """What `step` gives, and which of the tokens so far each layer drew on."""
         x = self._embed(obs)
@@ -155,7 +149,7 @@ class ActorCritic(nnx.Module):
         return Explained(logits, self.value_head.value(outputs), seen, weights)
 
     def sequence(
-        self, obs: Observation, caches: Caches, segments: Int[Array, "B T"] | None = None
+        self, obs: Any, caches: Caches, segments: Int[Array, "B T"] | None = None
     ) -> tuple[Float32[Array, "B T actions"], Float32[Array, "B T K"]]:
         """Logits, and outputs for `value_head`, of T timesteps per stream, leaves [B, T, ...].
 
@@ -166,18 +160,20 @@ class ActorCritic(nnx.Module):
             x = block.sequence(x, cache, segments)
         return self._heads(x)
 
-    def _embed(self, obs: Observation) -> Float[Array, "*batch D"]:
-        batch = obs.view.shape[:-2]
-        tiles = jax.nn.one_hot(obs.view, len(Tile), dtype=self.dtype).reshape(*batch, -1)
+    def _embed(self, obs: Any) -> Float[Array, "*batch D"]:
         # A product and no lookup, whose gradient a GPU adds up in a few rows that all tokens share.
         action = jax.nn.one_hot(obs.last_action, self.num_actions + 1, dtype=self.dtype)
         reward = obs.last_reward[..., None].astype(self.dtype)
-        x = dense(tiles, self.view[...].astype(self.dtype))
-        x += dense(action, self.action[...].astype(self.dtype))
+        last = dense(action, self.action[...].astype(self.dtype))
+        x = self._encode(obs, self.parts[0]) + last if self.parts else last
         x += dense(reward, self.reward[...].astype(self.dtype))
-        if self.compass is not None:
-            x += dense(obs.compass.astype(self.dtype), self.compass[...].astype(self.dtype))
+        for part in self.parts[1:]:
+            x += self._encode(obs, part)
         return x
+
+    def _encode(self, obs: Any, part: Part) -> Float[Array, "*batch D"]:
+        weight = getattr(self, part.name)[...]
+        return encode(part, weight, getattr(obs, part.name), self.dtype)
 
     def _heads(self, x: Float[Array, "*batch D"]) -> tuple[Array, Array]:
         x = self.final_norm(x)

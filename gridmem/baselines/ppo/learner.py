@@ -24,8 +24,7 @@ from gridmem.baselines.ppo.loss import (
 from gridmem.baselines.ppo.optimizer import make_optimizer
 from gridmem.baselines.ppo.rollout import Experience, RolloutState, collect, init_rollout
 from gridmem.baselines.ppo.sharding import replicate, shard_batch
-from gridmem.envs.env import Env
-from gridmem.envs.types import Observation
+from gridmem.envs.environment import Discrete, Environment
 
 
 class Learner(NamedTuple):
@@ -39,16 +38,9 @@ class Learner(NamedTuple):
 
 
 class UpdateMetrics(NamedTuple):
-    """Metrics of one update; means over the update unless said otherwise.
+    """Metrics of one update; means over the update unless said otherwise."""
 
-    The first three are means over the episodes that ended in it, 0 if there is none.
-    """
-
-    episode_return: Float32[Array, ""]
-    memory_gain: Float32[Array, ""]
-    first_find_steps: Float32[Array, ""]
-    num_episodes: Float32[Array, ""]
-    found_again: Float32[Array, ""]  # episodes with two finds or more, which the gain is of
+    episodes: dict[str, Float32[Array, ""]]  # of those that ended in it, by `env.stats`
     explained_variance: Float32[Array, ""]
     target_outside: Float32[Array, ""]  # share of targets outside the range of the value head
     grad_norm: Float32[Array, ""]  # before clipping
@@ -60,19 +52,20 @@ class UpdateMetrics(NamedTuple):
 class TrainBatch(NamedTuple):
     """The training data of B streams of T steps; leaves [B, ...], or without axes."""
 
-    obs: Observation  # leaves [B, T, ...]
+    obs: Any  # leaves [B, T, ...]
     transitions: Transitions  # leaves [B, T]
     caches: Caches  # the model's memory before the first step
     segments: Int32[Array, "B T"] | None
 
 
-def build_model(config: TrainConfig, env: Env, key: Key[Array, ""]) -> ActorCritic:
+def build_model(config: TrainConfig, env: Environment, key: Key[Array, ""]) -> ActorCritic:
     """A model with new parameters."""
     rngs = nnx.Rngs(params=key)
-    return ActorCritic(config.model, env.view_size, env.num_actions, rngs, env.compass_size)
+    assert isinstance(env.actions, Discrete)  # checked by `PPOConfig`
+    return ActorCritic(config.model, env.parts, env.actions, rngs)
 
 
-def init(config: TrainConfig, env: Env) -> tuple[Any, Learner]:
+def init(config: TrainConfig, env: Environment) -> tuple[Any, Learner]:
     """The model's static part and the learner at the start of a run."""
     model_key, key = jax.random.split(jax.random.key(config.seed, impl="threefry2x32"))
     graphdef, params = nnx.split(build_model(config, env, model_key))
@@ -86,7 +79,7 @@ def init(config: TrainConfig, env: Env) -> tuple[Any, Learner]:
 
 @partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
 def update(
-    config: TrainConfig, env: Env, graphdef: Any, learner: Learner
+    config: TrainConfig, env: Environment, graphdef: Any, learner: Learner
 ) -> tuple[Learner, UpdateMetrics]:
     """One update; the arrays of `learner` are donated."""
     key, level_key, action_key, shuffle_key = jax.random.split(learner.key, 4)
@@ -106,7 +99,7 @@ def update(
     # Metrics.
     data = batch.transitions
     metrics = UpdateMetrics(
-        **experience.episodes._asdict(),
+        episodes=experience.episodes,
         explained_variance=explained_variance(data.value, data.target, data.valid),
         target_outside=masked_mean(model.value_head.outside(data.target), data.valid),
         grad_norm=jnp.mean(grad_norm),

@@ -9,13 +9,6 @@ from jaxtyping import Array, Float32, Key
 from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.model.actor_critic import ActorCritic, Caches
 from gridmem.baselines.model.policy import Memory, model_policy, streaming_policy
-from gridmem.baselines.ppo.episode_stats import (
-    EpisodeAccumulator,
-    EpisodeMeans,
-    accumulate,
-    init_accumulator,
-    whole_episode_means,
-)
 from gridmem.baselines.ppo.sharding import num_devices, shard_batch, shard_map_rows
 from gridmem.envs.batch.autoreset import VectorEnv
 from gridmem.envs.batch.policy import Policy
@@ -27,14 +20,14 @@ from gridmem.envs.batch.rollout import (
     play,
     unroll,
 )
-from gridmem.envs.env import Env
+from gridmem.envs.environment import Environment
 
 
 class RolloutState(NamedTuple):
     """Where a rollout stopped and the next one continues."""
 
     runner: RunnerState  # state: VectorState; carry: Memory of the last `context_length` tokens
-    episodes: EpisodeAccumulator
+    episodes: Any  # the accumulator of `env.stats`
 
 
 class Experience(NamedTuple):
@@ -44,17 +37,17 @@ class Experience(NamedTuple):
     last_value: Float32[Array, " B"]  # of the observation after the last action
     caches: Caches  # the model's memory before the first step
     state: RolloutState | None  # None if the next rollout begins with new episodes
-    episodes: EpisodeMeans
+    episodes: dict[str, Float32[Array, ""]]  # the metrics of `env.stats`
 
 
-def context_length(config: TrainConfig, env: Env) -> int:
+def context_length(config: TrainConfig, env: Environment) -> int:
     """The most tokens before its own that a token can attend to."""
     episode = env.max_steps + 1  # with the observation at the truncation
     return min(config.model.window or episode, episode) - 1
 
 
 def init_rollout(
-    config: TrainConfig, env: Env, model: ActorCritic, key: Key[Array, ""]
+    config: TrainConfig, env: Environment, model: ActorCritic, key: Key[Array, ""]
 ) -> RolloutState:
     """The start of an episode in every environment."""
     num_envs, length = config.ppo.num_envs, context_length(config, env)
@@ -68,18 +61,19 @@ def init_rollout(
         memory = streaming_policy(model).init(num_streams)
         memory = memory._replace(caches=model.keep(memory.caches, length))
         runner = RunnerState(state, timestep, memory)
-        return shard_batch(RolloutState(runner, init_accumulator(num_streams)))
+        return shard_batch(RolloutState(runner, env.stats.init(num_streams)))
 
     return start(key)
 
 
 def collect(
     config: TrainConfig,
-    env: Env,
+    env: Environment,
     model: ActorCritic,
     state: RolloutState | None,
     level_key: Key[Array, ""],
     action_key: Key[Array, ""],
+    num_steps: int | None = None,
 ) -> Experience:
     """Rolls out the model in every environment.
 
@@ -90,11 +84,12 @@ def collect(
         state: where the last rollout stopped; None to play whole episodes on new levels.
         level_key: source of the new levels.
         action_key: source of the actions.
+        num_steps: of each whole episode, for the shapes alone; all if not given.
     """
     if state is None:
         policy, length, after = model_policy(model), 0, None
-        result = play_episodes(config, env, policy, level_key, action_key)
-        episodes = whole_episode_means(result.rollout)
+        result = play_episodes(config, env, policy, level_key, action_key, num_steps)
+        episodes = env.stats.whole(result.rollout)
         caches = model.init_cache(result.timestep.reward.shape[0], 0)
     else:
         policy, length = streaming_policy(model), context_length(config, env)
@@ -105,19 +100,28 @@ def collect(
 
 
 def play_episodes(
-    config: TrainConfig, env: Env, policy: Policy, level_key: Key[Array, ""], key: Key[Array, ""]
+    config: TrainConfig,
+    env: Environment,
+    policy: Policy,
+    level_key: Key[Array, ""],
+    key: Key[Array, ""],
+    num_steps: int | None = None,
 ) -> RolloutResult:
     """One whole episode in every environment, on new levels."""
     generate = shard_map_rows(jax.vmap(env.generate))
     levels = generate(jax.random.split(level_key, config.ppo.num_envs))
     # The Triton kernel reads only the filled slots, so it gains nothing from a growing cache.
     chunk = env.max_steps if config.model.decode == "triton" else CHUNK_STEPS
-    return play(env, policy, shard_batch(levels), key, chunk)
+    return play(env, policy, shard_batch(levels), key, chunk, num_steps)
 
 
 def continue_rollout(
-    config: TrainConfig, env: Env, model: ActorCritic, state: RolloutState, key: Key[Array, ""]
-) -> tuple[RolloutResult, RolloutState, EpisodeMeans]:
+    config: TrainConfig,
+    env: Environment,
+    model: ActorCritic,
+    state: RolloutState,
+    key: Key[Array, ""],
+) -> tuple[RolloutResult, RolloutState, dict[str, Float32[Array, ""]]]:
     """Plays `rollout_steps` more; where an episode ends, a new one begins."""
     length, num_steps = context_length(config, env), config.ppo.rollout_steps
     assert num_steps is not None
@@ -126,7 +130,7 @@ def continue_rollout(
     result = unroll(step, policy, shard_batch(state.runner), key, num_steps, length)
     memory: Memory = result.carry
     memory = memory._replace(caches=model.keep(memory.caches, length))
-    accumulator, episodes = accumulate(state.episodes, result.rollout)
+    accumulator, episodes = env.stats.add(state.episodes, result.rollout)
     after = RolloutState(result.runner_state._replace(carry=memory), accumulator)
     return result, after, episodes
 

@@ -19,18 +19,18 @@ BATCH = "batch"
 
 
 def usable_devices(config: TrainConfig) -> int:
-    """The number of devices of a run: the most that divide its environments and minibatches.
+    """The number of devices of a run: the most that divide what the method shares among them.
 
     Raises:
         ValueError: if there are several processes and the run cannot use all of their devices.
     """
-    ppo, count = config.ppo, jax.device_count()
-    minibatch = ppo.num_envs * config.make_env().num_agents // ppo.num_minibatches
-    usable = gcd(count, ppo.num_envs, minibatch)
+    count, sizes = jax.device_count(), config.method.device_divisors(config.make_env())
+    usable = gcd(count, *sizes)
     if usable < count and jax.process_count() > 1:
         raise ValueError(
-            f"num_envs is {ppo.num_envs} and a minibatch has {minibatch} streams; both must be "
-            f"multiples of the {count} devices of the {jax.process_count()} processes"
+            f"the run has {' and '.join(map(str, sizes))} (environments and streams of a "
+            f"minibatch); both must be multiples of the {count} devices of the "
+            f"{jax.process_count()} processes"
         )
     return usable
 

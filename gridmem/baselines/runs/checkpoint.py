@@ -1,4 +1,4 @@
-"""Saving and loading a learner, by Orbax."""
+"""Saving and loading the state of a method, by Orbax."""
 
 import errno
 import logging
@@ -15,15 +15,14 @@ import jax
 import jax.numpy as jnp
 from orbax.checkpoint import v1 as ocp
 
-from gridmem.baselines.ppo.learner import Learner
 from gridmem.baselines.ppo.sharding import any_process, is_main_process
 
 ORBAX_OVERHEAD_BYTES = 2**17  # descriptions of the leaves, measured at half of that
 _STORED_NAMES = {"rollout_state": "ongoing"}
-"""Field of `Learner` -> its name in checkpoints, which are those of all versions."""
+"""Field of a state -> its name in checkpoints, which are those of all versions."""
 
 
-def save(path: Path, learner: Learner) -> None:
+def save(path: Path, state: Any) -> None:
     """Writes a checkpoint directory, atomically; it replaces an older one.
 
     Orbax deletes the older one before it writes, so that a full disk would leave neither. Here
@@ -35,10 +34,10 @@ def save(path: Path, learner: Learner) -> None:
     """
     path = path.resolve()
     new, old = _sibling(path, "new"), _sibling(path, "old")
-    _on_main(lambda: _make_room(new, learner))
+    _on_main(lambda: _make_room(new, state))
     try:
         with _plain_errors():
-            ocp.save(str(new), jax.tree.map(_nonempty, _by_stored_name(learner)))
+            ocp.save(str(new), jax.tree.map(_nonempty, _by_stored_name(state)))
     except BaseException:
         if is_main_process():
             _remove(new)
@@ -59,9 +58,9 @@ def _on_main(action: Callable[[], None]) -> None:
         raise problem or OSError(errno.EIO, "refused to the main process")
 
 
-def _make_room(new: Path, learner: Learner) -> None:
+def _make_room(new: Path, state: Any) -> None:
     _remove(new)
-    _check_free_space(new.parent, learner)
+    _check_free_space(new.parent, state)
 
 
 def _replace(path: Path, new: Path, old: Path) -> None:
@@ -72,12 +71,12 @@ def _replace(path: Path, new: Path, old: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def load(path: Path, like: Learner) -> Learner:
+def load(path: Path, like: Any) -> Any:
     """Reads a checkpoint.
 
     Args:
         path: the directory that `save` wrote; all processes must be able to read it.
-        like: a learner of the same config, for shapes, dtypes and devices.
+        like: a state of the same config, for shapes, dtypes and devices.
     """
     path = _latest(path)
 
@@ -87,7 +86,7 @@ def load(path: Path, like: Learner) -> Learner:
 
     abstract_tree: Any = jax.tree.map(abstract, _by_stored_name(like))
     tree = ocp.load(str(path), abstract_tree)
-    stored = Learner(**{name: tree[_STORED_NAMES.get(name, name)] for name in Learner._fields})
+    stored = _from_stored_name(like, tree)
     # Empty leaves, too, must be committed to their devices: otherwise the second update after a
     # load is compiled again.
     return jax.tree.map(
@@ -107,8 +106,19 @@ def _latest(path: Path) -> Path:
     return old if old.is_dir() and not path.exists() else path
 
 
-def _by_stored_name(learner: Learner) -> dict[str, Any]:
-    return {_STORED_NAMES.get(name, name): leaf for name, leaf in learner._asdict().items()}
+def _by_stored_name(state: Any) -> dict[str, Any]:
+    """A state, or one for each seed, as a dict."""
+    if isinstance(state, list):
+        return {str(number): _by_stored_name(each) for number, each in enumerate(state)}
+    fields: dict[str, Any] = state._asdict()
+    return {_STORED_NAMES.get(name, name): leaf for name, leaf in fields.items()}
+
+
+def _from_stored_name(like: Any, tree: Any) -> Any:
+    """The inverse of `_by_stored_name`."""
+    if isinstance(like, list):
+        return [_from_stored_name(each, tree[str(number)]) for number, each in enumerate(like)]
+    return type(like)(**{name: tree[_STORED_NAMES.get(name, name)] for name in like._fields})
 
 
 def _nonempty(leaf: jax.Array) -> jax.Array:
@@ -116,9 +126,9 @@ def _nonempty(leaf: jax.Array) -> jax.Array:
     return leaf if leaf.size else jnp.zeros((1,), leaf.dtype)
 
 
-def _check_free_space(folder: Path, learner: Learner) -> None:
+def _check_free_space(folder: Path, state: Any) -> None:
     """Raises OSError if the disk is full, before each of Orbax's threads fails."""
-    num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(learner))
+    num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(bytes(num_bytes + ORBAX_OVERHEAD_BYTES))
 

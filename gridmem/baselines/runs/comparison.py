@@ -19,12 +19,9 @@ from gridmem.baselines.runs.plots import (
     smoothed_steps,
 )
 from gridmem.baselines.tables import aligned
+from gridmem.envs.environment import Column
 
-METRICS = {
-    "episode_return": "mean return per episode",
-    "score": "score",
-    "memory_gain": "memory gain",
-}
+SCORE = Column("score", "score", 2, "score")
 AXES = {"steps": ("million agent steps", 1e6), "seconds": ("minutes of training", 60.0)}
 _TOO_MANY = 5  # settings for a label
 
@@ -38,7 +35,7 @@ def draw_comparison(records: Sequence[RunRecord]) -> bytes:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    metrics = [name for name in METRICS if name != "score" or _recorded(records, name)]
+    metrics = _columns(records)
     axes = [name for name in AXES if name != "seconds" or _recorded(records, name)]
     size = (1.5 + 5 * len(axes), 0.5 + 2.8 * len(metrics))
     figure = Figure(figsize=size, dpi=120, layout="constrained")
@@ -49,14 +46,14 @@ def draw_comparison(records: Sequence[RunRecord]) -> bytes:
         for axis, panel in zip(axes, line, strict=True):
             for recipe, color in colors.items():
                 runs = [record for record in records if record.recipe == recipe]
-                _draw_runs(panel, runs, metric, axis, width, color)
-            if metric == "memory_gain":
-                panel.axhline(1.0, color="#444444", linewidth=0.8)
+                _draw_runs(panel, runs, metric.name, axis, width, color)
+            if metric.reference is not None:
+                panel.axhline(metric.reference, color="#444444", linewidth=0.8)
             panel.set_xlim(left=0)
             panel.grid(alpha=0.3)
-        line[0].set_ylabel(METRICS[metric])
-        levels = [1.0] if metric == "memory_gain" else []
-        limit(line[0], [series(record.rows, metric)[0] for record in records], levels)
+        line[0].set_ylabel(metric.axis)
+        levels = [] if metric.reference is None else [metric.reference]
+        limit(line[0], [series(record.rows, metric.name)[0] for record in records], levels)
     for axis, panel in zip(axes, panels[-1], strict=True):
         panel.set_xlabel(AXES[axis][0])
     # With handles of its own a legend also shows labels that begin with "_".
@@ -69,11 +66,12 @@ def draw_comparison(records: Sequence[RunRecord]) -> bytes:
 def final_values(records: Sequence[RunRecord]) -> str:
     """A table of the last values of the smoothed curves."""
     settings, width = labels(records), smoothed_steps([record.rows for record in records])
-    head = ["", "settings", "steps", "minutes", "return", "score", "memory gain"]
+    columns = _columns(records)
+    head = ["", "settings", "steps", "minutes", *(column.heading for column in columns)]
     lines = aligned(
         [
             head,
-            *([each.name, settings[each.recipe], *_last(each, width)] for each in records),
+            *([each.name, settings[each.recipe], *_last(each, columns, width)] for each in records),
         ],
         left=2,
     )
@@ -127,21 +125,34 @@ def _recorded(records: Sequence[RunRecord], name: str) -> bool:
     return any(name in row for record in records for row in record.rows)
 
 
-def _last(record: RunRecord, width: float) -> list[str]:
+def _columns(records: Sequence[RunRecord]) -> list[Column]:
+    """The metrics with an axis; the score, if a run has one, comes after the first."""
+    columns = dict.fromkeys(column for record in records for column in record.config.columns)
+    first, *others = (column for column in columns if column.axis)
+    return [first, *([SCORE] if _recorded(records, SCORE.name) else []), *others]
+
+
+def _last(record: RunRecord, columns: Sequence[Column], width: float) -> list[str]:
     row = record.rows[-1]
     minutes = f"{row['seconds'] / 60:.1f}" if "seconds" in row else ""
     cells = [f"{row['steps']:,.0f}", minutes]
-    for metric in METRICS:
-        values = _curve(record, metric, "steps", width)[2]
-        cells.append(f"{values[-1]:.2f}" if len(values) else "")
+    for column in columns:
+        values = _curve(record, column.name, "steps", width)[2]
+        cells.append(f"{values[-1]:.{column.digits}f}" if len(values) else "")
     return cells
 
 
 def _settings_of(recipe: TrainConfig) -> Mapping[str, Any]:
     """Setting -> value; settings that were not given have the id's value."""
     env = recipe.make_env()
-    sizes = {name: getattr(env, name) for name in ("view_size", "max_steps", "num_agents")}
-    return {**recipe.env.to_dict(), **_settings(recipe), **sizes}
+    sizes = ("view_size", "max_steps", "num_agents")
+    sizes = {name: getattr(env, name) for name in sizes if hasattr(env, name)}
+    return {
+        **recipe.env.to_dict(),
+        **_settings(recipe),
+        **sizes,
+        "method": recipe.method.name,
+    }
 
 
 def _settings(config: Any) -> Mapping[str, Any]:

@@ -1,13 +1,14 @@
 """Metrics that runs have recorded, and names of runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from gridmem.baselines.config import TrainConfig, from_file
 from gridmem.baselines.runs.run_dir import METRICS, WEIGHTS, read_metrics, seed_dirs
 from gridmem.envs.analysis.level_packs import pack
 from gridmem.envs.analysis.score import changed_rules, normalized_score
+from gridmem.envs.registry import CONFIGS
 
 
 @dataclass(frozen=True)
@@ -27,16 +28,8 @@ class RunRecord:
 
     @property
     def recipe(self) -> TrainConfig:
-        """The config without the seed and settings that do not change how an agent learns."""
-        config = self.config
-        return replace(
-            TrainConfig(),
-            env=config.env,
-            model=replace(config.model, attention="auto", decode="auto"),
-            ppo=config.ppo,
-            optimizer=config.optimizer,
-            total_steps=config.total_steps,
-        )
+        """See `TrainConfig`."""
+        return self.config.recipe
 
 
 def read_record(name: str, path: Path) -> RunRecord:
@@ -61,7 +54,7 @@ def read_record(name: str, path: Path) -> RunRecord:
 def with_scores(config: TrainConfig, rows: list[dict[str, float]]) -> list[dict[str, float]]:
     """The rows with scores by the means of the stored levels, if the rules are those of the id."""
     id = config.env.env_id
-    if changed_rules(id, config.make_env()):
+    if id not in CONFIGS or changed_rules(id, config.make_env()):
         return rows
     known = pack(id)
     random, best = float(known.random_return.mean()), float(known.best_return.mean())

@@ -8,37 +8,41 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from gridmem.envs.environment import Column
+
 Rows = Sequence[Mapping[str, float]]
 
 
 def draw_curve(
-    title: str, rows: Rows, evaluation: Mapping[str, Mapping[str, float | None]]
+    title: str,
+    columns: Sequence[Column],
+    rows: Rows,
+    evaluation: Mapping[str, Mapping[str, float | None]],
 ) -> bytes:
-    """A PNG.
+    """A PNG: a panel for each metric that has an axis.
 
     Args:
         title: of the figure.
-        rows: the metrics of every update, in order.
+        columns: the metrics.
+        rows: their values in every update, in order.
         evaluation: label -> metrics on held-out levels, drawn as horizontal lines; three at most.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 4), dpi=120, layout="constrained")
-    panels = figure.subplots(1, 2)
-    for panel, metric, label in (
-        (panels[0], "episode_return", "mean return per episode"),
-        (panels[1], "memory_gain", "memory gain"),
-    ):
-        steps, values = series(rows, "steps", metric)
+    drawn = [column for column in columns if column.axis]
+    figure = Figure(figsize=(5 * len(drawn), 4), dpi=120, layout="constrained")
+    panels = figure.subplots(1, len(drawn), squeeze=False)[0]
+    for panel, column in zip(panels, drawn, strict=True):
+        steps, values = series(rows, "steps", column.name)
         smoothed = smooth(steps, values, smoothed_steps([rows]))
         draw_line(panel, steps / 1e6, values, smoothed, "#1f78b4", "training levels")
         levels = []
         for (name, result), style in zip(evaluation.items(), ("-", "--", ":"), strict=False):
-            if (level := result[metric]) is not None:
+            if (level := result.get(column.name)) is not None:
                 levels.append(level)
                 panel.axhline(level, color="#444444", linestyle=style, linewidth=1, label=name)
         panel.set_xlabel("million agent steps")
-        panel.set_ylabel(label)
+        panel.set_ylabel(column.axis)
         limit(panel, [values], levels)
         panel.grid(alpha=0.3)
     panels[0].legend(frameon=False, fontsize=8)

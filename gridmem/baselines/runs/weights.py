@@ -24,7 +24,7 @@ def to_bytes(config: TrainConfig, params: Any, steps: int) -> bytes:
         params: the model's, f32.
         steps: agent steps that it was trained for.
     """
-    tensors = {name: np.ascontiguousarray(leaf) for name, leaf in _named(params).items()}
+    tensors = {name: np.asarray(leaf, order="C") for name, leaf in _named(params).items()}
     metadata = {
         "format": FORMAT,
         "config": json.dumps(to_dict(config)),

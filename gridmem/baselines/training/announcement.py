@@ -3,13 +3,11 @@
 import jax
 
 from gridmem.baselines.config import TrainConfig
-from gridmem.envs.env import Env
 
 
 def announcement(
     name: str,
     config: TrainConfig,
-    env: Env,
     num_parameters: int,
     steps_done: int,
     attention: str,
@@ -21,21 +19,24 @@ def announcement(
     Args:
         name: of the preset or the run.
         config: of the run.
-        env: the environment.
         num_parameters: of one model.
         steps_done: agent steps before the run was resumed.
         attention: the kernels; not shown for other mixers.
         num_devices: that the run uses.
         path: of the run directory.
     """
-    model, map_ = config.model, env.config.map
+    model, name_of = config.model, config.method.name
+    uses_model = "model" in config.method.sections
+    parameters = f"{num_parameters:,} parameters"
     topics = {
         "preset": f"{name}, {_seeds(config)}",
-        "environment": f"{config.env.env_id}: cave of {map_.height} x {map_.width} cells, view "
-        f"{env.view_size} x {env.view_size}, {env.max_steps} steps, agents: {env.num_agents}",
+        "method": "" if name_of == "ppo" else name_of,
+        "environment": f"{config.env.env_id}: {config.make_env().about}",
         "model": f"mixer {model.mixer}, {model.num_layers} layers of width {model.width}, "
-        f"{num_parameters:,} parameters, {model.dtype}",
-        "attention": attention if model.mixer == "attention" else "",
+        f"{parameters}, {model.dtype}"
+        if uses_model
+        else parameters,
+        "attention": attention if model.mixer == "attention" and uses_model else "",
         "training": _steps(config, steps_done),
         "device": _devices(num_devices),
         "run folder": path,

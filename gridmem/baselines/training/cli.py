@@ -14,10 +14,13 @@ from typing import Any
 
 from gridmem.baselines.config import TrainConfig, from_file
 from gridmem.baselines.env_settings import COMMON_OPTIONS, EnvSettings
-from gridmem.baselines.presets import PRESETS, preset
+from gridmem.baselines.method import MethodConfig
+from gridmem.baselines.presets import preset
+from gridmem.baselines.presets import presets as known_presets
 from gridmem.baselines.setting_types import describe_types, value_types
 from gridmem.cli_utils import HELP_ALL, Parser, integer
 from gridmem.envs.checks import nearest
+from gridmem.envs.registry import CONFIGS
 
 DEFAULT = "quickstart"
 MOST_USED = (
@@ -166,7 +169,7 @@ def _parser(default: Command, program: str, everything: bool) -> Parser:
         everything: whether the help lists more than `MOST_USED`.
     """
     presets: dict[str, list[str]] = {}
-    for key, (what, _) in PRESETS.items():
+    for key, (what, _) in known_presets().items():
         presets.setdefault(what, []).append(key)
     lines = "".join(f"\n  {', '.join(keys)}: {what}" for what, keys in presets.items())
     parser = Parser(program, f"Trains the reference agent. Presets:{lines}", "", OTHER_NAMES)
@@ -177,10 +180,12 @@ def _parser(default: Command, program: str, everything: bool) -> Parser:
     def add(config: Any) -> None:
         abouts = _abouts(type(config))
         group = parser.add_argument_group((type(config).__doc__ or "").rstrip("."))
+        unused = _unused(default.config.method)
         for each in fields(config):
             value = getattr(config, each.name)
             if is_dataclass(value):
-                add(value)
+                if each.name not in unused:
+                    add(value)
             elif isinstance(config, EnvSettings) and each.name == "options":
                 _add_options(group, config, everything)
             elif each.name in MOST_USED:
@@ -197,13 +202,16 @@ def _add_options(group: Any, env: EnvSettings, everything: bool) -> None:
     """Adds the flags of the environment's options; the help has them if `everything`."""
     for name, (annotation, about) in COMMON_OPTIONS.items():
         _add(group, name, annotation, env.options.get(name), about if everything else None)
-    about = "any other option of gridmem.make, its value in JSON, as dig_steps=5; repeatable"
+    about = (
+        "any other option of gridmem.make, as dig_steps=5, map.height=20 or task.type=Tour; the "
+        "value is JSON or text; repeatable"
+    )
     group.add_argument(
-        "--env-option",
+        "--set",
         type=_env_option,
         action="append",
         default=argparse.SUPPRESS,
-        metavar="NAME=VALUE",
+        metavar="PATH=VALUE",
         help=about if everything else argparse.SUPPRESS,
     )
 
@@ -258,16 +266,16 @@ def _value(known: Sequence[Any], text: str) -> Any:
     raise argparse.ArgumentTypeError(f"{text!r} is not {allowed}")
 
 
-def _env_option(text: str) -> tuple[str, Any]:
-    """The name and the value of an option of the environment."""
-    name, _, value = text.partition("=")
-    try:
-        return name.replace("-", "_"), json.loads(value)
-    except (ValueError, RecursionError):
+def _env_option(text: str) -> tuple[list[str], Any]:
+    """The path and the value of an option of the environment."""
+    path, is_, value = text.partition("=")
+    if not is_ or not all(path.split(".")):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not NAME=VALUE with a value in JSON, as dig_steps=5 or "
-            """'task={"type": "Tour"}'"""
-        ) from None
+            f"{text!r} is not PATH=VALUE, as dig_steps=5, map.height=20 or task.type=Tour"
+        )
+    with suppress(ValueError, RecursionError):
+        value = json.loads(value)
+    return path.replace("-", "_").split("."), value
 
 
 def _abouts(config: type) -> dict[str, str]:
@@ -285,16 +293,32 @@ def _abouts(config: type) -> dict[str, str]:
     }
 
 
+def _unused(method: MethodConfig) -> set[str]:
+    """The sections of a `TrainConfig` that a method does not read."""
+    return {"model", "optimizer"} - set(method.sections)
+
+
+def _with(options: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
+    """Nested options with one of them changed."""
+    first, *rest = path
+    inner = options.get(first, {})
+    if not rest:
+        return {**options, first: value}
+    return {**options, first: _with(inner if isinstance(inner, Mapping) else {}, rest, value)}
+
+
 def _changed(config: Any, given: Mapping[str, Any]) -> Any:
     """A config with changed settings, in any of its parts."""
     if isinstance(config, EnvSettings):
         options = {name: given[name] for name in COMMON_OPTIONS if name in given}
-        for name, value in given.get("env_option", []):
-            if name in ("env_id", *COMMON_OPTIONS):
-                raise ValueError(f"--env-option {name} has a flag of its own; use {_flag(name)}")
-            options[name] = value
         id = given.get("env_id", config.env_id)
-        return EnvSettings(id, options={**config.options, **options})
+        if {id, config.env_id} <= CONFIGS.keys() or id == config.env_id:
+            options = {**config.options, **options}
+        for path, value in given.get("set", []):
+            if path[0] in ("env_id", *COMMON_OPTIONS):
+                raise ValueError(f"--set {path[0]} has a flag of its own; use {_flag(path[0])}")
+            options = _with(options, path, value)
+        return EnvSettings(id, options=options)
     changes = {}
     for each in fields(config):
         value = getattr(config, each.name)

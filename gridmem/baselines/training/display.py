@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -62,18 +62,15 @@ class Display:
         """Prints a line above the progress."""
         self.console.print(sentence)
 
-    def show(self, steps: int, metrics: Mapping[str, float]) -> None:
-        """Updates the progress."""
+    def show(self, steps: int, metrics: Sequence[str]) -> None:
+        """Updates the progress; without metrics the last ones stay."""
         now = time.monotonic()
         if not self._start_steps:  # the first update is compilation
             self._started, self._start_steps = now, steps
         speed = (steps - self._start_steps) / max(now - self._started, 1e-9)
         of_all = speed * self._num_seeds
         speed_text = f"{of_all:,.0f} steps/s" if speed else "compiled"
-        if "episode_return" in metrics:  # otherwise no episode ended in this update
-            self._scores = f"return {metrics['episode_return']:.2f}"
-            if "memory_gain" in metrics:
-                self._scores += f"  memory gain {metrics['memory_gain']:.2f}"
+        self._scores = "  ".join(metrics) or self._scores
         self._progress.update(self._task, completed=steps, speed=speed_text, scores=self._scores)
         due = now - self._printed > PLAIN_INTERVAL_SECONDS or steps >= self._total_steps
         if speed and due and not self.console.is_terminal:

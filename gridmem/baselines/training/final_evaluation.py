@@ -9,13 +9,13 @@ import numpy as np
 from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.evaluation.evaluator import evaluate_held_out
 from gridmem.baselines.evaluation.report import NO_GAIN, PlayerName, Report, Row
+from gridmem.baselines.method import Method
 from gridmem.baselines.runs.comparison import draw_comparison
 from gridmem.baselines.runs.history import RunRecord, with_scores
 from gridmem.baselines.runs.plots import draw_curve
 from gridmem.baselines.runs.run_dir import CURVE, EVALUATION, RunDir
 from gridmem.baselines.tables import aligned
 from gridmem.envs.analysis.metrics import MIN_FOUND_AGAIN
-from gridmem.envs.env import Env
 
 Statistics = dict[str, dict[str, float | None]]
 LABELS: dict[PlayerName, str] = {
@@ -25,6 +25,7 @@ LABELS: dict[PlayerName, str] = {
 }
 _COLUMNS = {
     "mean return": ("episode_return", 2),
+    "length": ("episode_length", 1),
     "first find": ("first_find_steps", 1),
     "memory gain": ("memory_gain", 2),
     "found again": ("found_again", 0),
@@ -52,13 +53,12 @@ class Seed:
 
 
 def evaluate_run(
-    env: Env, graphdef: Any, params: Sequence[Any], seeds: Sequence[Seed], run_dir: RunDir
+    method: Method, params: Sequence[Any], seeds: Sequence[Seed], run_dir: RunDir
 ) -> list[str]:
     """Evaluates and draws each seed, and all seeds together if there are several.
 
     Args:
-        env: the environment.
-        graphdef: static part of the model.
+        method: that was trained.
         params: of each seed.
         seeds: the trained agents.
         run_dir: of the run.
@@ -69,15 +69,16 @@ def evaluate_run(
     config, report = seeds[0].config, Report([], None)
     if config.eval_levels:
         named = {seed.name: each for seed, each in zip(seeds, params, strict=True)}
-        id = config.env.env_id
-        report = evaluate_held_out(id, env, graphdef, named, config.eval_levels)
+        report = evaluate_held_out(method.acting, named, config.eval_levels)
     for seed in seeds:
         rows = [row for row in report.rows if row.agent in (seed.name, "")]
         if rows:
             seed.run_dir.write_json(EVALUATION, Report(rows, None).to_dict())
-        title = f"{config.env.env_id}, mixer {config.model.mixer}, seed {seed.config.seed}"
+        mixer = f"mixer {config.model.mixer}"
+        what = mixer if "model" in config.method.sections else config.method.name
+        title = f"{config.env.env_id}, {what}, seed {seed.config.seed}"
         levels = {LABELS[row.player]: row.shown for row in rows}
-        seed.run_dir.write_bytes(CURVE, draw_curve(title, seed.rows, levels))
+        seed.run_dir.write_bytes(CURVE, draw_curve(title, config.columns, seed.rows, levels))
     means: dict[PlayerName, Statistics] = {}
     if report.rows:
         means = {player: over_seeds(report, player) for player in LABELS}
@@ -98,7 +99,10 @@ def over_seeds(report: Report, player: PlayerName) -> Statistics:
         "mean" and "standard_error" -> metric -> number, None if a seed lacks the metric.
     """
     of_player = [row for row in report.rows if row.player == player]
-    values = [{**row.metrics, "found_again": float(row.found_again)} for row in of_player]
+    values = [
+        {**row.metrics, **({"found_again": float(row.found_again)} if row.has_finds else {})}
+        for row in of_player
+    ]
     statistics: Statistics = {"mean": {}, "standard_error": {}}
     for name in values[0]:
         if name == "return_standard_error":  # over levels
@@ -113,11 +117,13 @@ def over_seeds(report: Report, player: PlayerName) -> Statistics:
 
 def table(report: Report, means: Mapping[PlayerName, Statistics], num_seeds: int) -> list[str]:
     """The lines of a table: means over seeds, with standard errors if there are several."""
-    lines, notes = [["", *_COLUMNS]], []
+    known = next(iter(means.values()))["mean"]
+    columns = {heading: each for heading, each in _COLUMNS.items() if each[0] in known}
+    lines, notes = [["", *columns]], []
     for player, statistics in means.items():
         few = any(_has_few_finds(row) for row in report.rows if row.player == player)
         cells = []
-        for metric, digits in _COLUMNS.values():
+        for metric, digits in columns.values():
             mean, error = (statistics[name][metric] for name in ("mean", "standard_error"))
             if mean is None or (few and metric == "memory_gain"):
                 mean, notes = None, [NO_GAIN]
@@ -131,7 +137,7 @@ def table(report: Report, means: Mapping[PlayerName, Statistics], num_seeds: int
 
 
 def _has_few_finds(row: Row) -> bool:
-    return row.found_again < MIN_FOUND_AGAIN
+    return row.has_finds and row.found_again < MIN_FOUND_AGAIN
 
 
 def _standard_error(values: Sequence[float]) -> float:

@@ -7,13 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from gridmem.baselines.method import Method
 from gridmem.baselines.runs.run_dir import RunDir
 from gridmem.baselines.training.display import Display
 from gridmem.baselines.training.trackers import Tracker
-from gridmem.envs.analysis.metrics import MIN_FOUND_AGAIN
-
-OF_EPISODES = ("episode_return", "memory_gain", "first_find_steps")
-"""Metrics of an update that exist only if an episode ended in it."""
 
 
 class SeedLogger:
@@ -46,8 +43,6 @@ class SeedLogger:
             metrics: of the update.
         """
         row = {"steps": float(steps), "seconds": round(seconds, 3), **metrics}
-        if not row["num_episodes"]:
-            row = {name: value for name, value in row.items() if name not in OF_EPISODES}
         self.rows.append(row)
         self._run_dir.append_metrics(row)
         self._trackers = [
@@ -74,6 +69,7 @@ class TrainingLogger:
 
     def __init__(
         self,
+        method: Method,
         total_steps: int,
         seeds: Sequence[SeedLogger],
         checkpoint: Path,
@@ -83,6 +79,7 @@ class TrainingLogger:
         """Nothing is recorded yet.
 
         Args:
+            method: that trains.
             total_steps: agent steps to train each seed for.
             seeds: the logger of each.
             checkpoint: where checkpoints should be.
@@ -92,7 +89,8 @@ class TrainingLogger:
         self.ending = ""
         self.interrupted = False
         self.checkpoint: Path | None = checkpoint if resumed else None
-        self._seeds = list(seeds)
+        self._method, self._seeds = method, list(seeds)
+        self._of_episodes = [each.name for each in method.config.make_env().stats.columns]
         self._checkpoint_path, self._resume = checkpoint, resume
         self._display = Display(total_steps, len(self._seeds))
         self._warned = False
@@ -116,18 +114,16 @@ class TrainingLogger:
                 for the device.
         """
         flat = {name: np.atleast_1d(value) for name, value in _flat(metrics).items()}
-        rows = [
-            seed.add(steps, seconds, {name: float(value[number]) for name, value in flat.items()})
-            for number, seed in enumerate(self._seeds)
+        each = [
+            self._present({name: float(value[number]) for name, value in flat.items()})
+            for number in range(len(self._seeds))
         ]
-        self._display.show(steps, _over_seeds(rows))
-        outside = max(row["target_outside"] for row in rows)
-        if outside and not self._warned:
+        rows = [seed.add(steps, seconds, row) for seed, row in zip(self._seeds, each, strict=True)]
+        self._display.show(steps, self._shown(rows))
+        warnings = [warning for row in rows if (warning := self._method.warnings(row))]
+        if warnings and not self._warned:
             self._warned = True
-            self._display.note(
-                f"warning: after {steps:,} steps {outside:.2%} of the value targets "
-                "are beyond the histogram; widen it with --value-min and --value-max"
-            )
+            self._display.note(f"warning: after {steps:,} steps {max(warnings)}")
         non_finite = [
             name if len(rows) == 1 else f"{name} of seed {seed.seed}"
             for seed, row in zip(self._seeds, rows, strict=True)
@@ -140,6 +136,23 @@ class TrainingLogger:
                 f"stopped: {non_finite[0]} is no longer a finite number after {steps:,} steps; the "
                 f"last good checkpoint {kept}; try a lower --learning-rate"
             )
+
+    def _present(self, row: dict[str, float]) -> dict[str, float]:
+        """The metrics of an update, without those of episodes if none has ended in it."""
+        absent = [] if row.get("num_episodes", 1) else self._of_episodes
+        return {name: value for name, value in row.items() if name not in absent}
+
+    def _shown(self, rows: Sequence[Mapping[str, float]]) -> list[str]:
+        """The means over seeds of the metrics that have a curve, as text."""
+        texts = []
+        for column in self._method.config.columns:
+            values = [row[column.name] for row in rows if column.name in row]
+            counts = [row.get(column.counted_by, 0) for row in rows if column.counted_by]
+            few = any(count < column.least for count in counts)
+            if values and column.axis and not few:
+                mean = sum(values) / len(values)
+                texts.append(f"{column.heading} {mean:.{column.digits}f}")
+        return texts
 
     def interrupt(self, steps: int) -> None:
         """Notes that a signal ended the run."""
@@ -163,16 +176,10 @@ class TrainingLogger:
             self.ending += f"; to resume with the same settings: {self._resume}"
 
 
-def _over_seeds(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Means of the episode metrics over seeds, without a memory gain from few episodes."""
-    values = {name: [row[name] for row in rows if name in row] for name in OF_EPISODES}
-    if any(row["found_again"] < MIN_FOUND_AGAIN for row in rows):
-        values["memory_gain"] = []
-    return {name: sum(each) / len(each) for name, each in values.items() if each}
-
-
 def _flat(metrics: Any) -> dict[str, Any]:
+    """Metrics by name, of a tree of dicts and named tuples."""
     row = {}
-    for name, value in metrics._asdict().items():
-        row.update(_flat(value) if hasattr(value, "_asdict") else {name: value})
+    for name, value in (metrics if isinstance(metrics, Mapping) else metrics._asdict()).items():
+        inner = isinstance(value, Mapping) or hasattr(value, "_asdict")
+        row.update(_flat(value) if inner else {name: value})
     return row

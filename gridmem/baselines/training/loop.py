@@ -10,9 +10,8 @@ from typing import Any
 import jax
 
 from gridmem.baselines.config import TrainConfig, to_dict
+from gridmem.baselines.method import Stage
 from gridmem.baselines.model.actor_critic import num_parameters
-from gridmem.baselines.ppo.learner import UpdateMetrics
-from gridmem.baselines.ppo.seeds import init_seeds, seed_configs, seed_slice, update_seeds
 from gridmem.baselines.ppo.sharding import (
     all_or_raise,
     any_process,
@@ -29,6 +28,13 @@ from gridmem.baselines.training.attention_choice import XLA, AttentionChoice
 from gridmem.baselines.training.display import echo
 from gridmem.baselines.training.final_evaluation import Seed, evaluate_run
 from gridmem.baselines.training.logger import SeedLogger, TrainingLogger
+from gridmem.baselines.training.seeds import (
+    begin_stage,
+    init_seeds,
+    seed_configs,
+    seed_slice,
+    update_seeds,
+)
 from gridmem.baselines.training.signals import StopSignal
 from gridmem.baselines.training.trackers import Tracker, open_trackers
 from gridmem.cli_utils import drop_unwritten
@@ -59,13 +65,13 @@ class Run:
     ) -> None:
         """See `new` and `resumed`."""
         self.config, self.run_dir = replace(config, run_dir=None), run_dir
-        self._attention, self._program = attention, attention.apply(self.config)
+        self._attention = attention
+        self._method = attention.apply(self.config).make_method()
         self._name, self._resume = name, f"{resume} {quote(str(run_dir.path))}"
         self._advice = ""
-        self._env = config.make_env()
         self._num_devices = usable_devices(config)
         with mesh(self._num_devices):
-            self._graphdef, self._learner = init_seeds(self._program, self._env)
+            self._state = init_seeds(self._method)
         one = self.config.num_seeds == 1
         self._seeds = [
             Seed(config, run_dir if one else run_dir.subdir(f"seed-{config.seed}"))
@@ -87,7 +93,8 @@ class Run:
             name: of the preset.
             config: of the run; `run_dir` is its directory.
             resume: the command that resumes a run, without the directory.
-            comparison: the command of a run to compare this one with, printed at the end.
+            comparison: the command of a run to compare this one with, printed at the end; empty
+                for none.
             attention: the kernels.
 
         Raises:
@@ -101,7 +108,7 @@ class Run:
         usable_devices(config)  # raises for some configs, before the directory is made
         run_dir = all_or_raise(lambda: _create(config.run_dir, name))
         run = cls(name, config, run_dir, resume, attention)
-        run._advice = f"next, compare: {comparison}"
+        run._advice = f"next, compare: {comparison}" if comparison else ""
         return run
 
     @classmethod
@@ -132,7 +139,7 @@ class Run:
     def _load(self, path: Path) -> None:
         """Continues from the last checkpoint; ValueError if it cannot."""
         try:
-            self._learner = checkpoint.load(path / CHECKPOINT, self._learner)
+            self._state = checkpoint.load(path / CHECKPOINT, self._state)
         except Exception as error:  # Orbax has no exception class for unreadable checkpoints
             reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
             raise ValueError(
@@ -198,7 +205,7 @@ class Run:
         first = self._num_updates + 1
         with StopSignal() as signal:
             for number in range(first, num_updates + 1):
-                metrics = self._update(number == first)
+                metrics = self._update(number, number == first)
                 elapsed = time.monotonic() - last_save
                 stop, due = any_process(signal.received, elapsed >= config.checkpoint_seconds)
                 steps = number * config.steps_per_update
@@ -217,15 +224,17 @@ class Run:
                 if logger.ending:
                     break
 
-    def _update(self, first: bool) -> UpdateMetrics:
-        """One update; the first one compiles.
+    def _update(self, number: int, first: bool) -> Any:
+        """Update `number`, from 1; the first one of a process compiles. Returns its metrics.
 
         Raises:
             NotDeterministicError: if XLA cannot make it deterministic.
         """
-        args = self._program, self._env, self._graphdef, self._learner
+        stage, begins = self._stage(number)
+        if stage and begins:
+            self._state = begin_stage(self._method, self._state, stage)
         try:
-            self._learner, metrics = update_seeds(*args)
+            self._state, metrics = update_seeds(self._method, self._state, stage)
         except (jax.errors.JaxRuntimeError, IndexError) as error:  # XLA raises both
             known = "RESOURCE_EXHAUSTED" in str(error) or not self.config.deterministic
             if known or not first or jax.default_backend() == "cpu":
@@ -237,11 +246,24 @@ class Run:
             ) from error
         return metrics
 
+    def _stage(self, number: int) -> tuple[int, bool]:
+        """The stage of an update, and whether it is the first one of the stage."""
+        last = 0
+        for stage, (_, num_updates) in enumerate(self._stages):
+            begin, last = last, last + num_updates
+            if number <= last:
+                return stage, number == begin + 1
+        raise AssertionError("the stages have fewer updates than the run")
+
+    @property
+    def _stages(self) -> list[Stage]:
+        return self.config.method.stages(self.config.num_updates)
+
     def _save(self, steps: int) -> Path | None:
-        """Saves weights and learner; returns the path of the learner's checkpoint, if any."""
+        """Saves the agent and the state; returns the path of the state's checkpoint, if any."""
         for seed, params in zip(self._seeds, self._params(), strict=True):
             seed.run_dir.write_bytes(WEIGHTS, to_bytes(seed.config, params, steps))
-        save = partial(checkpoint.save, learner=self._learner)
+        save = partial(checkpoint.save, state=self._state)
         if jax.process_count() == 1:
             return self.run_dir.keep(CHECKPOINT, save)
         path = self.run_dir.path / CHECKPOINT  # processes have no other directory in common
@@ -252,17 +274,15 @@ class Run:
         if self.config.eval_levels:
             echo(f"evaluating on {self.config.eval_levels} held-out levels")
         params = self._params()
-        lines = evaluate_run(self._env, self._graphdef, params, self._seeds, self.run_dir)
+        lines = evaluate_run(self._method, params, self._seeds, self.run_dir)
         if lines:
             echo("\n".join(lines))
 
     def _announce(self) -> None:
-        parameters = num_parameters(self._learner.params) // self.config.num_seeds
         text = announcement(
             self._name,
             self.config,
-            self._env,
-            parameters,
+            num_parameters(self._params()[0]),
             self._num_steps,
             str(self._attention),
             self._num_devices,
@@ -296,7 +316,9 @@ class Run:
         for seed, logger in zip(self._seeds, loggers, strict=True):
             seed.rows = logger.rows
         path = self.run_dir.path / CHECKPOINT
-        return TrainingLogger(total_steps, loggers, path, self._resume, self._num_updates > 0)
+        return TrainingLogger(
+            self._method, total_steps, loggers, path, self._resume, self._num_updates > 0
+        )
 
     def _trackers(self, seed: Seed) -> list[Tracker]:
         if not is_main_process():
@@ -314,12 +336,16 @@ class Run:
     @property
     def _num_updates(self) -> int:
         """Updates of each seed so far."""
-        return int(seed_slice(self._learner.num_updates, self.config, 0))
+        first = seed_slice(self._state, self.config, 0)
+        return int(first.num_updates)
 
     def _params(self) -> list[Any]:
         """The parameters of each seed."""
-        params = gather_to_host(self._learner.params)
-        return [seed_slice(params, self.config, number) for number in range(len(self._seeds))]
+        numbers, params = range(len(self._seeds)), self._method.params
+        if isinstance(self._state, list):
+            return [gather_to_host(params(state)) for state in self._state]
+        of_all = gather_to_host(params(self._state))
+        return [seed_slice(of_all, self.config, number) for number in numbers]
 
 
 def _create(path: str | None, name: str) -> RunDir:

@@ -5,9 +5,10 @@ from gridmem.baselines.costs.advice import HELPFUL_SETTINGS, advice
 from gridmem.baselines.costs.memory import MemoryEstimate
 from gridmem.baselines.ppo import sharding
 
-MANY = tiny.config(ppo={"num_envs": 256, "num_minibatches": 256})
-MANY_AGENTS = tiny.config(ppo={"num_envs": 8, "num_minibatches": 16}, env={"num_agents": 4})
-ROLLOUTS = tiny.config(ppo={"rollout_steps": 6})
+MANY = tiny.config(method={"num_envs": 256, "num_minibatches": 256})
+MANY_AGENTS = tiny.config(method={"num_envs": 8, "num_minibatches": 16}, env={"num_agents": 4})
+METHOD = "method"
+ROLLOUTS = tiny.config(method={"rollout_steps": 6})
 
 
 def at_most(part, name, most):
@@ -25,21 +26,31 @@ def at_least(part, name, least):
 @pytest.mark.parametrize(
     ("config", "largest", "fits", "expected"),
     [
-        (tiny.CONFIG, "activations", at_least("ppo", "num_minibatches", 3), 4),
-        (tiny.CONFIG, "activations", at_least("ppo", "num_minibatches", 8), 8),
-        (tiny.CONFIG, "caches", at_most("ppo", "num_envs", 7), "lower --num-envs to 4"),
-        (tiny.CONFIG, "caches", at_most("ppo", "num_envs", 2), "lower --num-envs to 2"),
+        (tiny.CONFIG, "activations", at_least(METHOD, "num_minibatches", 3), 4),
+        (tiny.CONFIG, "activations", at_least(METHOD, "num_minibatches", 8), 8),
+        (tiny.CONFIG, "caches", at_most(METHOD, "num_envs", 7), "lower --num-envs to 4"),
+        (tiny.CONFIG, "caches", at_most(METHOD, "num_envs", 2), "lower --num-envs to 2"),
         # A minibatch is one stream at least.
         (
             MANY,
             "rollout",
-            at_most("ppo", "num_envs", 64),
+            at_most(METHOD, "num_envs", 64),
             "lower --num-envs to 64 and lower --num-minibatches to 64",
         ),
-        (MANY_AGENTS, "levels", at_most("ppo", "num_envs", 4), "lower --num-envs to 4"),
+        (MANY_AGENTS, "levels", at_most(METHOD, "num_envs", 4), "lower --num-envs to 4"),
         (tiny.CONFIG, "rollout_state", at_most("env", "max_steps", 5), "lower --max-steps to 4"),
-        (tiny.CONFIG, "caches", at_most("ppo", "rollout_steps", 8), "lower --rollout-steps to 8"),
-        (ROLLOUTS, "activations", at_most("ppo", "rollout_steps", 2), "lower --rollout-steps to 1"),
+        (
+            tiny.CONFIG,
+            "caches",
+            at_most(METHOD, "rollout_steps", 8),
+            "lower --rollout-steps to 8",
+        ),
+        (
+            ROLLOUTS,
+            "activations",
+            at_most(METHOD, "rollout_steps", 2),
+            "lower --rollout-steps to 1",
+        ),
         # An episode is no shorter than a rollout.
         (ROLLOUTS, "caches", at_most("env", "max_steps", 8), "lower --max-steps to 8"),
         (ROLLOUTS, "caches", at_most("env", "max_steps", 4), None),
@@ -64,8 +75,8 @@ def test_the_first_setting_that_helps_is_changed_as_little_as_possible(
 @pytest.mark.parametrize(("least", "expected"), [(2, "raise --num-minibatches to 2"), (4, None)])
 def test_no_device_is_left_unused(least, expected, monkeypatch):
     monkeypatch.setattr(sharding.jax, "device_count", lambda: 8)
-    config = tiny.config(ppo={"num_envs": 16, "num_minibatches": 1})
-    assert advice(config, "activations", at_least("ppo", "num_minibatches", least)) == expected
+    config = tiny.config(method={"num_envs": 16, "num_minibatches": 1})
+    assert advice(config, "activations", at_least(METHOD, "num_minibatches", least)) == expected
 
 
 def test_every_part_of_the_memory_has_helpful_settings():

@@ -22,10 +22,10 @@ GIB = 2**30
 SHORT = {"rollout_steps": 6}
 CONFIGS = [
     tiny.CONFIG,
-    tiny.config(ppo=SHORT, env={"num_agents": 2}),
+    tiny.config(method=SHORT, env={"num_agents": 2}),
     tiny.config(model={"mixer": "none"}, optimizer={"optimizer": "muon"}, env={"compass": True}),
     tiny.config(
-        ppo=SHORT,
+        method=SHORT,
         model={"window": 5, "dtype": "bfloat16", "value_head": "hl_gauss"},
         env={"num_agents": 2},
     ),
@@ -132,7 +132,7 @@ def test_the_reference_costs_what_was_worked_out_for_it():
 
 
 def test_costs_grow_with_epochs():
-    once, twice = (Plan(tiny.config(ppo={"num_epochs": n}), None) for n in (1, 2))
+    once, twice = (Plan(tiny.config(method={"num_epochs": n}), None) for n in (1, 2))
     assert twice.training.flops == 2 * once.training.flops
     assert twice.training.bytes == 2 * once.training.bytes
     assert twice.rollout == once.rollout
@@ -158,13 +158,15 @@ def changed(name, **parts):
 LARGE = [
     preset("quickstart"),
     preset("small"),
-    changed("quickstart", ppo={"num_minibatches": 4}, model={"num_layers": 4}),
-    changed("quickstart", ppo={"num_minibatches": 4}, model={"mixer": "none"}),
-    changed("quickstart", ppo={"num_minibatches": 8, "rollout_steps": 64}),
-    changed("quickstart", ppo={"num_envs": 1024, "num_minibatches": 1024}),
-    changed("small", ppo={"num_minibatches": 4}),
-    changed("small", ppo={"num_minibatches": 8, "rollout_steps": 64}),
-    changed("small", ppo={"num_envs": 8}, model={"width": 512, "ff_width": 2048, "num_layers": 4}),
+    changed("quickstart", method={"num_minibatches": 4}, model={"num_layers": 4}),
+    changed("quickstart", method={"num_minibatches": 4}, model={"mixer": "none"}),
+    changed("quickstart", method={"num_minibatches": 8, "rollout_steps": 64}),
+    changed("quickstart", method={"num_envs": 1024, "num_minibatches": 1024}),
+    changed("small", method={"num_minibatches": 4}),
+    changed("small", method={"num_minibatches": 8, "rollout_steps": 64}),
+    changed(
+        "small", method={"num_envs": 8}, model={"width": 512, "ff_width": 2048, "num_layers": 4}
+    ),
 ]
 
 
@@ -172,7 +174,7 @@ LARGE = [
 @pytest.mark.parametrize(
     "config",
     # Its program is that of the other tests.
-    breadth([tiny.CONFIG, tiny.config(ppo=SHORT), *LARGE], tiny.CONFIG),
+    breadth([tiny.CONFIG, tiny.config(method=SHORT), *LARGE], tiny.CONFIG),
 )
 def test_memory_is_about_what_xla_needs(config):
     assert 0.75 < Plan(config, None).memory.peak / compiled_bytes(config) < 1.5
@@ -180,7 +182,7 @@ def test_memory_is_about_what_xla_needs(config):
 
 @pytest.mark.slow
 def test_a_run_of_terabytes_is_planned_in_seconds():
-    config = changed("reference", ppo={"num_envs": 2**22})
+    config = changed("reference", method={"num_envs": 2**22})
     started = time.process_time()
     run = Plan(config, 80 * GIB)
     assert run.memory.peak > 10 * 2**40
@@ -198,7 +200,7 @@ def test_a_model_without_memory_needs_no_caches():
 @pytest.mark.slow
 def test_a_run_that_does_not_fit_is_refused_with_advice():
     configs = {
-        n: tiny.config(ppo={"num_minibatches": n}, model={"num_layers": 1}) for n in (2, 4, 8)
+        n: tiny.config(method={"num_minibatches": n}, model={"num_layers": 1}) for n in (2, 4, 8)
     }
     sizes = {n: Plan(config, None).memory for n, config in configs.items()}
     assert sizes[8].peak < sizes[4].peak < sizes[2].peak
@@ -225,7 +227,7 @@ def test_a_run_that_no_setting_makes_fit(monkeypatch):
 
 @pytest.mark.slow
 def test_a_device_of_unknown_memory_refuses_nothing():
-    run = Plan(tiny.config(ppo={"num_envs": 2**28}), None)
+    run = Plan(tiny.config(method={"num_envs": 2**28}), None)
     assert run.fits
     assert problem(run) is None
     assert table(run).splitlines()[-1].endswith("has is not known")

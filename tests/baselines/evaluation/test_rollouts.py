@@ -11,22 +11,21 @@ from gridmem.baselines.evaluation import rollouts
 from gridmem.baselines.evaluation.evaluator import evaluate_held_out
 from gridmem.baselines.evaluation.rollouts import (
     FRESH_KEY_DATA,
-    HELD_OUT_KEY_DATA,
     Player,
     draw_levels,
     play_levels,
 )
 from gridmem.baselines.ppo.learner import init, update
 from gridmem.envs.analysis.trace import trace
+from gridmem.envs.environment import EVALUATION_KEY_DATA
 from gridmem.envs.types import Tile
 
 SEEDS, NUM_EXACT, NUM_LEVELS = range(51), 300, 2000
-ID = tiny.CONFIG.env.env_id
 
 
-def evaluate_random(env, num_levels):
+def evaluate_random(config, num_levels):
     """The row of random actions."""
-    (row,) = evaluate_held_out(ID, env, None, {}, num_levels).rows
+    (row,) = evaluate_held_out(tiny.ppo(config), {}, num_levels).rows
     return row
 
 
@@ -35,7 +34,7 @@ def test_no_seed_trains_on_the_held_out_levels_or_the_fresh_ones(monkeypatch):
     config, env = recorded_levels.CONFIG, recorded_levels.ENV
     graphdef, learner = tiny.start(config)
     with recorded_levels.collect() as held_out:
-        evaluate_random(env, 64)
+        evaluate_random(config, 64)
         levels, key = draw_levels(env, 64, FRESH_KEY_DATA)
         play_levels(env, Player(), (), levels, key)
     assert len(set(held_out)) == 64 + 64
@@ -69,26 +68,24 @@ def test_every_update_has_fresh_levels_and_agents_may_share_a_cave():
 def test_no_seed_is_the_key_of_evaluation_levels():
     for seed in (*SEEDS, 2**31 - 1, 2**31, 2**32 - 1):
         assert jax.random.key_data(jax.random.key(seed)).tolist() == [0, seed]
-    assert 0 not in (HELD_OUT_KEY_DATA[0], FRESH_KEY_DATA[0])
-    assert HELD_OUT_KEY_DATA != FRESH_KEY_DATA
+    assert 0 not in (EVALUATION_KEY_DATA[0], FRESH_KEY_DATA[0])
+    assert EVALUATION_KEY_DATA != FRESH_KEY_DATA
 
 
 @pytest.mark.slow
 def test_the_held_out_levels_are_always_the_same():
-    env = recorded_levels.ENV
     with recorded_levels.collect() as levels:
-        evaluate_random(env, 64)
-        evaluate_random(env, 16)
+        evaluate_random(recorded_levels.CONFIG, 64)
+        evaluate_random(recorded_levels.CONFIG, 16)
     assert len(levels) == 64 + 16
     assert len(set(levels[:64])) == 64
     assert set(levels[64:]) <= set(levels[:64])
 
 
 def test_a_final_evaluation_is_deterministic():
-    env = tiny.CONFIG.make_env()
-    graphdef, learner = tiny.start(tiny.CONFIG)
-    params = {"a": learner.params}
-    first, second = (evaluate_held_out(ID, env, graphdef, params, 32) for _ in range(2))
+    _, learner = tiny.start(tiny.CONFIG)
+    method, params = tiny.ppo(tiny.CONFIG), {"a": learner.params}
+    first, second = (evaluate_held_out(method, params, 32) for _ in range(2))
     assert first.to_dict() == second.to_dict()
     assert [row.player for row in first.rows] == ["sampled", "greedy", "random"]
     assert [row.agent for row in first.rows] == ["a", "a", ""]
@@ -100,37 +97,37 @@ def test_a_final_evaluation_is_deterministic():
 def crowd():
     """An environment of two agents, a tiny agent for it, ten levels and a key."""
     config = tiny.config(env={"num_agents": 2})
-    env, (graphdef, learner) = config.make_env(), tiny.start(config)
+    env, (_, learner) = config.make_env(), tiny.start(config)
     levels, key = draw_levels(env, 10, FRESH_KEY_DATA)
-    return env, graphdef, learner.params, levels, key
+    return env, tiny.ppo(config), learner.params, levels, key
 
 
 def test_rewards_are_those_of_the_actions(crowd):
-    env, graphdef, params, levels, key = crowd
-    played = play_levels(env, Player(graphdef), params, levels, key)
+    env, method, params, levels, key = crowd
+    played = play_levels(env, Player(method), params, levels, key)
     assert played.action.shape == (10, 16, 2)
     assert len(np.unique(played.action)) == 4
     assert np.array_equal(played.reward, trace(env, levels, played.action).reward)
 
 
 def test_chunks_of_levels_are_joined_in_order_and_sample_independently(crowd, monkeypatch):
-    env, graphdef, params, levels, key = crowd
+    env, method, params, levels, key = crowd
     twice = jax.tree.map(lambda leaf: np.concatenate([leaf[:4], leaf[:4], leaf[8:]]), levels)
     monkeypatch.setattr(rollouts, "STREAMS_AT_A_TIME", 8)  # 4 levels of 2 agents
-    greedy = play_levels(env, Player(graphdef, greedy=True), params, twice, key)
-    sampled = play_levels(env, Player(graphdef), params, twice, key)
+    greedy = play_levels(env, Player(method, greedy=True), params, twice, key)
+    sampled = play_levels(env, Player(method), params, twice, key)
     monkeypatch.setattr(rollouts, "STREAMS_AT_A_TIME", 512)
-    at_once = play_levels(env, Player(graphdef, greedy=True), params, twice, key)
+    at_once = play_levels(env, Player(method, greedy=True), params, twice, key)
     assert np.array_equal(greedy.action, at_once.action)
     assert greedy.action.shape == (10, 16, 2)
     assert not np.array_equal(sampled.action[:4], sampled.action[4:8])
 
 
 def test_a_wiped_memory_changes_nothing_until_the_first_find(crowd):
-    env, graphdef, params, _, key = crowd
+    env, method, params, _, key = crowd
     levels, _ = draw_levels(env, 64, FRESH_KEY_DATA)
     whole, wiped = (
-        play_levels(env, Player(graphdef, forgetful=forgetful), params, levels, key)
+        play_levels(env, Player(method, forgetful=forgetful), params, levels, key)
         for forgetful in (False, True)
     )
     later = np.cumsum(whole.reward, axis=1) > 0

@@ -12,8 +12,8 @@ from flax import nnx
 
 from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.model.actor_critic import num_parameters
-from gridmem.baselines.model.mixers import MIXERS
 from gridmem.baselines.ppo.learner import build_model
+from gridmem.baselines.registration import MIXERS
 from gridmem.envs.batch.policy import random_policy
 from gridmem.envs.batch.rollout import play
 from gridmem.envs.types import Observation

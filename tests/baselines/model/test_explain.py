@@ -11,9 +11,10 @@ import tiny
 from breadth import breadth
 from flax import nnx
 
-from gridmem.baselines.model.mixers import MIXERS, ExplainingMixer, Mixer, make_mixer
+from gridmem.baselines.model.mixers import ExplainingMixer, Mixer, make_mixer
 from gridmem.baselines.model.policy import model_policy
 from gridmem.baselines.ppo.learner import build_model
+from gridmem.baselines.registration import MIXERS
 from gridmem.envs.batch.rollout import play
 
 B, T, ROOM = 3, 12, 15

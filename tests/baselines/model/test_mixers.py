@@ -3,6 +3,7 @@ from dataclasses import replace
 from functools import cache, partial
 from itertools import product
 
+import foreign
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,9 +16,10 @@ from flax import nnx
 
 from gridmem.baselines.config import ModelConfig
 from gridmem.baselines.model.actor_critic import num_parameters
-from gridmem.baselines.model.mixers import MIXERS, make_mixer
+from gridmem.baselines.model.mixers import make_mixer
 from gridmem.baselines.model.mixers.attention import attend, rotary
 from gridmem.baselines.presets import PRESETS
+from gridmem.baselines.registration import MIXERS
 
 B, T, WINDOW = 3, 24, 5
 MODEL = replace(tiny.MODEL, num_heads=4, num_kv_heads=2)
@@ -26,6 +28,7 @@ VARIANTS = {
     "window": {"window": WINDOW},
     "qk_norm": {"qk_norm": True},
     "decode": {"window": WINDOW, "qk_norm": True, "decode": "triton"},
+    "registered": {"mixer": "average"},  # of docs/extending.md
 }
 RECURRENCES = ["gru", "linear", "gla"]
 REMEMBERING = ["attention", *RECURRENCES]
@@ -36,6 +39,8 @@ ROLLOUT = 6  # steps
 
 @cache
 def build(name, dtype="float32"):
+    if name == "registered":
+        foreign.module("average")
     config = replace(MODEL, dtype=dtype, **VARIANTS[name])
     graphdef, params = nnx.split(make_mixer(config, nnx.Rngs(params=jax.random.key(0))))
     leaves, tree = jax.tree.flatten(params)
@@ -129,7 +134,7 @@ def as_float(x):
 
 
 # Each mixer once, and attention where it forgets and where it is less exact.
-NAMES = [*MIXERS, "window", "decode"]
+NAMES = [*MIXERS, "window", "decode", "registered"]
 TYPES = [*((name, "float32") for name in NAMES), ("attention", "bfloat16")]
 OF_EACH = pytest.mark.parametrize("name", breadth(VARIANTS, *NAMES))
 OF_EACH_TYPE = pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import tiny
 from breadth import breadth
 from flax import nnx
 
-from gridmem.baselines.model.mixers import MIXERS
 from gridmem.baselines.model.policy import model_policy, streaming_policy
 from gridmem.baselines.ppo.learner import build_model
+from gridmem.baselines.registration import MIXERS
 from gridmem.envs.types import Observation, TimeStep
 
 B, T = 3, 20

@@ -50,7 +50,9 @@ def moving(model, ppo):
     """A config whose parameters change fast."""
     # All streams are in the first minibatch, hence all positions.
     return tiny.config(
-        model=model, ppo={**EVERY_STREAM, **ppo}, optimizer={"warmup": 0.0, "learning_rate": 3e-3}
+        model=model,
+        method={**EVERY_STREAM, **ppo},
+        optimizer={"warmup": 0.0, "learning_rate": 3e-3},
     )
 
 
@@ -166,7 +168,7 @@ def test_advantages_are_what_the_value_missed_in_units_of_their_spread():
 
 
 def test_nothing_counts_after_the_task_has_ended_an_episode():
-    config = tiny.config(ppo={"normalize_advantage": False})
+    config = tiny.config(method={"normalize_advantage": False})
     env = tiny.small_room(config, tiny.TwoFinds())
     batch, rollout, _ = whole_episode(config, env, *diverse(config))
     valid = np.asarray(batch.valid)
@@ -199,7 +201,7 @@ def three_rollouts(config, env, graphdef, params):
 
 @pytest.mark.slow
 def test_the_value_after_a_rollout_is_that_with_which_the_next_one_begins():
-    config = tiny.config(ppo={**SHORT, "gamma": 0.5, "normalize_advantage": False})
+    config = tiny.config(method={**SHORT, "gamma": 0.5, "normalize_advantage": False})
     batches = three_rollouts(config, ROOM, *diverse(config))
     for (batch, reward), (following, _) in itertools.pairwise(batches):
         used = (batch.target[:, -1] - reward[:, -1]) / 0.5
@@ -225,10 +227,12 @@ def test_metrics_of_rollouts_are_of_the_episodes_that_ended():
 def test_the_share_of_targets_outside_the_value_head_is_reported():
     # Without a future the targets are the rewards, and 1 is beyond 0.5.
     head = {"value_head": "hl_gauss", "value_min": -0.5, "value_max": 0.5}
-    config = tiny.config(model=head | {"mixer": "none", "num_layers": 1}, ppo={"gamma": 0.0})
+    config = tiny.config(model=head | {"mixer": "none", "num_layers": 1}, method={"gamma": 0.0})
     _, metrics, _ = run(config, ROOM)
     assert 0 < float(metrics.target_outside) < 1
-    assert float(metrics.target_outside) == pytest.approx(float(metrics.episode_return) / 16)
+    assert float(metrics.target_outside) == pytest.approx(
+        float(metrics.episodes["episode_return"]) / 16
+    )
     _, metrics, _ = run(tiny.CONFIG, ENV)
     assert float(metrics.target_outside) == 0
 
@@ -236,17 +240,17 @@ def test_the_share_of_targets_outside_the_value_head_is_reported():
 @pytest.mark.slow
 @pytest.mark.parametrize("ppo", breadth([{}, SHORT], {}), ids=["whole episodes", "rollouts"])
 def test_episodes_may_be_terminated(ppo):
-    config = tiny.config(ppo={**EVERY_STREAM, **ppo}, model={"num_layers": 1})
+    config = tiny.config(method={**EVERY_STREAM, **ppo}, model={"num_layers": 1})
     _, metrics, rows = run(config, tiny.small_room(config, tiny.TwoFinds()), 3)
     assert np.isfinite(rows[-1]).all()
     assert float(metrics.first_ratio_error) <= 1e-5
-    assert 0 < float(metrics.episode_return) <= 2
-    assert float(metrics.num_episodes) > 0
+    assert 0 < float(metrics.episodes["episode_return"]) <= 2
+    assert float(metrics.episodes["num_episodes"]) > 0
 
 
 def test_an_epoch_visits_every_stream_once_and_whole(monkeypatch):
     num_streams, num_steps, seen = 8, 5, 3
-    config = tiny.config(model={"num_layers": 1}, ppo={"num_minibatches": 4, **SHORT})
+    config = tiny.config(model={"num_layers": 1}, method={"num_minibatches": 4, **SHORT})
     graphdef, learner = tiny.start(config)
     number = jnp.arange(num_streams * num_steps, dtype=jnp.float32).reshape(num_streams, -1)
     model = nnx.merge(graphdef, learner.params)
@@ -313,7 +317,7 @@ def learn(config, env, num_updates):
     returns = []
     for _ in range(num_updates):
         learner, metrics = update(config, env, graphdef, learner)
-        returns.append(metrics.episode_return)
+        returns.append(metrics.episodes["episode_return"])
     return np.array(returns, float)
 
 
@@ -323,7 +327,7 @@ def test_a_few_dozen_updates_are_enough_for_a_corridor():
     env = Env(EnvConfig(map=corridor, max_steps=16))
     config = tiny.config(
         model={"num_layers": 1},
-        ppo={"num_envs": 32, "num_minibatches": 4, "num_epochs": 2, "entropy_coef": 0.01},
+        method={"num_envs": 32, "num_minibatches": 4, "num_epochs": 2, "entropy_coef": 0.01},
         optimizer={"learning_rate": 5e-3, "warmup": 0.02},
         total_steps=40 * 32 * 16,
     )
@@ -337,7 +341,7 @@ def test_it_learns_to_remember_a_cave():
     config = tiny.config(
         env={"max_steps": None},
         model={"width": 64, "ff_width": 128, "num_heads": 4, "head_dim": 16},
-        ppo={"num_envs": 128, "num_minibatches": 8, "num_epochs": 1},
+        method={"num_envs": 128, "num_minibatches": 8, "num_epochs": 1},
         optimizer={"learning_rate": 2e-3},
         total_steps=150 * 128 * 64,
     )

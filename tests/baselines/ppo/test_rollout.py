@@ -1,6 +1,7 @@
 """Rollouts that continue each other, compared with the whole episodes that they are parts of."""
 
 from functools import cache, partial
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import jax
@@ -11,10 +12,10 @@ import tiny
 from breadth import breadth
 from flax import nnx
 
-from gridmem.baselines.model.mixers import MIXERS
-from gridmem.baselines.ppo.episode_stats import whole_episode_means
 from gridmem.baselines.ppo.learner import build_model
 from gridmem.baselines.ppo.rollout import context_length, continue_rollout, init_rollout
+from gridmem.baselines.registration import MIXERS
+from gridmem.envs.analysis.episode_stats import Finds
 from gridmem.envs.analysis.metrics import EpisodeStats, episode_stats, memory_gain
 from gridmem.envs.batch.policy import batched_index, random_policy
 from gridmem.envs.batch.rollout import Rollout, play
@@ -36,7 +37,7 @@ def settings(**model):
     return tiny.config(
         env={"max_steps": STEPS, "num_agents": 2},
         model=model,
-        ppo={"num_envs": 4, "num_minibatches": 1, "rollout_steps": PART},
+        method={"num_envs": 4, "num_minibatches": 1, "rollout_steps": PART},
     )
 
 
@@ -243,12 +244,13 @@ def test_statistics_are_of_the_episodes_that_ended(task):
     parts = played(PLAYED[task], task)
     rollout, counts = rows(parts), []
     for part in range(PARTS):
-        means = jax.tree.map(lambda x, p=part: float(x[p]), parts.episodes)
+        means = {name: float(x[part]) for name, x in parts.episodes.items()}
+        means = SimpleNamespace(**means)
         stats = by_hand(rollout, part * PART, (part + 1) * PART)
         counts.append(len(stats))
         assert means.num_episodes == len(stats)
         if not stats:
-            assert means[:3] == (0, 0, 0)
+            assert (means.episode_return, means.memory_gain, means.first_find_steps) == (0, 0, 0)
             continue
         stats = EpisodeStats(*(jnp.stack(leaves) for leaves in zip(*stats, strict=True)))
         assert means.episode_return == pytest.approx(float(stats.episode_return.mean()))
@@ -274,7 +276,7 @@ def test_statistics_of_whole_episode_means(task):
         return play(env, random_policy(4), levels, key).rollout
 
     rollout = run(jax.random.key(0))
-    means = whole_episode_means(rollout)
+    means = SimpleNamespace(**Finds().whole(rollout))
     valid = np.asarray(rollout.valid)
     stats = [
         episode_stats(rollout.reward[: valid[:, stream].sum(), stream]) for stream in range(32)

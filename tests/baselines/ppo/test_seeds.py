@@ -12,12 +12,12 @@ from gridmem.baselines.agent import load
 from gridmem.baselines.config import from_dict, to_dict
 from gridmem.baselines.costs.advice import advice
 from gridmem.baselines.costs.plan import plan
-from gridmem.baselines.ppo import seeds as seeds_module
 from gridmem.baselines.ppo.learner import UpdateMetrics, update
-from gridmem.baselines.ppo.seeds import init_seeds, seed_configs, seed_slice, update_seeds
 from gridmem.baselines.runs.history import named
 from gridmem.baselines.training import loop as training
+from gridmem.baselines.training import seeds as seeds_module
 from gridmem.baselines.training.loop import Run
+from gridmem.baselines.training.seeds import init_seeds, seed_configs, seed_slice, update_seeds
 
 NUM_UPDATES = 2
 CONFIG = tiny.config(seed=3, num_seeds=2, total_steps=NUM_UPDATES * 8 * 16, model={"num_layers": 1})
@@ -51,11 +51,11 @@ def test_configs_have_the_seeds_one_after_the_other():
 def test_side_by_side_they_are_what_they_are_alone(in_turn, alone, monkeypatch):
     monkeypatch.setattr(seeds_module, "_sequential", lambda: in_turn)
     seeds_module._update_each.clear_cache()
-    env = CONFIG.make_env()
-    graphdef, learner = init_seeds(CONFIG, env)
+    method = tiny.ppo(CONFIG)
+    learner = init_seeds(method)
     metrics = []
     for _ in range(NUM_UPDATES):
-        learner, of_update = update_seeds(CONFIG, env, graphdef, learner)
+        learner, of_update = update_seeds(method, learner, 0)
         metrics.append(of_update)
     seeds_module._update_each.clear_cache()
     for number, expected in enumerate(alone):
@@ -110,10 +110,17 @@ def test_each_seed_has_a_run_folder_of_its_own(run, alone):
         }
 
 
+NAMES = [
+    *("episode_return", "first_find_steps", "found_again", "memory_gain", "num_episodes"),
+    *UpdateMetrics._fields[1:],
+]
+"""Of an update's metrics; those of episodes, a dict, are sorted."""
+
+
 def alone_norm(metrics):
     """`grad_norm` of the last update."""
     per_update = len(metrics) // NUM_UPDATES
-    return metrics[-per_update:][UpdateMetrics._fields.index("grad_norm")]
+    return metrics[-per_update:][NAMES.index("grad_norm")]
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ CONFIG = tiny.config(
     total_steps=2 * 8 * 12,
     eval_levels=2,
     model={"num_layers": 1},
-    ppo={"num_minibatches": 1, "rollout_steps": 12},
+    method={"num_minibatches": 1, "rollout_steps": 12},
 )
 
 
@@ -124,13 +124,16 @@ def test_two_processes_go_on_as_one_would(settings, tmp_path):
 def test_as_many_devices_as_divide_the_streams(num_envs, num_minibatches, there, used, monkeypatch):
     monkeypatch.setattr(devices.jax, "device_count", lambda: there)
     ppo = {"num_envs": num_envs, "num_minibatches": num_minibatches}
-    assert devices.usable_devices(tiny.config(ppo=ppo)) == used
+    assert devices.usable_devices(tiny.config(method=ppo)) == used
 
 
 def test_several_processes_must_all_have_work(monkeypatch):
     monkeypatch.setattr(devices.jax, "device_count", lambda: 8)
     monkeypatch.setattr(devices.jax, "process_count", lambda: 2)
-    with pytest.raises(ValueError, match="num_envs is 8 and a minibatch has 4 streams; both must"):
+    with pytest.raises(
+        ValueError,
+        match=r"the run has 8 and 4 \(.*\); both must be",
+    ):
         devices.usable_devices(tiny.CONFIG)
 
 

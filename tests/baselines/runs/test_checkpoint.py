@@ -43,7 +43,7 @@ def test_every_leaf_comes_back(learners, tmp_path):
 
 def test_every_leaf_of_unfinished_episodes_comes_back(tmp_path):
     config = tiny.config(
-        ppo={"rollout_steps": 10},
+        method={"rollout_steps": 10},
         model={"num_layers": 1, "dtype": "bfloat16", "value_head": "hl_gauss", "window": 7},
         optimizer={"optimizer": "muon"},
     )

@@ -47,23 +47,33 @@ def test_numbers_and_truths_are_read_as_people_write_them():
 
 
 def test_any_option_of_the_environment_has_a_flag():
-    words = ["--max-steps", "64", "--env-option", "dig_steps=5", "--env-option=threshold=0.25"]
-    config = parse([*words, "--env-option", 'task={"type": "Tour"}'], "train").config
+    words = ["--max-steps", "64", "--set", "dig_steps=5", "--set=map.threshold=0.25"]
+    words += ["--set", "map.height=20", "--set", "map.width=20", "--set", "task.type=Tour"]
+    config = parse([*words, "--set", 'task={"type": "Tour", "num_goals": 2}'], "train").config
     assert config.env.options == {
-        **{"view_size": 3, "max_steps": 64, "dig_steps": 5, "threshold": 0.25},
-        "task": {"type": "Tour"},
+        **{"view_size": 3, "max_steps": 64, "dig_steps": 5},
+        "map": {"threshold": 0.25, "height": 20, "width": 20},
+        "task": {"type": "Tour", "num_goals": 2},
     }
-    with pytest.raises(ValueError, match="'dig_steps=x' is not NAME=VALUE with a value in JSON"):
-        parse(["--env-option", "dig_steps=x"], "train")
-    with pytest.raises(ValueError, match="there is no option 'dig_step' "):
-        parse(["--env-option", "dig_step=1"], "train")
+    env = parse(words, "train").config.make_env()
+    assert (env.config.map.height, type(env.config.task).__name__) == (20, "Tour")
+    for option, sentence in (
+        ("dig_steps", "'dig_steps' is not PATH=VALUE"),
+        ("map.=1", "'map.=1' is not PATH=VALUE"),
+        ("dig_step=1", "there is no option 'dig_step' "),
+        ("map.heigth=1", "there is no map option 'heigth' (did you mean 'height'?)"),
+        ("map.type=Cave", "there is no map type 'Cave'"),
+        ("cave.height=1", "there is no option 'cave'"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(sentence)):
+            parse(["--set", option], "train")
 
 
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
-        ("max_steps=32", "--env-option max_steps has a flag of its own; use --max-steps"),
-        ('env_id="GridMem-v0"', "--env-option env_id has a flag of its own; use --env-id"),
+        ("max_steps=32", "--set max_steps has a flag of its own; use --max-steps"),
+        ('env_id="GridMem-v0"', "--set env_id has a flag of its own; use --env-id"),
         ("options={}", "there is no option 'options'"),
         ("self=1", "there is no option 'self'"),
         ("id=1", "there is no option 'id'; env_id names the environment"),
@@ -71,7 +81,7 @@ def test_any_option_of_the_environment_has_a_flag():
 )
 def test_what_is_no_other_option_is_refused(option, sentence):
     with pytest.raises(ValueError, match=re.escape(sentence)) as error:
-        parse(["--env-option", option], "train")
+        parse(["--set", option], "train")
     assert type(error.value) is ValueError
 
 

@@ -32,7 +32,7 @@ CONFIGS = {
     "parts of episodes, Muon, HL-Gauss, bfloat16": tiny.config(
         total_steps=NUM_UPDATES * STEPS * 5 // 8,
         checkpoint_seconds=0.0,
-        ppo={"rollout_steps": 10},
+        method={"rollout_steps": 10},
         model={"num_layers": 1, "dtype": "bfloat16", "value_head": "hl_gauss", "window": 7},
         optimizer={"optimizer": "muon"},
     ),

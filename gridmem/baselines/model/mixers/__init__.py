@@ -6,14 +6,11 @@ from flax import nnx
 from jaxtyping import Array, Float, Float32, Int
 
 from gridmem.baselines.config import ModelConfig
-from gridmem.baselines.model.mixers.attention import Attention
-from gridmem.baselines.model.mixers.gla import GatedLinearAttention
-from gridmem.baselines.model.mixers.gru import GRU
-from gridmem.baselines.model.mixers.linear import LinearRecurrence
-from gridmem.baselines.model.mixers.none import NoMixer
+from gridmem.baselines.registration import MIXERS, find
 
 Cache = Any
 Weights = Any
+_METHODS = ("init_cache", "grow", "keep", "prepare", "step", "sequence")
 
 
 @runtime_checkable
@@ -79,15 +76,17 @@ class ExplainingMixer(Mixer, Protocol):
         ...
 
 
-MIXERS = {
-    "attention": Attention,
-    "gru": GRU,
-    "linear": LinearRecurrence,
-    "gla": GatedLinearAttention,
-    "none": NoMixer,
-}
-
-
 def make_mixer(config: ModelConfig, rngs: nnx.Rngs) -> Mixer:
-    """The mixer that the config names."""
-    return MIXERS[config.mixer](config, rngs)
+    """The mixer that the config names.
+
+    Raises:
+        ValueError: if its class cannot be imported, or lacks a method of the protocol.
+    """
+    mixer = find(MIXERS, "mixer", config.mixer)(config, rngs)
+    missing = [name for name in _METHODS if not hasattr(mixer, name)]
+    if missing:
+        raise ValueError(
+            f"the mixer {config.mixer!r} ({type(mixer).__name__}) has no {missing[0]!r}; "
+            "docs/extending.md lists what it must have"
+        )
+    return mixer

@@ -1,0 +1,60 @@
+"""PPO as a method of the training loop; the algorithm is in `learner.py`."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import jax
+from flax import nnx
+
+from gridmem.baselines.config import TrainConfig
+from gridmem.baselines.method import Method
+from gridmem.baselines.model.actor_critic import ActorCritic
+from gridmem.baselines.model.policy import model_policy
+from gridmem.baselines.ppo.learner import Learner, UpdateMetrics, build_model, init, update
+from gridmem.envs.batch.policy import Policy
+
+
+class PPO(Method):
+    """Proximal policy optimization on whole episodes, or on rollouts that continue them."""
+
+    @cached_property
+    def _graphdef(self) -> Any:
+        return nnx.split(self._abstract_model())[0]
+
+    def init(self) -> Learner:
+        """See `Method`."""
+        return init(self.config, self.source)[1]
+
+    def update(self, state: Learner, stage: int) -> tuple[Learner, UpdateMetrics]:
+        """See `Method`."""
+        return update(self.config, self.source, self._graphdef, state)
+
+    def abstract_params(self) -> Any:
+        """See `Method`."""
+        return nnx.split(self._abstract_model())[1]
+
+    def model(self, params: Any) -> ActorCritic:
+        """The network with these parameters."""
+        return nnx.merge(self._graphdef, params)
+
+    def policy(self, params: Any, greedy: bool = False) -> Policy:
+        """See `Method`."""
+        return model_policy(self.model(params), greedy)
+
+    @property
+    def acting(self) -> "PPO":
+        """See `Method`."""
+        return PPO(TrainConfig(env=self.config.env, model=self.config.model), self.source)
+
+    def warnings(self, row: Mapping[str, float]) -> str:
+        """Says when the histogram of the value head is too narrow."""
+        if outside := row["target_outside"]:
+            return (
+                f"{outside:.2%} of the value targets are beyond the histogram; widen it with "
+                "--value-min and --value-max"
+            )
+        return ""
+
+    def _abstract_model(self) -> ActorCritic:
+        return nnx.eval_shape(lambda: build_model(self.config, self.source, jax.random.key(0)))

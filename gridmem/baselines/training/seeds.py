@@ -1,0 +1,89 @@
+"""Several seeds of one configuration: as one program if the method can be traced."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from gridmem.baselines.config import TrainConfig
+from gridmem.baselines.method import Method
+from gridmem.baselines.ppo.sharding import jit_on_mesh, replicate
+
+
+def seed_configs(config: TrainConfig) -> list[TrainConfig]:
+    """The configuration of each seed by itself."""
+    seeds = range(config.seed, config.seed + config.num_seeds)
+    return [replace(config, seed=seed, num_seeds=1) for seed in seeds]
+
+
+def init_seeds(method: Method) -> Any:
+    """The state of all seeds; of several that can be traced, the leaves are [S, ...], else a list.
+
+    Args:
+        method: with the config of all seeds.
+    """
+    config = method.config
+
+    def states() -> Any:
+        each = [replace(method, config=one).init() for one in seed_configs(config)]
+        if len(each) == 1:
+            return each[0]
+        return jax.tree.map(lambda *x: jnp.stack(x), *each) if method.traceable else each
+
+    return jit_on_mesh(states)() if method.traceable else states()
+
+
+def update_seeds(method: Method, state: Any, stage: int) -> tuple[Any, Any]:
+    """`Method.update` for all seeds; of several, the metrics have leaves [S]."""
+    config = method.config
+    if config.num_seeds == 1:
+        return method.update(state, stage)
+    if method.traceable:
+        return _update_each(method, state, stage)
+    methods = [replace(method, config=one) for one in seed_configs(config)]
+    results = [each.update(one, stage) for each, one in zip(methods, state, strict=True)]
+    states, metrics = zip(*results, strict=True)
+    return list(states), jax.tree.map(lambda *x: jnp.stack(x), *metrics)
+
+
+def begin_stage(method: Method, state: Any, stage: int) -> Any:
+    """`Method.begin_stage` for all seeds."""
+    begin = partial(method.begin_stage, stage=stage)
+    if method.config.num_seeds == 1:
+        return begin(state)
+    return lax.map(begin, state) if method.traceable else [begin(each) for each in state]
+
+
+def seed_slice(state: Any, config: TrainConfig, number: int) -> Any:
+    """The part of a state, or of a tree with leaves [S, ...], that belongs to one seed."""
+    if config.num_seeds == 1:
+        return state
+    if isinstance(state, list):
+        return state[number]
+    return jax.tree.map(lambda x: x[number], state)
+
+
+def num_concurrent(config: TrainConfig) -> int:
+    """How many seeds have their rollouts and activations in memory at the same time."""
+    return 1 if _sequential() else config.num_seeds
+
+
+def _sequential() -> bool:
+    """Whether seeds are updated one after the other.
+
+    On a CPU, which one seed keeps busy: batched matrix products take twice as long there as single
+    ones.
+    """
+    return jax.default_backend() == "cpu"
+
+
+@partial(jax.jit, static_argnums=(0, 2), donate_argnums=1)
+def _update_each(method: Method, states: Any, stage: int) -> tuple[Any, Any]:
+    step = partial(method.update, stage=stage)
+    states, metrics = lax.map(step, states) if _sequential() else jax.vmap(step)(states)
+    # What processes read must be whole in each of them.
+    num_updates, metrics = replicate((states.num_updates, metrics))
+    return states._replace(num_updates=num_updates), metrics
