@@ -47,7 +47,7 @@ ROWS = {
     "baselines/__init__": "~cli_utils",
     "baselines/tables": "",
     "baselines/setting_types": "",
-    "baselines/registration": "envs/checks",
+    "baselines/registration": "envs/checks envs/registry",
     "baselines/method": "baselines/registration ~jax",
     "baselines/env_settings": "envs/config baselines/setting_types",
     "baselines/config": "envs/registry envs/checks envs/config envs/environment "

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 from gridmem.baselines.env_settings import COMMON_OPTIONS, EnvSettings
 from gridmem.baselines.method import MethodConfig
 from gridmem.baselines.registration import (
-    IMPORT_HINT,
     METHOD_CONFIGS,
     METHODS,
     find,
@@ -26,7 +25,7 @@ from gridmem.baselines.setting_types import (
 from gridmem.envs.checks import nearest, unknown_name
 from gridmem.envs.config import UnknownOption
 from gridmem.envs.environment import Column
-from gridmem.envs.registry import make_environment
+from gridmem.envs.registry import IMPORT_HINT, make_environment
 
 MixerName = Annotated[str, mixer_names]
 DtypeName = Literal["float32", "bfloat16"]

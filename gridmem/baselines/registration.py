@@ -4,6 +4,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from gridmem.envs.checks import resolve, unknown_name
+from gridmem.envs.registry import IMPORT_HINT
 
 _BUILT_IN = "gridmem.baselines.model.mixers"
 MIXERS: dict[str, Any] = {
@@ -14,7 +15,6 @@ MIXERS: dict[str, Any] = {
     "none": f"{_BUILT_IN}.none:NoMixer",
 }
 """Name -> class with the protocol `Mixer`, or "module:name" of it."""
-IMPORT_HINT = "a module that registers others is named with --import"
 METHOD_CONFIGS: dict[str, type] = {}
 """Name -> class of its settings, a `MethodConfig`."""
 METHODS: dict[str, Any] = {}

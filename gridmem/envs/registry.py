@@ -47,6 +47,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 """Every id and how its `EnvConfig` differs from the default one. An id's rules never change."""
 
 
+IMPORT_HINT = "others must be registered first (in a program: --import MODULE)"
 _FACTORIES: dict[str, str | Callable[..., Any]] = {}
 
 
@@ -92,7 +93,7 @@ def make_environment(id: str, **overrides: Any) -> "Environment":
         return make_for_adapter(id, **overrides)
     if id not in _FACTORIES:
         known = [*CONFIGS, *_FACTORIES]
-        raise ValueError(unknown_name("environment", id, known, "ids"))
+        raise ValueError(f"{unknown_name('environment', id, known, 'ids')}; {IMPORT_HINT}")
     from gridmem.envs.environment import check_environment
 
     factory = resolve(f"the environment {id!r}", _FACTORIES[id])

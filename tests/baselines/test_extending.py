@@ -81,8 +81,7 @@ def has_everything(run, more=()):
     ("mixer", "rollout"),
     breadth(
         [(mixer, rollout) for mixer in MIXERS for rollout in ("", "--rollout-steps 5")],
-        ("attention", ""),
-        ("average", "--rollout-steps 5"),
+        ("none", ""),
     ),
 )
 def test_a_foreign_environment_is_trained_on_like_any_other(mixer, rollout, capfd):
@@ -318,6 +317,11 @@ def test_what_is_no_environment_is_said_in_a_sentence(id, capfd):
     ("program", "words", "sentence"),
     [
         (train, "--env-id Corrido-v0", "there is no environment 'Corrido-v0' (did you mean"),
+        (
+            train,
+            "--env-id Other-v0",
+            "; others must be registered first (in a program: --import MODULE)",
+        ),
         (train, "--import nowhere", "--import nowhere: it cannot be imported (No module named"),
         (train, "--env-id Corridor-v0 --set lenght=3", "has no option 'lenght' (did you mean 'len"),
         (train, "--env-id Corridor-v0 --view-size 5", "has no option 'view_size'; it has length, "),

@@ -329,6 +329,7 @@ STOPPED = (
 )
 
 
+@pytest.mark.slow
 def test_non_finite_metrics_end_the_run_and_not_the_checkpoint(tmp_path, capfd, monkeypatch):
     calls = []
 

@@ -321,6 +321,7 @@ def learn(config, env, num_updates):
     return np.array(returns, float)
 
 
+@pytest.mark.slow
 def test_a_few_dozen_updates_are_enough_for_a_corridor():
     # Three steps to the goal and back to the start: 16 steps hold 5 visits.
     corridor = TextMap(("#######", "#0..G.#", "#######"))

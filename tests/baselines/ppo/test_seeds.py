@@ -154,6 +154,7 @@ def test_a_run_of_seeds_stands_for_them_in_tables_and_is_no_agent(run):
         load(run)
 
 
+@pytest.mark.slow
 def test_seeds_are_resumed_together(run):
     sentence = r"has one seed of a run; resume all of them: --resume .*run$"
     with pytest.raises(ValueError, match=sentence):
