@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gridmem
-from gridmem.envs import forks
+from gridmem.envs import checks
 
 SMALL = "GridMem-9x9-v0"
 ENV, GYMNAX = gridmem.make(SMALL), gridmem.gymnax_env(SMALL)
@@ -48,12 +48,12 @@ COMPUTING = {
 
 @pytest.mark.parametrize("name", COMPUTING)
 def test_computing_in_a_fork_is_refused(name, monkeypatch):
-    monkeypatch.setattr(forks, "_forked_from_jax", True)
+    monkeypatch.setattr(checks, "_forked_from_jax", True)
     with pytest.raises(RuntimeError, match="this process was forked from one that had already"):
         COMPUTING[name]()
 
 
 def test_functions_without_jax_work_in_a_fork(monkeypatch):
-    monkeypatch.setattr(forks, "_forked_from_jax", True)
+    monkeypatch.setattr(checks, "_forked_from_jax", True)
     assert gridmem.score(SMALL, np.ones(9)).best == "ceiling"
     assert len(gridmem.levels(SMALL).tiles) == 1000

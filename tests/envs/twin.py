@@ -147,6 +147,7 @@ class Twin:
             "terminated": np.zeros(num_agents, bool),
             "truncated": np.full(num_agents, self.time >= self.max_steps),
             "time": np.full(num_agents, self.time, np.int32),
+            "events": (),
         }
 
 
