@@ -1,4 +1,4 @@
-"""Value heads: what their outputs mean, and how far they are from a target. No model here."""
+"""Value heads: the value that outputs stand for, and their loss against a target."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -15,7 +15,7 @@ from gridmem.baselines.config import ModelConfig
 
 @runtime_checkable
 class ValueHead(Protocol):
-    """The meaning of the last layer's K outputs."""
+    """The interpretation of the K outputs of the last layer."""
 
     @property
     def num_outputs(self) -> int:
@@ -29,7 +29,7 @@ class ValueHead(Protocol):
     def loss(
         self, outputs: Float32[Array, "*batch K"], target: Float32[Array, "*batch"]
     ) -> Float32[Array, "*batch"]:
-        """How wrong they are about a target; its gradient goes into the outputs only."""
+        """The loss of the outputs against a target, which is a constant."""
         ...
 
     def outside(self, target: Float32[Array, "*batch"]) -> Float32[Array, "*batch"]:
@@ -87,7 +87,7 @@ class HLGauss:
         return self.num_bins
 
     def value(self, outputs: Float32[Array, "*batch K"]) -> Float32[Array, "*batch"]:
-        """The mean of the histogram, bins counting with their centres."""
+        """The mean of the histogram, with the centres of the bins."""
         edges = self._edges()
         centres = (edges[1:] + edges[:-1]) / np.float32(2)
         return jnp.matmul(jax.nn.softmax(outputs), centres, precision=lax.Precision.HIGHEST)

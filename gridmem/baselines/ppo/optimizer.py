@@ -83,10 +83,10 @@ def learning_rate(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
 
 
 def labels(params: Any) -> Any:
-    """Whose each leaf of a model's parameters is: Muon has the matrices in the blocks.
+    """The optimizer of each leaf of a model's parameters: Muon for the matrices in the blocks.
 
     Muon: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks". It is
-    not made for vectors, nor for the embeddings and heads, which stand outside of the blocks.
+    not meant for vectors, nor for embeddings and heads, which are outside of the blocks.
     """
 
     def label(path: tuple[Any, ...], leaf: Any) -> str:

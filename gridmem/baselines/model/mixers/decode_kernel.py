@@ -1,7 +1,7 @@
 """Attention of one new token over a cache, as one kernel that also writes the token into it.
 
-The cache is read once, up to the tokens that are there; XLA's products read it twice, to its end,
-and write their scores to memory in between.
+The cache is read once, up to its last token; XLA's products read it twice, to its end, and write
+their scores to memory in between.
 """
 
 import warnings
@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int
 from gridmem.baselines.model.mixers.attention_kernels import attend
 
 BLOCK = 32
-"""Slots that the kernel takes at a time; a cache has a multiple of them."""
+"""Slots that the kernel reads at a time; the size of a cache is a multiple of it."""
 LEAST_ROWS = 16  # of a Triton product
 _SCORES_UNSEEN = -1e30
 

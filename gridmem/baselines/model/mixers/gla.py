@@ -3,8 +3,8 @@
 Yang et al. 2024, "Gated linear attention transformers with hardware-efficient training". The
 decay is one number per head and token, as in Dao & Gu 2024, "Transformers are SSMs" (Mamba-2), not
 one per feature of the key: the decays between the tokens of a chunk are then exp(L_t - L_s), with
-L the sum of the logarithms so far, exact and at most 1. Queries and keys are shared by groups of
-heads, each with its own values and decay, as there.
+L the sum of the logarithms so far, exact and at most 1. As there, groups of heads share queries and
+keys, and each head has its own values and decay.
 """
 
 from functools import partial
@@ -42,7 +42,7 @@ class GLAWeights(NamedTuple):
 
 
 class Heads(NamedTuple):
-    """What T tokens bring: K groups of G heads, keys of d features, values of v."""
+    """Projections of T tokens: K groups of G heads, keys of d features, values of v."""
 
     query: Float32[Array, "B T K d"]
     key: Float32[Array, "B T K d"]
