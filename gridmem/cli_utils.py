@@ -177,7 +177,8 @@ def run(program: Callable[[], int]) -> int:
             if sys.stdout is not None:  # it is None after >&-
                 sys.stdout.flush()
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+        with suppress(OSError):
+            print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
         drop_unwritten()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from gridmem.baselines.actor import Actor
@@ -127,7 +128,9 @@ def _file(run: str | Path) -> Path:
             return path / WEIGHTS
         seeds = seed_dirs(path)
         if seeds:
-            raise ValueError(f"{path} is a run of {len(seeds)} seeds; name one, as {seeds[0]}")
+            raise ValueError(
+                f"{path} is a run of {len(seeds)} seeds; name one, as {quote(str(seeds[0]))}"
+            )
         what = "a run that has saved nothing yet" if (path / "config.json").exists() else "no run"
         raise ValueError(f"{path} is {what}: there is no {WEIGHTS} in it")
     names = released()

@@ -27,6 +27,7 @@ from gridmem.envs.config import UnknownOption
 from gridmem.envs.environment import Column
 from gridmem.envs.registry import IMPORT_HINT, make_environment
 
+MOST_EVAL_LEVELS = 1_000_000
 MixerName = Annotated[str, mixer_names]
 DtypeName = Literal["float32", "bfloat16"]
 AttentionName = Literal["auto", "cudnn", "xla"]
@@ -80,7 +81,8 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        check_positive(self, "num_layers", "width", "ff_width", "num_heads", "num_kv_heads")
+        check_positive(self, "num_layers", below=1001)
+        check_positive(self, "width", "ff_width", "num_heads", "num_kv_heads")
         check_positive(self, "head_dim", "value_width", "rope_base")
         if self.num_heads % self.num_kv_heads:
             raise ValueError(
@@ -244,8 +246,11 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        check_positive(self, "total_steps")
+        check_positive(self, "total_steps", below=inf)
         check_not_negative(self, "eval_levels", "checkpoint_seconds")
+        if self.eval_levels > MOST_EVAL_LEVELS:
+            most = f"{MOST_EVAL_LEVELS:,}"
+            raise ValueError(f"eval_levels is {self.eval_levels}; it must be at most {most}")
         check_positive(self, "num_seeds")
         if not 0 <= self.seed <= 2**32 - self.num_seeds:
             most = "2**32 - 1" if self.num_seeds == 1 else f"2**32 - {self.num_seeds} (num_seeds)"

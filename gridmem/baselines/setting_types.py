@@ -56,12 +56,16 @@ def check_types(config: Any) -> None:
             check_type(field.name, value, field.type)
 
 
-def check_positive(config: Any, *names: str) -> None:
-    """Raises ValueError if a field is not a finite number above 0."""
+def check_positive(config: Any, *names: str, below: float | int = 2**31) -> None:
+    """Raises ValueError if a field is not a number above 0; whole numbers must be `below`."""
     for name in names:
-        if not 0 < getattr(config, name) < inf:
+        value = getattr(config, name)
+        if not 0 < value < inf:
             number = describe_types(value_types(config.__annotations__[name])[:1])
-            raise ValueError(f"{name} is {getattr(config, name)}; it must be {number} above 0")
+            raise ValueError(f"{name} is {value}; it must be {number} above 0")
+        if isinstance(value, int) and value >= below:
+            limit = "2**31" if below == 2**31 else f"{below:,.0f}"
+            raise ValueError(f"{name} is {value}; it must be below {limit}")
 
 
 def check_not_negative(config: Any, *names: str) -> None:

@@ -67,12 +67,19 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
     if is_ppo:
         attention = choose_attention(config)
         planned = plan(attention.apply(config))
+        try:
+            text = table(planned) if command.plan else problem(planned)
+        except (MemoryError, OverflowError) as error:
+            raise ValueError(
+                f"the run is too large to be planned ({error}); lower --view-size, --num-agents or "
+                "--num-envs"
+            ) from None
         if command.plan:
             if prints:
-                print(table(planned))
+                print(text)
             return None
-        if sentence := problem(planned):
-            raise ValueError(sentence)
+        if text:
+            raise ValueError(text)
         tried = try_attention(config, attention)
         if tried != attention and (sentence := problem(plan(tried.apply(config)))):
             raise ValueError(f"{tried}; with it {sentence}")

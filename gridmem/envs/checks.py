@@ -23,13 +23,15 @@ def unknown_name(kind: str, name: Any, known: Any, plural: str) -> str:
 
 
 def check_whole_number(name: str, value: object, least: int) -> None:
-    """Checks that an option is a Python int of at least `least`, and not a bool.
+    """Checks that an option is a Python int from `least` to below 2**31, and not a bool.
 
     Raises:
         ValueError: if it is not.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{name} is {value!r}; it must be a whole number, {least} or more")
+    if value >= 2**31:
+        raise ValueError(f"{name} is {value}; it must be below 2**31")
 
 
 def check_bool(name: str, value: object) -> None:

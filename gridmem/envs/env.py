@@ -241,6 +241,7 @@ class Env:
 
     def observe(self, state: State, terminated: Bool[Array, ""]) -> TimeStep:
         """The timestep of a state; `terminated` is whether the task has ended the episode."""
+        refuse_forks()
         each = (self.num_agents,)
         tiles, position = state.world.tiles, state.world.position
         view = views(tiles, position, self.view_size)

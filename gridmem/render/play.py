@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,8 @@ def _play(argv: Sequence[str]) -> int:
     from gridmem.render.player.options import parse
 
     options = parse(argv)
-    print(STARTING, flush=True)
+    with suppress(OSError):  # its loss ends nothing
+        print(STARTING, flush=True)
     _set_up_jax()
     has_files = options.video or options.gif or options.frames or options.picture
     for message in filter(None, (_write_files if has_files else _open_window)(options)):

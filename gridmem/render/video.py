@@ -173,5 +173,8 @@ def _atomic_path(path: Path) -> Iterator[Path]:
         ) from None
     with hidden as folder:
         partial = Path(folder) / path.name
-        yield partial
-        partial.replace(path)
+        try:
+            yield partial
+            partial.replace(path)
+        except OSError as error:
+            raise OSError(f"cannot write {path} ({error.strerror or error})") from None

@@ -3,6 +3,8 @@
 Here the fork is simulated. Real forks: `tests/clients/test_processes.py`.
 """
 
+import copy
+
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -24,14 +26,20 @@ def batch(output="numpy"):
 
 
 VECTOR = gridmem.VectorEnv(ENV, 2)
-CORE_STATE, _ = jax.eval_shape(ENV.reset, KEY)
+CORE_STATE, TIMESTEP = jax.eval_shape(ENV.reset, KEY)
 SEEDS = jnp.zeros((2, 2), jnp.uint32)
+BATCH = batch()
+BATCH.reset(seed=0)
 COMPUTING = {
     "make": lambda: gridmem.make(SMALL),
     "Env.generate": lambda: ENV.generate(KEY),
     "Env.start": lambda: ENV.start(jax.tree.map(lambda leaf: leaf[0], LEVELS)),
     "Env.step": lambda: ENV.step(CORE_STATE, 0),
+    "Env.observe": lambda: ENV.observe(CORE_STATE, jnp.bool_(False)),
     "VectorEnv.reset": lambda: VECTOR.reset(SEEDS),
+    "distances": lambda: gridmem.distances(jnp.asarray(LEVELS.tiles[0]), 0),
+    "random_policy": lambda: gridmem.random_policy(4).act((), TIMESTEP, KEY),
+    "reactive_policy": lambda: gridmem.reactive_policy(ENV).act((), TIMESTEP, KEY),
     "ceiling": lambda: gridmem.ceiling(ENV, LEVELS),
     "oracle_actions": lambda: gridmem.oracle_actions(ENV, LEVELS),
     "measure": lambda: gridmem.measure(ENV, LEVELS, np.zeros((2, 3, 1), int)),
@@ -43,6 +51,8 @@ COMPUTING = {
     "env": lambda: gridmem.env(SMALL).reset(seed=0),
     "gymnax_env": lambda: GYMNAX.reset(KEY),
     "gymnax_env, step": lambda: GYMNAX.step(KEY, STATE, 0),
+    "gymnax_env, spaces": lambda: GYMNAX.action_space(None).sample(KEY),
+    "make_vec, copied": lambda: copy.deepcopy(BATCH),
 }
 
 

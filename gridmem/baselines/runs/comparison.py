@@ -138,6 +138,8 @@ def _last(record: RunRecord, columns: Sequence[Column], width: float) -> list[st
     cells = [f"{row['steps']:,.0f}", minutes]
     for column in columns:
         values = _curve(record, column.name, "steps", width)[2]
+        if column.counted_by and row.get(column.counted_by, column.least) < column.least:
+            values = values[:0]  # of too few episodes
         cells.append(f"{values[-1]:.{column.digits}f}" if len(values) else "")
     return cells
 

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 from gymnasium import spaces
 from jaxtyping import Array, Bool
 
+from gridmem.envs.checks import refuse_forks
+
 
 @dataclass(frozen=True)
 class Discrete:
@@ -22,10 +24,12 @@ class Discrete:
 
     def sample(self, key: Array) -> Array:
         """A uniformly random element."""
+        refuse_forks()
         return jax.random.randint(key, self.shape, 0, self.n, self.dtype)
 
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether it is an element."""
+        refuse_forks()
         return (jnp.asarray(x) >= 0) & (jnp.asarray(x) < self.n)
 
 
@@ -40,6 +44,7 @@ class Box:
 
     def sample(self, key: Array) -> Array:
         """A uniformly random element."""
+        refuse_forks()
         if jnp.issubdtype(self.dtype, jnp.integer):
             high = jnp.asarray(self.high, jnp.int32) + 1
             return jax.random.randint(key, self.shape, self.low, high).astype(self.dtype)
@@ -47,6 +52,7 @@ class Box:
 
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether all elements lie between the bounds."""
+        refuse_forks()
         return jnp.all((jnp.asarray(x) >= self.low) & (jnp.asarray(x) <= self.high))
 
 
@@ -58,6 +64,7 @@ class Dict:
 
     def sample(self, key: Array) -> dict[str, Any]:
         """A uniformly random element, as a dict."""
+        refuse_forks()
         return {
             name: space.sample(jax.random.fold_in(key, i))
             for i, (name, space) in enumerate(self.spaces.items())
@@ -65,6 +72,7 @@ class Dict:
 
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether all parts are in their spaces."""
+        refuse_forks()
         parts = x if isinstance(x, Mapping) else x._asdict()
         within = [space.contains(parts[name]) for name, space in self.spaces.items()]
         return jnp.all(jnp.array(within))

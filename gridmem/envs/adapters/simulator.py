@@ -154,12 +154,15 @@ class Simulator:
         return agent_outputs(unpack(buffer, self._dtype), self._format)
 
     def __getstate__(self) -> dict[str, Any]:
+        if self._state is not None:
+            refuse_forks()
         level, state = jax.device_get((self._level, self._state))
         return self.__dict__ | {"_level": level, "_state": state}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         if self._state is not None:
+            refuse_forks()
             self._level, self._state = jax.device_put((self._level, self._state), cpu_device())
 
 

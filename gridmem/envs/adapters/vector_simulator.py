@@ -163,10 +163,12 @@ class VectorSimulator:
         return self._state
 
     def __getstate__(self) -> dict[str, Any]:
+        refuse_forks()
         state = None if self._state is None else self._require_state()
         return self.__dict__ | {"_state": jax.device_get(state)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        refuse_forks()
         on_host = state.pop("_state")
         self.__dict__.update(state | {"_state": None})
         self._state = jax.device_put(on_host, self.device)

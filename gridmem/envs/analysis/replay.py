@@ -51,11 +51,14 @@ def save_replay(
         "visits": np.asarray(visits, np.int32),
     }
     text = json.dumps({"format": FORMAT, "title": title, "config": config_to_dict(env.config)})
-    partial = Path(path).with_name(f".{Path(path).name}.part")
+    target = Path(path).resolve()  # a link stays, and what it points to is replaced
+    if target.exists() and not target.is_file():
+        raise ValueError(f"cannot write {path} (it is not a regular file)")
+    partial = target.with_name(f".{target.name}.part")
     try:
         with partial.open("wb") as file:  # given a name, numpy would append an extension
             np.savez_compressed(file, head=text, sha256=_sha256(text, arrays), **arrays)
-        partial.replace(path)
+        partial.replace(target)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise ValueError(f"cannot write {path} ({error.strerror})") from None

@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float32, Int32, Key, UInt8
 from gridmem.envs.analysis.shortest_paths import MOVES, UNREACHABLE, distances, steps_by_move
 from gridmem.envs.batch.chunks import update_in_chunks
 from gridmem.envs.batch.policy import Carry, Policy, PolicyOutput
+from gridmem.envs.checks import refuse_forks
 from gridmem.envs.env import Env
 from gridmem.envs.types import Observation, Tile, TimeStep
 
@@ -78,6 +79,7 @@ def _policy(env: Env, preference: Preference) -> Policy:
         return steps_by_move(view, distances(view, dig_steps), here, dig_steps)[0]
 
     def act(carry: Carry, timestep: TimeStep, key: Key[Array, ""]) -> PolicyOutput:
+        refuse_forks()
         obs = timestep.obs
         # Agents, the own one included, do not block.
         view = jnp.where(obs.view == Tile.AGENT, jnp.uint8(Tile.FLOOR), obs.view)

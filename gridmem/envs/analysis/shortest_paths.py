@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Int32, UInt8, UInt32
 
 from gridmem.envs.batch.chunks import update_in_chunks
 from gridmem.envs.bitset import pack, unpack
+from gridmem.envs.checks import refuse_forks
 from gridmem.envs.env import Env
 from gridmem.envs.types import Tile
 
@@ -34,6 +35,7 @@ def distances(tiles: UInt8[Array, "H W"], dig_steps: int) -> Int32[Array, "H W"]
     Breadth-first search with all cells of one distance as a set of bits. The distances are kept
     as bit planes, from which the search finds the rock cells that are left after the delay.
     """
+    refuse_forks()
     height, width = tiles.shape
     goal = pack(tiles == Tile.GOAL)
     quick = pack(tiles == Tile.FLOOR) | goal

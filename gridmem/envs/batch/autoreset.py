@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Int32, Key, Num, UInt32
 from gridmem.envs.batch.chunks import update_in_chunks
 from gridmem.envs.batch.rollout import by_environment, flatten
 from gridmem.envs.batch.seeding import level_key
-from gridmem.envs.checks import check_whole_number
+from gridmem.envs.checks import check_whole_number, refuse_forks
 from gridmem.envs.environment import Environment
 from gridmem.envs.types import TimeStep
 
@@ -75,6 +75,7 @@ class VectorEnv:
         Returns:
             The state, and the timestep of every stream, leaves [B, ...].
         """
+        refuse_forks()
         if episode is None:
             episode = jnp.zeros_like(keys, shape=self.num_envs)
         levels = jax.vmap(self.env.generate)(jax.vmap(level_key)(keys, episode))

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float32, Int, Key, Num
 
+from gridmem.envs.checks import refuse_forks
 from gridmem.envs.environment import Box, Discrete
 from gridmem.envs.types import TimeStep
 
@@ -44,6 +45,7 @@ def random_policy(actions: int | Discrete | Box) -> Policy:
     """Uniformly random actions of a space, or of 0 to `actions` - 1: i32[B], or f32[B, K]."""
 
     def act(carry: Carry, timestep: TimeStep, key: Key[Array, ""]) -> PolicyOutput:
+        refuse_forks()
         batch = timestep.reward.shape
         if isinstance(actions, Box):
             shape = (*batch, len(actions.low))

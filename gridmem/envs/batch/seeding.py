@@ -7,6 +7,7 @@ import numpy as np
 from gymnasium import error
 from jaxtyping import Array, Key, UInt32
 
+from gridmem.envs.checks import refuse_forks
 from gridmem.envs.env import Env
 from gridmem.envs.types import Level
 
@@ -26,6 +27,7 @@ def seed_key(seed: int) -> UInt32[np.ndarray, "2"]:
 
 def level_key(seed_key: UInt32[Array, "2"], episode: UInt32[Array, ""]) -> Key[Array, ""]:
     """The key of level number `episode`, from 0, in the stream of a seed."""
+    refuse_forks()
     # Explicit, because the default implementation can be configured.
     root = jax.random.wrap_key_data(seed_key, impl="threefry2x32")
     return jax.random.fold_in(root, episode)

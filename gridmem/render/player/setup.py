@@ -30,6 +30,7 @@ from gridmem.render.player.level_source import (
 )
 
 DEFAULT_ID = "GridMem-13x13-v0"
+MOST_STEPS = 100_000  # random actions play whole episodes, for the reference returns
 # Test levels on which the released agent is typical: its share of the ceiling there is the median
 # over levels, or next to it.
 TYPICAL = {"GridMem-9x9-v0": 2, "GridMem-13x13-v0": 345, "GridMem-20x20-v0": 3}
@@ -65,6 +66,10 @@ def set_up(options: Namespace, trained: Any, *, has_keys: bool) -> Setup:
         env = _env(options, title, trained)
     if not isinstance(env, Env):
         raise ValueError(f"{title} is not an environment of GridMem; only these can be played")
+    if env.max_steps > MOST_STEPS:
+        raise ValueError(
+            f"max_steps is {env.max_steps}; to be played it must be at most {MOST_STEPS}"
+        )
     if trained and _observation_sizes(env) != _observation_sizes(trained.env):
         raise ValueError(
             f"the agent was trained with a view of {trained.env.view_size} cells and this "
