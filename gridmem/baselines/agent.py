@@ -105,7 +105,7 @@ def load(run: str | Path) -> Agent:
     path = _file(run)
     try:
         config = read_config(path)
-        method = config.make_method()
+        method = config.make_method(acting=True)
         params = read_params(path, method.abstract_params())
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror or error})") from None

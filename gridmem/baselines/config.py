@@ -20,11 +20,12 @@ from gridmem.baselines.setting_types import (
     check_not_negative,
     check_positive,
     check_types,
+    field_types,
     from_json,
 )
 from gridmem.envs.checks import nearest, unknown_name
 from gridmem.envs.config import UnknownOption
-from gridmem.envs.environment import Column
+from gridmem.envs.environment import Column, is_on_host
 from gridmem.envs.registry import IMPORT_HINT, make_environment
 
 MOST_EVAL_LEVELS = 1_000_000
@@ -142,6 +143,8 @@ class PPOConfig(MethodConfig):
     def check(self, config: "TrainConfig") -> None:
         """See `MethodConfig`."""
         env, steps = config.make_env(), self.rollout_steps
+        if is_on_host(env):
+            raise ValueError(f"{config.env.env_id} is stepped by the host, and ppo needs JAX")
         if not hasattr(env.actions, "n"):
             raise ValueError(
                 f"{config.env.env_id} has the actions {env.actions}, and ppo needs a finite number "
@@ -260,17 +263,28 @@ class TrainConfig:
             raise ValueError(f"max_steps is {env.max_steps}; it must be below 2**31")
         self.method.check(self)
 
-    def make_env(self) -> Any:
-        """The environment of the run, an `Environment`; of GridMem's ids an `Env`."""
+    def make_env(self, *, shared: bool = True) -> Any:
+        """The environment of the run, an `Environment`; of GridMem's ids an `Env`.
+
+        Args:
+            shared: the same each time, which matters for a `HostEnvironment`.
+        """
         try:
-            return make_environment(self.env.env_id, **self.env.options)
+            return make_environment(self.env.env_id, shared=shared, **self.env.options)
         except UnknownOption as error:
             raise ValueError(str(error).partition(": ")[2]) from None  # without Python's words
 
-    def make_method(self) -> Any:
-        """The `Method` of the run, with its source."""
+    def make_method(self, *, acting: bool = False) -> Any:
+        """The `Method` of the run, with its source; if it is only `acting`, its environment.
+
+        Raises:
+            ValueError: if the source cannot be opened.
+        """
         method = find(METHODS, "method", self.method.name)
-        return method(self, method.open(self))
+        try:
+            return method(self, self.make_env() if acting else method.open(self))
+        except OSError as error:
+            raise ValueError(f"the data of the run cannot be read: {error}") from None
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -358,7 +372,8 @@ def _changed(config: Any, data: Mapping[str, Any]) -> Any:
             raise ValueError(f"{sentence}; {IMPORT_HINT}")
         kind = METHOD_CONFIGS[name]
         config = config if type(config) is kind else kind()
-    types = {f.name: f.type for f in fields(config)}
+    hints = field_types(type(config))
+    types = {f.name: hints[f.name] for f in fields(config)}
     changes = {}
     for name, value in data.items():
         if name not in types:

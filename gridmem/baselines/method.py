@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from gridmem.baselines.registration import METHOD_CONFIGS
@@ -40,7 +41,7 @@ class MethodConfig:
         raise NotImplementedError
 
     def stages(self, num_updates: int) -> list[Stage]:
-        """The stages of a run of so many updates; a run that is extended extends the last."""
+        """The stages of a run of so many updates, in all; to extend a run extends the last."""
         return [Stage("", num_updates)]
 
     def columns(self, env: Any) -> "tuple[Column, ...]":
@@ -72,14 +73,15 @@ class Method:
 
     @classmethod
     def open(cls, config: "TrainConfig") -> Any:
-        """The source: by default the JAX environment of the config.
+        """The source: by default the environment of the config.
 
-        Others are an environment that the host steps, and stored data.
+        Others are stored data. A loaded agent, and one that is evaluated, has the environment as
+        its source whatever it learned from.
 
         Raises:
             ValueError: if there is none.
         """
-        return config.make_env()
+        return config.make_env(shared=False)
 
     def init(self) -> Any:
         """The state at the start of a run: a NamedTuple of trees of arrays.
@@ -112,14 +114,23 @@ class Method:
         return state.params
 
     def abstract_params(self) -> Any:
-        """The shapes of `params`."""
+        """The shapes of `params`; `source` is the environment. By default those of `init`."""
         import jax
 
-        return jax.eval_shape(lambda: self.params(self.init()))
+        if self.traceable:
+            return jax.eval_shape(lambda: self.params(self.init()))
+        return jax.eval_shape(lambda: jax.tree.map(jax.numpy.asarray, self.params(self.init())))
 
     def policy(self, params: Any, greedy: bool = False) -> "Policy":
-        """A policy for B streams of one episode each."""
+        """A policy for B streams of one episode each; `source` is the environment."""
         raise NotImplementedError
+
+    @cached_property
+    def seeds(self) -> "list[Method]":
+        """The method for each seed of the config, each with a source of its own."""
+        first, number = self.config.seed, self.config.num_seeds
+        configs = [replace(self.config, seed=first + i, num_seeds=1) for i in range(number)]
+        return [replace(self, config=one, source=self.open(one)) for one in configs]
 
     @property
     def acting(self) -> "Method":

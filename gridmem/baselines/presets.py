@@ -9,8 +9,9 @@ from gridmem.baselines.config import (
     PPOConfig,
     TrainConfig,
 )
-from gridmem.baselines.registration import METHOD_CONFIGS
+from gridmem.baselines.registration import METHOD_CONFIGS, METHOD_PRESETS
 from gridmem.envs.checks import unknown_name
+from gridmem.envs.registry import IMPORT_HINT
 
 _REFERENCE = TrainConfig(
     env=EnvSettings("GridMem-v0", num_agents=16),
@@ -111,15 +112,15 @@ def preset(name: str) -> TrainConfig:
     """
     known = presets()
     if name not in known:
-        raise ValueError(f"{unknown_name('preset', name, known, 'presets')}")
-    return known[name][1]
+        raise ValueError(f"{unknown_name('preset', name, known, 'presets')}; {IMPORT_HINT}")
+    if name in PRESETS:
+        return PRESETS[name][1]
+    make = METHOD_PRESETS[name]
+    return make() if make else TrainConfig(method=METHOD_CONFIGS[name]())
 
 
-def presets() -> dict[str, tuple[str, TrainConfig]]:
-    """`PRESETS`, and those of methods from outside."""
-    methods = {
-        name: ("a registered method with its default settings", TrainConfig(method=config()))
-        for name, config in METHOD_CONFIGS.items()
-        if config is not PPOConfig
-    }
-    return {**methods, **PRESETS}
+def presets() -> dict[str, str]:
+    """Name -> what it is for, of `PRESETS` and of methods from outside."""
+    methods = [name for name, config in METHOD_CONFIGS.items() if config is not PPOConfig]
+    about = {name: "a registered method with its default settings" for name in methods}
+    return {**about, **{name: what for name, (what, _) in PRESETS.items()}}

@@ -1,9 +1,10 @@
 """Mixers and methods by name, those of other packages included; loads none of them."""
 
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
-from gridmem.envs.checks import resolve, unknown_name
+from gridmem.envs.checks import resolve, same_definition, unknown_name
 from gridmem.envs.registry import IMPORT_HINT
 
 _BUILT_IN = "gridmem.baselines.model.mixers"
@@ -17,6 +18,8 @@ MIXERS: dict[str, Any] = {
 """Name -> class with the protocol `Mixer`, or "module:name" of it."""
 METHOD_CONFIGS: dict[str, type] = {}
 """Name -> class of its settings, a `MethodConfig`."""
+METHOD_PRESETS: dict[str, Callable[[], Any] | None] = {}
+"""Name -> what makes the preset of a method; None for the default settings."""
 METHODS: dict[str, Any] = {}
 """Name -> class with the protocol `Method`, or "module:name" of it."""
 
@@ -35,8 +38,10 @@ def register_mixer(name: str, mixer: Any) -> None:
     _add(MIXERS, "mixer", name, mixer)
 
 
-def register_method(name: str, method: Any, config: type) -> None:
-    """Makes a method known by a name; its preset of that name has the default settings.
+def register_method(
+    name: str, method: Any, config: type, preset: Callable[[], Any] | None = None
+) -> None:
+    """Makes a method known by a name, which is also the name of a preset.
 
     Args:
         name: of the method.
@@ -44,13 +49,18 @@ def register_method(name: str, method: Any, config: type) -> None:
             at first use.
         config: its settings, a frozen dataclass derived from `MethodConfig`; each field has a
             default, and its docstring is the help of its flag.
+        preset: returns the `TrainConfig` of the preset; the default one with this method, if not
+            given.
 
     Raises:
         ValueError: if the name is taken by another method, or the settings are no dataclass with
-            defaults.
+            defaults, or those of another method.
     """
-    if not is_dataclass(config):
+    if "__dataclass_fields__" not in vars(config):
         raise ValueError(f"the settings of {name!r} are {config!r}; they must be a dataclass")
+    taken = [other for other, each in METHOD_CONFIGS.items() if each is config and other != name]
+    if taken:
+        raise ValueError(f"{config.__name__} has the settings of {taken[0]!r}; derive a class")
     try:
         config()
         names = [field.name for field in fields(config)]
@@ -60,6 +70,7 @@ def register_method(name: str, method: Any, config: type) -> None:
         raise ValueError(f"the settings of {name!r} cannot have a field 'type'; rename it")
     _add(METHODS, "method", name, method)
     METHOD_CONFIGS[name] = config
+    METHOD_PRESETS[name] = preset
 
 
 def mixer_names() -> tuple[str, ...]:
@@ -79,6 +90,6 @@ def find(known: dict[str, Any], kind: str, name: str) -> Any:
 
 
 def _add(known: dict[str, Any], kind: str, name: str, value: Any) -> None:
-    if known.get(name, value) != value:
+    if not same_definition(known.get(name, value), value):
         raise ValueError(f"there is a {kind} {name!r} already; choose another name")
     known[name] = value

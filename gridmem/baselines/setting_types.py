@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from math import inf
 from types import NoneType
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 _WORDS = {
     int: "a whole number",
@@ -24,6 +24,11 @@ def value_types(annotation: Any) -> tuple[Any, ...]:
         return annotation.__metadata__[0]()
     parts = get_args(annotation)
     return tuple(each for part in parts for each in value_types(part)) if parts else (annotation,)
+
+
+def field_types(config: type) -> dict[str, Any]:
+    """Field -> annotation of a dataclass, also where annotations are texts."""
+    return get_type_hints(config, include_extras=True)
 
 
 def describe_types(allowed: Sequence[Any]) -> str:
@@ -50,10 +55,11 @@ def check_type(name: str, value: Any, annotation: Any) -> None:
 
 def check_types(config: Any) -> None:
     """Raises ValueError if a field of a dataclass, such as one from JSON, has another type."""
+    types = field_types(type(config))
     for field in fields(config):
         value = getattr(config, field.name)
         if not is_dataclass(value):
-            check_type(field.name, value, field.type)
+            check_type(field.name, value, types[field.name])
 
 
 def check_positive(config: Any, *names: str, below: float | int = 2**31) -> None:

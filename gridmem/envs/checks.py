@@ -44,6 +44,18 @@ def check_bool(name: str, value: object) -> None:
         raise ValueError(f"{name} is {value!r}; it must be true or false")
 
 
+def same_definition(one: Any, other: Any) -> bool:
+    """Whether two objects are equal, or have one name in one module, as after a second definition.
+
+    So that a cell of a notebook can be run again.
+    """
+    names = [
+        (getattr(each, "__module__", None), getattr(each, "__qualname__", None))
+        for each in (one, other)
+    ]
+    return one == other or (names[0] == names[1] and None not in names[0])
+
+
 def resolve(what: str, target: str | Callable[..., Any]) -> Any:
     """The object itself, or that which "module:name" names.
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
+from gridmem.envs.checks import check_whole_number
 from gridmem.envs.types import TimeStep
 
 
@@ -65,6 +66,7 @@ class Numbers:
 
 
 Part = Ids | Bits | Counts | Numbers
+_LAST = "last_action", "last_reward"
 _KINDS = {Ids: jnp.integer, Bits: jnp.bool_, Counts: jnp.integer, Numbers: jnp.floating}
 
 
@@ -108,16 +110,8 @@ class EpisodeStatistics(Protocol):
 
 
 @runtime_checkable
-class Environment(Protocol):
-    """A JAX environment with A agents: pure functions, hashable, static under `jax.jit`.
-
-    All randomness of an episode is in its level or its state, so that `step` takes no key. A level
-    is any tree of arrays, so is a state. Every leaf of a `TimeStep` leads with the agents; its
-    `obs` is a NamedTuple with a field for each of `parts`, and `last_action` and `last_reward`.
-
-    It may also have `evaluation_levels(num_levels)`, levels [N, ...] that training never draws, and
-    `frame(state)`, a picture u8[H, W, 3].
-    """
+class Described(Protocol):
+    """What any environment says of itself."""
 
     @property
     def num_agents(self) -> int:
@@ -154,6 +148,20 @@ class Environment(Protocol):
         """The environment in a few words."""
         ...
 
+
+@runtime_checkable
+class Environment(Described, Protocol):
+    """A JAX environment with A agents: pure functions, hashable, static under `jax.jit`.
+
+    All randomness of an episode is in its level or its state, so that `step` takes no key. A level
+    is any tree of arrays, so is a state. Every leaf of a `TimeStep` leads with the agents, whose
+    episodes end together; `obs` is a NamedTuple with a field for each of `parts`, and
+    `last_action` and `last_reward`; `time` is 0 at the start of an episode.
+
+    It may also have `evaluation_levels(num_levels)`, levels [N, ...] that training never draws, and
+    `frame(state)`, a picture u8[H, W, 3].
+    """
+
     def generate(self, key: Key[Array, ""]) -> Any:
         """Draws a level."""
         ...
@@ -171,71 +179,120 @@ class Environment(Protocol):
         ...
 
 
-def check_environment(id: str, env: Any) -> Environment:
-    """Checks that an environment keeps to the protocol; its functions are traced, not run.
+@runtime_checkable
+class HostEnvironment(Described, Protocol):
+    """An environment that Python steps, for methods that can: one episode at a time.
+
+    Its timesteps are those of an `Environment`, in numpy. Each run and each seed has its own.
+    """
+
+    def reset(self, seed: int) -> TimeStep:
+        """Begins an episode, the same for the same seed."""
+        ...
+
+    def step(self, action: Any) -> TimeStep:
+        """Advances all agents by one action each, i32[A] or f32[A, K]; at its end it stays."""
+        ...
+
+
+def is_on_host(env: Any) -> bool:
+    """Whether it is a `HostEnvironment`."""
+    return not hasattr(env, "generate")
+
+
+_MEMBERS: dict[str, Any] = {
+    "actions": Discrete | Box,
+    "parts": tuple,
+    "stats": EpisodeStatistics,
+    "about": str,
+}
+_CHECKED: set[Any] = set()
+
+
+def check_environment(id: str, env: Any) -> Any:
+    """Checks that an environment keeps to its protocol, by tracing its functions once.
 
     Raises:
         ValueError: if it does not, with the first difference.
     """
     what = f"the environment {id!r} ({type(env).__name__})"
-    names = [name for name in vars(Environment) if not name.startswith("_")]
+    own = vars(HostEnvironment) if is_on_host(env) else vars(Environment)
+    names = [name for name in {**vars(Described), **own} if not name.startswith("_")]
     missing = [name for name in names if not hasattr(env, name)]
     if missing:
         raise ValueError(f"{what} has no {missing[0]!r}; docs/extending.md lists what it must have")
     try:
-        hash(env)
+        if env in _CHECKED:
+            return env
     except TypeError:
         raise ValueError(f"{what} is not hashable; make it a frozen dataclass") from None
-    if not isinstance(env.actions, Discrete | Box):
-        raise ValueError(f"{what} has the actions {env.actions!r}; they must be a Discrete or Box")
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    state, first = jax.eval_shape(env.reset, key)
+    for name in ("num_agents", "max_steps", "mean_steps"):
+        try:
+            check_whole_number(name, getattr(env, name), 1)
+        except ValueError as error:
+            raise ValueError(f"{what}: {error}") from None
+    for name, kind in _MEMBERS.items():
+        value = getattr(env, name)
+        if not isinstance(value, kind) or isinstance(value, type):
+            words = getattr(kind, "__name__", "Discrete or Box")
+            raise ValueError(f"{what} has the {name} {value!r}; they must be a {words}")
+    if is_on_host(env):
+        _check_timestep(what, env, env.reset(0))
+        return env
+    try:
+        state, first = jax.eval_shape(env.reset, jax.eval_shape(lambda: jax.random.key(0)))
+        following = jax.eval_shape(env.step, state, _last_action(env))
+    except Exception as error:  # whatever its code raises
+        reason = (str(error).splitlines() or [""])[0]
+        raise ValueError(f"{what} cannot be traced ({type(error).__name__}: {reason})") from error
     _check_timestep(what, env, first)
-    action = _last_action(env)
-    following = jax.eval_shape(env.step, state, action)
     if _shapes(following) != _shapes((state, first)):
         raise ValueError(
             f"{what} returns other shapes or dtypes from step than from reset, which a loop of "
             f"steps cannot carry: {_shapes(following)} instead of {_shapes((state, first))}"
         )
+    _CHECKED.add(env)
     return env
 
 
-def _check_timestep(what: str, env: Environment, timestep: Any) -> None:
+def _check_timestep(what: str, env: Described, timestep: Any) -> None:
     if not isinstance(timestep, TimeStep):
         raise ValueError(
             f"{what} returns a {type(timestep).__name__} from reset; it must be a gridmem.TimeStep"
         )
-    obs = timestep.obs
-    fields = getattr(obs, "_fields", ())
-    expected = {part.name: _KINDS[type(part)] for part in env.parts if type(part) in _KINDS}
-    if len(expected) < len(env.parts):
+    fields = getattr(timestep.obs, "_fields", ())
+    parts = {part.name: part for part in env.parts if type(part) in _KINDS}
+    if len(parts) < len(env.parts):
         raise ValueError(
             f"{what} has the parts {env.parts!r}; each must be an Ids, Bits, Counts or Numbers, "
             "with a name of its own"
         )
-    last = {"last_action", "last_reward"}
-    if set(fields) != {*expected, *last} or set(expected) & last:
+    if set(fields) != {*parts, *_LAST} or set(parts) & set(_LAST):
         raise ValueError(
             f"{what} has observations with the fields {', '.join(fields) or 'none'}; by its parts "
-            f"they must be {', '.join([*expected, *sorted(last)])}"
+            f"they must be {', '.join([*parts, *_LAST])}"
         )
-    shapes = {part.name: (env.num_agents, *part.shape) for part in env.parts}
-    action = _last_action(env)
-    shapes |= {"last_action": action.shape, "last_reward": (env.num_agents,)}
-    kinds = {**expected, "last_action": jnp.integer, "last_reward": jnp.floating}
-    if isinstance(env.actions, Box):
-        kinds["last_action"] = jnp.floating
-    for name, shape in shapes.items():
-        leaf = getattr(obs, name)
-        if leaf.shape != shape or not jnp.issubdtype(leaf.dtype, kinds[name]):
+    of_agents, action = (env.num_agents,), _last_action(env)
+    action_kind = jnp.floating if isinstance(env.actions, Box) else jnp.integer
+    expected = {
+        **{name: ((*of_agents, *each.shape), _KINDS[type(each)]) for name, each in parts.items()},
+        "last_action": (action.shape, action_kind),
+        "last_reward": (of_agents, jnp.floating),
+        "reward": (of_agents, jnp.floating),
+        "terminated": (of_agents, jnp.bool_),
+        "truncated": (of_agents, jnp.bool_),
+        "time": (of_agents, jnp.integer),
+    }
+    for name, (shape, kind) in expected.items():
+        leaf = getattr(timestep.obs if name in fields else timestep, name)
+        if leaf.shape != shape or not jnp.issubdtype(leaf.dtype, kind):
             raise ValueError(
-                f"{what} observes {name} as {leaf.dtype}{list(leaf.shape)}; it must be "
-                f"{kinds[name].__name__}{list(shape)}"
+                f"{what} returns {name} as {leaf.dtype}{list(leaf.shape)}; it must be "
+                f"{kind.__name__}{list(shape)}"
             )
 
 
-def _last_action(env: Environment) -> jax.ShapeDtypeStruct:
+def _last_action(env: Described) -> jax.ShapeDtypeStruct:
     if isinstance(env.actions, Box):
         return jax.ShapeDtypeStruct((env.num_agents, len(env.actions.low)), jnp.float32)
     return jax.ShapeDtypeStruct((env.num_agents,), jnp.int32)
@@ -245,6 +302,8 @@ def _shapes(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", tree)
 
 
+HOST_SEED = 2**31
+"""The first seed of an evaluation on a `HostEnvironment`."""
 EVALUATION_KEY_DATA = (0x6772_6964, 0x6D65_6D30)
 """Key data of the levels for evaluation, where none are stored.
 

@@ -4,15 +4,15 @@ The table is plain data and this file loads neither jax nor numpy, so that impor
 registering with Gymnasium is cheap.
 """
 
+import json
 from collections.abc import Callable, Collection
 from inspect import signature
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from gridmem.envs.checks import nearest, refuse_forks, resolve, unknown_name
+from gridmem.envs.checks import nearest, refuse_forks, resolve, same_definition, unknown_name
 
 if TYPE_CHECKING:
     from gridmem.envs.env import Env
-    from gridmem.envs.environment import Environment
 
 _DIG_OCTAVES = (20, 10, 8, 5, 4)
 
@@ -49,6 +49,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 IMPORT_HINT = "others must be registered first (in a program: --import MODULE)"
 _FACTORIES: dict[str, str | Callable[..., Any]] = {}
+_MADE: dict[tuple[str, Any, str], Any] = {}
 
 
 def register(id: str, factory: str | Callable[..., Any]) -> None:
@@ -64,7 +65,7 @@ def register(id: str, factory: str | Callable[..., Any]) -> None:
     Raises:
         ValueError: if the id is taken by another factory.
     """
-    if id in CONFIGS or _FACTORIES.get(id, factory) != factory:
+    if id in CONFIGS or not same_definition(_FACTORIES.get(id, factory), factory):
         raise ValueError(f"there is an environment {id!r} already; choose another id")
     _FACTORIES[id] = factory
 
@@ -84,21 +85,41 @@ def make(id: str, **overrides: Any) -> "Env":
         RuntimeError: in a process forked from one that had already used JAX.
     """
     refuse_forks()
-    return cast("Env", make_environment(id, **overrides))
+    return make_environment(id, **overrides)
 
 
-def make_environment(id: str, **overrides: Any) -> "Environment":
-    """`make` for a trainer, which knows no more than the protocol."""
+def make_environment(id: str, *, shared: bool = False, **overrides: Any) -> Any:
+    """`make` for a trainer, which knows no more than the protocol.
+
+    Args:
+        id: of the environment.
+        shared: the one that was made before with these options, if they are JSON-able data.
+        **overrides: options.
+    """
     if id in CONFIGS:
         return make_for_adapter(id, **overrides)
     if id not in _FACTORIES:
         known = [*CONFIGS, *_FACTORIES]
         raise ValueError(f"{unknown_name('environment', id, known, 'ids')}; {IMPORT_HINT}")
+    factory = _FACTORIES[id]
+    if not shared:
+        return _make_foreign(id, factory, overrides)
+    key = id, factory, json.dumps(overrides, sort_keys=True)
+    if key not in _MADE:
+        _MADE[key] = _make_foreign(id, factory, overrides)
+    return _MADE[key]
+
+
+def _make_foreign(id: str, factory: str | Callable[..., Any], options: dict[str, Any]) -> Any:
     from gridmem.envs.environment import check_environment
 
-    factory = resolve(f"the environment {id!r}", _FACTORIES[id])
-    _check_options(id, factory, overrides)
-    return check_environment(id, factory(**overrides))
+    make_env = resolve(f"the environment {id!r}", factory)
+    _check_options(id, make_env, options)
+    try:
+        env = make_env(**options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the environment {id!r} cannot be made: {error}") from error
+    return check_environment(id, env)
 
 
 def _check_options(id: str, factory: Callable[..., Any], options: Collection[str]) -> None:

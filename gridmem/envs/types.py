@@ -100,6 +100,6 @@ class TimeStep(NamedTuple):
     events: Any = ()  # what the statistics of episodes need beside rewards; leaves lead with A
 
     @property
-    def done(self) -> Bool[Array, "*batch A"]:
+    def done(self) -> Bool[Any, "*batch A"]:
         """Whether the episode has ended, by termination or truncation."""
         return self.terminated | self.truncated

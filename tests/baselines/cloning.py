@@ -58,10 +58,9 @@ class Cloning(Method):
             return {name: file[name] for name in ("obs", "action")}
 
     def init(self):
-        num_actions = self.config.make_env().actions.n
-        noise = jax.random.normal(
-            jax.random.key(self.config.seed), (self.source["obs"].shape[1], num_actions)
-        )
+        env, key = self.config.make_env(), jax.random.key(self.config.seed)
+        first = jax.eval_shape(lambda: features(env.reset(key)[1].obs))
+        noise = jax.random.normal(key, (first.shape[1], env.actions.n))
         return State(0.01 * noise, self.optimizer.init(noise), jnp.float32(1), jnp.int32(0))
 
     def begin_stage(self, state, stage):

@@ -1,7 +1,8 @@
 """Environments, mixers and methods from outside, by what is public alone."""
 
+import importlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -199,8 +200,38 @@ def test_a_method_may_learn_from_stored_data_in_stages(capfd):
     greedy = next(row for row in rows if row["player"] == "greedy")
     assert greedy["episode_length"] == 4  # straight to the end
     assert has_everything("a")
+    code, _, err = run(train, capfd, "--import corridor --resume b --extend 64")
+    assert (code, err) == (0, "")
+    assert len(rows_of("b")) == 67
     assert run(train, capfd, f"{words} --total-steps 512 --num-seeds 2 --run-dir s")[0] == 0
+    code, _, err = run(train, capfd, "--import corridor --resume s --extend 4096")
+    assert (code, err) == (
+        2,
+        "error: --extend would change the stages of cloning that are over\n",
+    )
+    Path("play.npz").unlink()
+    assert load("a").config.method.name == "cloning"  # an agent needs no data
     assert rows_of("s/seed-0") == rows_of("a")[:8]
+
+
+def test_a_method_may_step_an_environment_in_python(capfd):
+    climbing = importlib.import_module("climbing")
+    words = "climbing --env-id Slope-v0 --eval-levels 4"
+    code, out, err = resumed(capfd, words, 9 * 40)
+    assert (code, err) == (0, "")
+    assert "Slope-v0: slope of 5 cells" in out
+    assert rows_of("a") == rows_of("b")
+    assert same_agents("a", "b")
+    greedy = json.loads(Path("a/evaluation.json").read_text())["rows"][1]
+    assert greedy["player"] == "greedy"
+    assert greedy["episode_return"] == pytest.approx(3.5)  # from places 0 and 1 to 4
+    before = climbing.Slope.made
+    assert run(train, capfd, f"{words} --total-steps 90 --num-seeds 2 --run-dir s")[0] == 0
+    assert climbing.Slope.made - before <= 4  # one for each seed, and for what is only asked
+    assert rows_of("s/seed-0") == rows_of("a")[:10]
+    assert run(evaluate, capfd, "a --levels 6")[0] == 0
+    code, _, err = run(train, capfd, "--env-id Slope-v0")
+    assert (code, err) == (2, "error: Slope-v0 is stepped by the host, and ppo needs JAX\n")
 
 
 class Turned(NamedTuple):
@@ -295,7 +326,7 @@ class Growing(corridor.Corridor):
 WRONG = {
     "Nothing-v0": (nothing, "the environment 'Nothing-v0' (int) has no 'num_agents'; docs/"),
     "Unparted-v0": (Unparted, "has observations with the fields sign, place, last_action, last_"),
-    "Misshaped-v0": (Misshaped, "observes sign as bool[1, 2]; it must be bool[1, 3]"),
+    "Misshaped-v0": (Misshaped, "returns sign as bool[1, 2]; it must be bool[1, 3]"),
     "Unhashable-v0": (Unhashable, "is not hashable; make it a frozen dataclass"),
     "Growing-v0": (Growing, "returns other shapes or dtypes from step than from reset"),
     "Missing-v0": ("nowhere:Env", "is registered as 'nowhere:Env', which cannot be imported"),
@@ -364,13 +395,34 @@ def test_what_only_gridmem_has_is_refused_to_others(capfd):
         assert sentence in err
 
 
+@dataclass(frozen=True)
+class Derived(reinforce.ReinforceConfig):
+    mixer: int = 3
+
+
+def test_a_setting_has_a_name_of_its_own(capfd):
+    register_method("derived", reinforce.Reinforce, Derived)
+    assert run(train, capfd, "derived --print-config")[0] == 0
+
+    @dataclass(frozen=True)
+    class Clashing(Derived):
+        sections = ("model",)
+
+    register_method("clashing", reinforce.Reinforce, Clashing)
+    code, _, err = run(train, capfd, "clashing")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "two settings have one name" in err
+
+
 def test_names_that_are_taken_are_refused():
     with pytest.raises(ValueError, match="there is an environment 'GridMem-v0' already"):
         gridmem.register("GridMem-v0", corridor.Corridor)
     with pytest.raises(ValueError, match="there is a mixer 'gru' already; choose another name"):
         register_mixer("gru", corridor.Corridor)
     with pytest.raises(ValueError, match="there is a method 'ppo' already"):
-        register_method("ppo", reinforce.Reinforce, replace(reinforce.ReinforceConfig()).__class__)
+        register_method("ppo", reinforce.Reinforce, Derived)
+    with pytest.raises(ValueError, match="ReinforceConfig has the settings of 'reinforce'"):
+        register_method("other", reinforce.Reinforce, reinforce.ReinforceConfig)
     with pytest.raises(ValueError, match="they must be a dataclass"):
         register_method("other", reinforce.Reinforce, int)
     gridmem.register("Corridor-v0", corridor.Corridor)  # as before

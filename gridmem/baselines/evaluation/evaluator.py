@@ -13,7 +13,7 @@ from gridmem.baselines.evaluation.report import PlayerName, Report, Row
 from gridmem.baselines.evaluation.rollouts import (
     Played,
     Player,
-    draw_levels,
+    evaluation_key,
     play_levels,
 )
 from gridmem.baselines.evaluation.scenarios import (
@@ -27,8 +27,9 @@ from gridmem.baselines.evaluation.scenarios import (
 from gridmem.baselines.method import Method
 from gridmem.baselines.ppo.method import PPO
 from gridmem.envs.analysis.episode_stats import Finds
-from gridmem.envs.analysis.metrics import EpisodeLengths, episode_stats, measure
+from gridmem.envs.analysis.metrics import EpisodeLengths, EpisodeStats, episode_stats, measure
 from gridmem.envs.env import Env
+from gridmem.envs.environment import Described
 
 
 class Entry(NamedTuple):
@@ -83,7 +84,7 @@ def evaluate_agents(
         if isinstance(scenario.env, Env):
             episodes = measure(scenario.env, scenario.levels, played.action)
         else:
-            episodes = _lengths(played)
+            episodes = _from_rewards(scenario.env, played)
         rows.append(Row.of(*entry, np.asarray(played.action), jax.device_get(episodes)))
     return Report(rows, seed)
 
@@ -102,22 +103,24 @@ def evaluate_held_out(method: Method, params: Mapping[str, Any], num_levels: int
     config = method.config
     env = config.make_env()
     scenario = held_out_scenario(config.env.env_id, env, num_levels)
-    _, key = draw_levels(env, 1)
+    key = evaluation_key()
     players: tuple[PlayerName, ...] = ("sampled", "greedy")
     entries = [Entry(name, player, scenario) for name in params for player in players]
     rows = []
     for entry in [*entries, Entry("", "random", scenario)]:
         agent = (method, params[entry.agent]) if entry.agent else (None, ())
         played = entry.play(*agent, key)
-        of_finds = isinstance(env.stats, Finds)
-        reward = jnp.swapaxes(played.reward, 0, 1)
-        stats = jax.device_get(episode_stats(reward) if of_finds else _lengths(played))
+        stats = jax.device_get(_from_rewards(env, played))
         rows.append(Row.of(*entry, np.asarray(played.action), stats))
     return Report(rows, None)
 
 
-def _lengths(played: Played) -> EpisodeLengths:
-    return EpisodeLengths(jnp.sum(played.reward, axis=1), played.length)
+def _from_rewards(env: Described, played: Played) -> EpisodeStats | EpisodeLengths:
+    if not isinstance(env.stats, Finds):
+        return EpisodeLengths(jnp.sum(played.reward, axis=1), played.length)
+    stats = episode_stats(jnp.swapaxes(played.reward, 0, 1))
+    first = jnp.minimum(stats.first_find_steps, played.length)  # episodes may end early
+    return stats._replace(first_find_steps=first)
 
 
 def _entries(

@@ -16,7 +16,14 @@ from gridmem.envs import environment
 from gridmem.envs.batch.chunks import map_in_chunks
 from gridmem.envs.batch.policy import Policy, random_policy
 from gridmem.envs.batch.rollout import play
-from gridmem.envs.environment import EVALUATION_KEY_DATA, Discrete, Environment, num_levels
+from gridmem.envs.environment import (
+    EVALUATION_KEY_DATA,
+    Described,
+    Discrete,
+    Environment,
+    is_on_host,
+    num_levels,
+)
 
 FRESH_KEY_DATA = (0x6772_6964, 0x6D65_6D31)
 """As `EVALUATION_KEY_DATA`, of levels that are not those of the evaluation."""
@@ -38,7 +45,7 @@ class Player:
     greedy: bool = False
     forgetful: bool = False
 
-    def policy(self, env: Environment, params: Any) -> Policy:
+    def policy(self, env: Described, params: Any) -> Policy:
         """Its policy with these parameters; () without a method."""
         if self.method is None:
             return random_policy(env.actions)
@@ -56,9 +63,7 @@ class Played(NamedTuple):
     length: Int32[Array, "N A"]
 
 
-def play_levels(
-    env: Environment, player: Player, params: Any, levels: Any, key: Key[Array, ""]
-) -> Played:
+def play_levels(env: Any, player: Player, params: Any, levels: Any, key: Key[Array, ""]) -> Played:
     """One whole episode on each level, in chunks.
 
     Args:
@@ -68,9 +73,39 @@ def play_levels(
         levels: leaves [N, ...].
         key: source of the policy's randomness.
     """
+    if is_on_host(env):
+        return _play_on_host(env, player, params, levels, key)
     chunk = partial(_play_chunk, env, player, params, key)
     number = np.arange(num_levels(levels), dtype=np.uint32)
     return map_in_chunks(chunk, max(1, STREAMS_AT_A_TIME // env.num_agents), levels, number)
+
+
+def _play_on_host(env: Any, player: Player, params: Any, seeds: Any, key: Any) -> Played:
+    """One episode for each seed, one after the other."""
+    policy = player.policy(env, params)
+    act = jax.jit(policy.act)
+    episodes = []
+    for seed in seeds.tolist():
+        timestep, rows = env.reset(seed), []
+        memory = policy.grow(policy.init(env.num_agents), env.max_steps)
+        while not timestep.done.any():
+            now = jax.random.fold_in(jax.random.fold_in(key, seed), len(rows))
+            memory, action, _ = act(memory, jax.tree.map(jnp.asarray, timestep), now)
+            timestep = env.step(np.asarray(action))
+            rows.append((np.asarray(action), np.asarray(timestep.reward, np.float32)))
+        action, reward = (
+            np.pad(np.stack(each), [(0, env.max_steps - len(rows))] + [(0, 0)] * each[0].ndim)
+            for each in zip(*rows, strict=True)
+        )
+        length = np.full(env.num_agents, len(rows), np.int32)
+        episodes.append((action, reward, length))
+    return Played(*(jnp.stack(each) for each in zip(*episodes, strict=True)))
+
+
+def evaluation_key() -> Key[Array, ""]:
+    """The key to play the levels of `EVALUATION_KEY_DATA` with."""
+    data = jnp.array(EVALUATION_KEY_DATA, jnp.uint32)
+    return jax.random.split(jax.random.wrap_key_data(data, impl="threefry2x32"))[1]
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))

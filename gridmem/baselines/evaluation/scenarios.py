@@ -4,13 +4,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+import numpy as np
 
 from gridmem.baselines.agent import Agent
 from gridmem.baselines.evaluation.rollouts import FRESH_KEY_DATA, draw_levels
 from gridmem.envs.analysis.level_packs import levels as stored_levels
 from gridmem.envs.analysis.score import changed_rules
 from gridmem.envs.env import Env
-from gridmem.envs.environment import EVALUATION_KEY_DATA, Environment
+from gridmem.envs.environment import EVALUATION_KEY_DATA, HOST_SEED, Environment, is_on_host
 from gridmem.envs.registry import make
 
 
@@ -27,7 +28,7 @@ class Scenario:
     """
 
     id: str
-    env: Environment
+    env: Any
     kind: str
     levels: Any = field(compare=False)
 
@@ -65,11 +66,13 @@ def own_scenario(agent: Agent, num_levels: int) -> Scenario:
     return _scenario(agent.env_id, agent.env, num_levels)
 
 
-def held_out_scenario(id: str, env: Environment, num_levels: int) -> Scenario:
+def held_out_scenario(id: str, env: Any, num_levels: int) -> Scenario:
     """Levels that training never draws: `env.evaluation_levels`, or from a key of their own."""
     stored = getattr(env, "evaluation_levels", None)
     if stored is not None:
         return Scenario(id, env, "test", jax.device_get(stored(num_levels)))
+    if is_on_host(env):
+        return Scenario(id, env, "held-out", HOST_SEED + np.arange(num_levels))
     return _drawn(id, env, "held-out", num_levels, EVALUATION_KEY_DATA)
 
 
@@ -112,7 +115,7 @@ def _check_gridmem(agent: Agent, flag: str) -> None:
         raise ValueError(f"{flag} is for GridMem's environments, and {agent.env_id} is not one")
 
 
-def _scenario(id: str, env: Environment, num_levels: int) -> Scenario:
+def _scenario(id: str, env: Any, num_levels: int) -> Scenario:
     if not isinstance(env, Env):
         return held_out_scenario(id, env, num_levels)
     own = make(id).config

@@ -80,7 +80,13 @@ class ActorCritic(nnx.Module):
         self.parts, self.num_actions = parts, actions.n
         width = config.width
         embed = nnx.initializers.normal(EMBED_STD)
+        own = ("action", "reward", "blocks", "final_norm", "value_head")
         for part in parts:
+            if part.name in own or part.name.startswith("value_") or hasattr(self, part.name):
+                raise ValueError(
+                    f"the part {part.name!r} of the observation has a name that the network uses; "
+                    "rename it"
+                )
             setattr(self, part.name, make_encoder(part, width, rngs))
         self.action = matrix(rngs, actions.n + 1, width, embed)
         self.reward = matrix(rngs, 1, width, embed)

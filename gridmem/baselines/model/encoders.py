@@ -10,20 +10,9 @@ from jaxtyping import Array, Float
 from gridmem.baselines.model.layers import dense, matrix
 from gridmem.envs.environment import Counts, Ids, Part
 
-RESERVED = ("action", "reward", "blocks", "final_norm")
-"""Names of the network's own parameters, which no part may have."""
-
 
 def make_encoder(part: Part, width: int, rngs: nnx.Rngs) -> nnx.Param:
-    """The matrix [inputs, width] of a part.
-
-    Raises:
-        ValueError: if the part's name is that of other parameters.
-    """
-    if part.name in RESERVED or part.name.startswith("value_"):
-        raise ValueError(
-            f"the part {part.name!r} of the observation has a name of the network's own; rename it"
-        )
+    """The matrix [inputs, width] of a part."""
     num_inputs = math.prod(part.shape)
     if isinstance(part, Ids):
         # Every cell has exactly one id, so that `num_inputs` of the inputs are 1.

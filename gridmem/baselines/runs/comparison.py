@@ -92,7 +92,8 @@ def labels(records: Sequence[RunRecord]) -> dict[TrainConfig, str]:
     label_of = {}
     for recipe, settings in recipes.items():
         runs = [record for record in records if record.recipe == recipe]
-        shown = [f"{name} {settings.get(name)}" for name in differing or ("env_id", "mixer")]
+        own = "mixer" if "model" in recipe.method.sections else "method"
+        shown = [f"{name} {settings.get(name)}" for name in differing or ("env_id", own)]
         label = ", ".join(shown) if len(shown) < _TOO_MANY else runs[0].name
         if (number := len(runs)) > 1:
             seeds = len({run.config.seed for run in runs})

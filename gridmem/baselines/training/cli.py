@@ -12,12 +12,12 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from gridmem.baselines.config import TrainConfig, from_file
+from gridmem.baselines.config import PPOConfig, TrainConfig, from_file
 from gridmem.baselines.env_settings import COMMON_OPTIONS, EnvSettings
 from gridmem.baselines.method import MethodConfig
 from gridmem.baselines.presets import preset
 from gridmem.baselines.presets import presets as known_presets
-from gridmem.baselines.setting_types import describe_types, value_types
+from gridmem.baselines.setting_types import describe_types, field_types, value_types
 from gridmem.cli_utils import HELP_ALL, Parser, integer
 from gridmem.envs.checks import nearest
 from gridmem.envs.registry import CONFIGS
@@ -134,7 +134,12 @@ def _resumed(command: Command, run: Path) -> Command:
         if command.extend < 1:
             raise ValueError(f"--extend is {command.extend}; it must be a whole number above 0")
         played = config.num_updates * config.steps_per_update  # at least total_steps
+        before = config.method.stages(config.num_updates)[:-1]
         config = replace(config, total_steps=played + command.extend)
+        if config.method.stages(config.num_updates)[:-1] != before:
+            raise ValueError(
+                f"--extend would change the stages of {config.method.name} that are over"
+            )
     model = config.model
     # The device that resumes the run may not support these kernels.
     attention = "auto" if model.attention == "cudnn" else model.attention
@@ -169,17 +174,19 @@ def _parser(default: Command, program: str, everything: bool) -> Parser:
         everything: whether the help lists more than `MOST_USED`.
     """
     presets: dict[str, list[str]] = {}
-    for key, (what, _) in known_presets().items():
+    for key, what in known_presets().items():
         presets.setdefault(what, []).append(key)
     lines = "".join(f"\n  {', '.join(keys)}: {what}" for what, keys in presets.items())
-    parser = Parser(program, f"Trains the reference agent. Presets:{lines}", "", OTHER_NAMES)
+    parser = Parser(program, f"Trains an agent. Presets:{lines}", "", OTHER_NAMES)
     parser.usage = "%(prog)s [PRESET | FILE.json] [OPTIONS]"
     parser.add_argument(HELP_ALL, action="help", help="show all options and exit")
     most_used = parser.add_argument_group("Most used")
 
     def add(config: Any) -> None:
-        abouts = _abouts(type(config))
-        group = parser.add_argument_group((type(config).__doc__ or "").rstrip("."))
+        abouts, types = _abouts(type(config)), field_types(type(config))
+        is_outside = isinstance(config, MethodConfig) and not isinstance(config, PPOConfig)
+        title = (type(config).__doc__ or "").partition("\n")[0].rstrip(".")
+        group = parser.add_argument_group(title)
         unused = _unused(default.config.method)
         for each in fields(config):
             value = getattr(config, each.name)
@@ -188,13 +195,18 @@ def _parser(default: Command, program: str, everything: bool) -> Parser:
                     add(value)
             elif isinstance(config, EnvSettings) and each.name == "options":
                 _add_options(group, config, everything)
-            elif each.name in MOST_USED:
-                _add(most_used, each.name, each.type, value, abouts[each.name])
+            elif each.name in MOST_USED or is_outside:
+                _add(most_used, each.name, types[each.name], value, abouts.get(each.name, ""))
             elif each.name != "name":
-                about = abouts[each.name] if everything else None
-                _add(group, each.name, each.type, value, about)
+                about = abouts.get(each.name, "") if everything else None
+                _add(group, each.name, types[each.name], value, about)
 
-    add(default)
+    try:
+        add(default)
+    except argparse.ArgumentError as error:
+        raise ValueError(
+            f"two settings have one name ({error}); rename that of the method"
+        ) from None
     return parser
 
 
@@ -279,10 +291,12 @@ def _env_option(text: str) -> tuple[list[str], Any]:
 
 
 def _abouts(config: type) -> dict[str, str]:
-    """Setting -> its docstring in the source."""
-    (declared,) = ast.parse(inspect.getsource(config)).body
+    """Setting -> its docstring in the source, those of base classes included."""
+    base = config.__base__
+    inherited = _abouts(base) if is_dataclass(base) and isinstance(base, type) else {}
+    (declared,) = ast.parse(inspect.cleandoc(inspect.getsource(config))).body
     assert isinstance(declared, ast.ClassDef)
-    return {
+    return inherited | {
         each.target.id: inspect.cleandoc(below.value.value)
         for each, below in zip(declared.body, declared.body[1:], strict=False)
         if isinstance(each, ast.AnnAssign)

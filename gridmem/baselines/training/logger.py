@@ -134,8 +134,10 @@ class TrainingLogger:
             kept = f"is {self.checkpoint}" if self.checkpoint else "was not written"
             self.ending = (
                 f"stopped: {non_finite[0]} is no longer a finite number after {steps:,} steps; the "
-                f"last good checkpoint {kept}; try a lower --learning-rate"
+                f"last good checkpoint {kept}"
             )
+            if "optimizer" in self._method.config.method.sections:
+                self.ending += "; try a lower --learning-rate"
 
     def _present(self, row: dict[str, float]) -> dict[str, float]:
         """The metrics of an update, without those of episodes if none has ended in it."""

@@ -105,7 +105,8 @@ class Run:
             raise ValueError(
                 "several processes need a folder that all of them know; name it with --run-dir"
             )
-        usable_devices(config)  # raises for some configs, before the directory is made
+        _check_method(config)  # these raise for some configs, before the directory is made
+        usable_devices(config)
         run_dir = all_or_raise(lambda: _create(config.run_dir, name))
         run = cls(name, config, run_dir, resume, attention)
         run._advice = f"next, compare: {comparison}" if comparison else ""
@@ -253,7 +254,7 @@ class Run:
             begin, last = last, last + num_updates
             if number <= last:
                 return stage, number == begin + 1
-        raise AssertionError("the stages have fewer updates than the run")
+        raise AssertionError(number)
 
     @property
     def _stages(self) -> list[Stage]:
@@ -346,6 +347,18 @@ class Run:
             return [gather_to_host(params(state)) for state in self._state]
         of_all = gather_to_host(params(self._state))
         return [seed_slice(of_all, self.config, number) for number in numbers]
+
+
+def _check_method(config: TrainConfig) -> None:
+    """Raises ValueError if a method's settings contradict each other."""
+    stages, number = config.method.stages(config.num_updates), config.num_updates
+    if sum(stage.num_updates for stage in stages) != number:
+        raise ValueError(
+            f"the stages of {config.method.name} are {stages}; they must have the {number} updates "
+            "of the run in all"
+        )
+    if not any(column.axis for column in config.columns):
+        raise ValueError(f"{config.method.name} has no column with an axis, so there is no curve")
 
 
 def _create(path: str | None, name: str) -> RunDir:

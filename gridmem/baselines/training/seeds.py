@@ -27,34 +27,40 @@ def init_seeds(method: Method) -> Any:
     """
     config = method.config
 
-    def states() -> Any:
-        each = [replace(method, config=one).init() for one in seed_configs(config)]
-        if len(each) == 1:
-            return each[0]
-        return jax.tree.map(lambda *x: jnp.stack(x), *each) if method.traceable else each
+    if not method.traceable:
+        states = [_as_arrays(each.init()) for each in method.seeds]
+        return states[0] if len(states) == 1 else states
 
-    return jit_on_mesh(states)() if method.traceable else states()
+    def stacked() -> Any:
+        each = [replace(method, config=one).init() for one in seed_configs(config)]
+        return each[0] if len(each) == 1 else jax.tree.map(lambda *x: jnp.stack(x), *each)
+
+    return jit_on_mesh(stacked)()
 
 
 def update_seeds(method: Method, state: Any, stage: int) -> tuple[Any, Any]:
     """`Method.update` for all seeds; of several, the metrics have leaves [S]."""
-    config = method.config
-    if config.num_seeds == 1:
-        return method.update(state, stage)
+    several = method.config.num_seeds > 1
     if method.traceable:
-        return _update_each(method, state, stage)
-    methods = [replace(method, config=one) for one in seed_configs(config)]
-    results = [each.update(one, stage) for each, one in zip(methods, state, strict=True)]
-    states, metrics = zip(*results, strict=True)
+        return (_update_each if several else type(method).update)(method, state, stage)
+    pairs = zip(method.seeds, state if several else [state], strict=True)
+    states, metrics = zip(
+        *(_as_arrays(each.update(one, stage)) for each, one in pairs), strict=True
+    )
+    if not several:
+        return states[0], metrics[0]
     return list(states), jax.tree.map(lambda *x: jnp.stack(x), *metrics)
 
 
 def begin_stage(method: Method, state: Any, stage: int) -> Any:
     """`Method.begin_stage` for all seeds."""
-    begin = partial(method.begin_stage, stage=stage)
-    if method.config.num_seeds == 1:
-        return begin(state)
-    return lax.map(begin, state) if method.traceable else [begin(each) for each in state]
+    several = method.config.num_seeds > 1
+    if method.traceable:
+        begin = partial(method.begin_stage, stage=stage)
+        return lax.map(begin, state) if several else begin(state)
+    pairs = zip(method.seeds, state if several else [state], strict=True)
+    states = [_as_arrays(each.begin_stage(one, stage)) for each, one in pairs]
+    return states if several else states[0]
 
 
 def seed_slice(state: Any, config: TrainConfig, number: int) -> Any:
@@ -64,6 +70,11 @@ def seed_slice(state: Any, config: TrainConfig, number: int) -> Any:
     if isinstance(state, list):
         return state[number]
     return jax.tree.map(lambda x: x[number], state)
+
+
+def _as_arrays(tree: Any) -> Any:
+    """With JAX arrays for numpy's and for numbers, as checkpoints need them."""
+    return jax.tree.map(jnp.asarray, tree)
 
 
 def num_concurrent(config: TrainConfig) -> int:

@@ -102,7 +102,7 @@ def unroll(
         key: for the policy.
         num_steps: T.
         room: steps that the policy's memory has room for in `runner_state`.
-        chunk_steps: steps of one scan; the memory grows between scans.
+        chunk_steps: steps of one scan; the memory grows between scans. All if it does not grow.
     """
 
     def one(carry: tuple[RunnerState, Array], key: Key[Array, ""]) -> Any:
@@ -122,6 +122,11 @@ def unroll(
         over = following.done | (over & (following.time > 0))
         return (RunnerState(state, following, memory), over), rollout
 
+    # A memory of one size needs no second scan, which would have to be compiled, too.
+    memory = runner_state.carry
+    grown = jax.eval_shape(lambda memory: policy.grow(memory, room + num_steps), memory)
+    if jax.tree.map(jnp.shape, grown) == jax.tree.map(jnp.shape, memory):
+        chunk_steps = num_steps
     keys = jax.random.split(key, num_steps)
     over, rollouts = runner_state.timestep.done, []
     for begin in range(0, num_steps, chunk_steps):
