@@ -78,7 +78,7 @@ def frames_of(folder):
         (f"--replay x.npz {ID}", "a replay has its own environment and level; leave out id"),
         (f"{SHORT} --save /nosuch/e.npz", "cannot write /nosuch/e.npz (No such file"),
         (f"{SHORT} --save /dev/null", "cannot write /dev/null (it is not a regular file)"),
-        (f"{SHORT} --max-steps 100001", "max_steps is 100001; to be played it must be at most 10"),
+        (f"{ID} --max-steps 100001", "max_steps is 100001; to be played it must be at most 10"),
         (f"{SHORT} --video /nosuch/a.mp4", "cannot write /nosuch/a.mp4 (No such file"),
         (f"{SHORT} --gif a.mov", "a.mov is neither an mp4 nor a gif"),
         (f"{SHORT} --frames /proc/frames", "cannot write /proc/frames ("),

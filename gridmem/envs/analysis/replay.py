@@ -51,9 +51,7 @@ def save_replay(
         "visits": np.asarray(visits, np.int32),
     }
     text = json.dumps({"format": FORMAT, "title": title, "config": config_to_dict(env.config)})
-    target = Path(path).resolve()  # a link stays, and what it points to is replaced
-    if target.exists() and not target.is_file():
-        raise ValueError(f"cannot write {path} (it is not a regular file)")
+    target = check_target(path)
     partial = target.with_name(f".{target.name}.part")
     try:
         with partial.open("wb") as file:  # given a name, numpy would append an extension
@@ -62,6 +60,18 @@ def save_replay(
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise ValueError(f"cannot write {path} ({error.strerror})") from None
+
+
+def check_target(path: str | Path) -> Path:
+    """Where a replay with this path is written: a link stays, and what it points to is replaced.
+
+    Raises:
+        ValueError: if that exists and is not a regular file.
+    """
+    target = Path(path).resolve()
+    if target.exists() and not target.is_file():
+        raise ValueError(f"cannot write {path} (it is not a regular file)")
+    return target
 
 
 def load_replay(path: str | Path) -> Replay:

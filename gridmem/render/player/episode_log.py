@@ -10,7 +10,7 @@ from tempfile import TemporaryFile
 
 import numpy as np
 
-from gridmem.envs.analysis.replay import save_replay
+from gridmem.envs.analysis.replay import check_target, save_replay
 from gridmem.envs.config import config_to_dict
 from gridmem.envs.types import Level
 from gridmem.render.player.game import Game
@@ -31,6 +31,7 @@ class EpisodeLog:
         self.scores, self.replay = scores, replay
         try:
             if replay:
+                check_target(replay)
                 TemporaryFile(dir=Path(replay).parent).close()
         except OSError as error:
             raise ValueError(f"cannot write {replay} ({error.strerror})") from None
