@@ -24,6 +24,7 @@ def old(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_its_agent_is_loaded_and_evaluated(old):
     agent = load(old)
     assert (agent.env_id, agent.env.max_steps, agent.env.view_size) == ("GridMem-9x9-v0", 32, 3)

@@ -245,6 +245,7 @@ def test_a_signal_ends_the_run_after_a_checkpoint(number, tmp_path, capfd, monke
     assert [signal.getsignal(n) for n in SIGNALS] == handlers
 
 
+@pytest.mark.slow
 def test_an_update_that_cannot_be_deterministic_says_so(tmp_path, capfd, monkeypatch):
     def update(*args):
         raise IndexError("raw_hash_map::at\nand more")

@@ -294,6 +294,7 @@ def test_float32_products_are_not_left_to_tf32(mixer, dtype):
     assert {equation.params["precision"] for equation in products} == {highest}
 
 
+@pytest.mark.slow
 def test_no_cache_is_copied_in_a_rollouts_loops():
     """In the program that XLA makes for a CPU."""
     config = changed("small", env={"max_steps": 128}, model={"dtype": "float32"})

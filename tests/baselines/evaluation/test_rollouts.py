@@ -82,6 +82,7 @@ def test_the_held_out_levels_are_always_the_same():
     assert set(levels[64:]) <= set(levels[:64])
 
 
+@pytest.mark.slow
 def test_a_final_evaluation_is_deterministic():
     _, learner = tiny.start(tiny.CONFIG)
     method, params = tiny.ppo(tiny.CONFIG), {"a": learner.params}

@@ -219,8 +219,9 @@ def test_the_value_after_a_rollout_is_that_with_which_the_next_one_begins():
 def test_metrics_of_rollouts_are_of_the_episodes_that_ended():
     # Actions 0 to 5, 6 to 11; 12 to 15 and the reset; none of the second episode ends in row 23.
     _, _, rows = run(ROLLOUTS, ROOM, 4)
-    assert [row[2] == 0 for row in rows] == [True, True, False, True]
-    assert [row[3] for row in rows] == [0, 0, N, 0]
+    # The metrics of episodes come first, in the order of their names.
+    assert [row[1] == 0 for row in rows] == [True, True, False, True]
+    assert [row[4] for row in rows] == [0, 0, N, 0]
 
 
 @pytest.mark.slow

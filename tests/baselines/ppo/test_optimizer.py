@@ -188,6 +188,7 @@ def first_update(config, grads):
         return optimizer.update(grads, optimizer.init(params), params)[0]
 
 
+@pytest.mark.slow
 def test_matrices_of_a_shape_are_orthogonalised_together_as_one_by_one():
     rng = np.random.default_rng(1)
     shapes = {"a": (3, 4), "b": (4, 3), "c": (3, 4), "d": (3, 4), "e": (4, 4)}

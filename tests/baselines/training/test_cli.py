@@ -143,6 +143,7 @@ def test_a_file_without_settings_is_answered_by_one_sentence(
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_planning_begins_nothing(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     assert main(["reference", "--plan"]) == 0

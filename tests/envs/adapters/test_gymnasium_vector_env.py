@@ -81,7 +81,7 @@ VARIANTS = {
     "flat": {"observation": "flat", "goal_moves": True, "compass": True, "dig_steps": 1},
     "ends": {"observation": "dict", "map": ROOM, "task": Once()},
 }
-DEFAULT = [("SameStep", "flat"), *((mode, "ends") for mode in MODES)]
+DEFAULT = [*((mode, "ends") for mode in MODES)]
 
 
 @pytest.mark.parametrize(("mode", "variant"), breadth(product(MODES, VARIANTS), *DEFAULT))

@@ -197,11 +197,28 @@ def test_unrolls_go_on_where_the_last_one_stopped():
 def test_a_memory_grows_beyond_the_room_that_it_had():
     env, rooms = room(Return(), 5), []
 
-    def note_room(carry, length):
+    def grow(carry, length):
+        rooms.append(length)
+        return jnp.zeros(length, jnp.float32)
+
+    def act(carry, timestep, key):
+        return note_time((), timestep, key)._replace(carry=carry)
+
+    step, key = VectorEnv(env, N).step, jax.random.key(0)
+
+    def play_ten(streams, policy):
+        return unroll(step, policy, streams, key, 10, 3, 4)
+
+    growing = Policy(init=lambda batch: (), act=act, grow=grow)
+    streams = begun(env)._replace(carry=jnp.zeros(3, jnp.float32))
+    jax.eval_shape(lambda streams: play_ten(streams, growing), streams)
+    assert list(dict.fromkeys(rooms)) == [3 + 10, 3 + 4, 3 + 8]  # the first one asks for the shape
+    rooms.clear()
+
+    def keep(carry, length):
         rooms.append(length)
         return carry
 
-    policy = Policy(init=lambda batch: (), act=note_time, grow=note_room)
-    step, key = VectorEnv(env, N).step, jax.random.key(0)
-    jax.eval_shape(lambda streams: unroll(step, policy, streams, key, 10, 3, 4), begun(env))
-    assert rooms == [3 + 4, 3 + 8, 3 + 10]
+    constant = Policy(init=lambda batch: (), act=act, grow=keep)
+    jax.eval_shape(lambda streams: play_ten(streams, constant), streams)
+    assert set(rooms) == {3 + 10}  # one scan
