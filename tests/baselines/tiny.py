@@ -59,9 +59,9 @@ def start(config, env=None):
     return graphdef, copy(learner)
 
 
-def ppo(config):
+def ppo(config, env=None):
     """The method of a config."""
-    return PPO(config, config.make_env())
+    return PPO(config, env or config.make_env())
 
 
 def copy(learner):

@@ -93,16 +93,15 @@ def evaluate_held_out(method: Method, params: Mapping[str, Any], num_levels: int
     """Evaluates agents of one method on held-out levels, by rewards alone.
 
     Args:
-        method: of the agents.
+        method: of the agents, with the environment as its source.
         params: name -> parameters of an agent.
         num_levels: to play, one episode each.
 
     Returns:
         rows of each agent's sampled and greedy actions, then that of random actions.
     """
-    config = method.config
-    env = config.make_env()
-    scenario = held_out_scenario(config.env.env_id, env, num_levels)
+    env = method.source
+    scenario = held_out_scenario(method.config.env.env_id, env, num_levels)
     key = evaluation_key()
     players: tuple[PlayerName, ...] = ("sampled", "greedy")
     entries = [Entry(name, player, scenario) for name in params for player in players]

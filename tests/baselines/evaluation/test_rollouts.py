@@ -23,9 +23,9 @@ from gridmem.envs.types import Tile
 SEEDS, NUM_EXACT, NUM_LEVELS = range(51), 300, 2000
 
 
-def evaluate_random(config, num_levels):
+def evaluate_random(config, env, num_levels):
     """The row of random actions."""
-    (row,) = evaluate_held_out(tiny.ppo(config), {}, num_levels).rows
+    (row,) = evaluate_held_out(tiny.ppo(config, env), {}, num_levels).rows
     return row
 
 
@@ -34,7 +34,7 @@ def test_no_seed_trains_on_the_held_out_levels_or_the_fresh_ones(monkeypatch):
     config, env = recorded_levels.CONFIG, recorded_levels.ENV
     graphdef, learner = tiny.start(config)
     with recorded_levels.collect() as held_out:
-        evaluate_random(config, 64)
+        evaluate_random(config, env, 64)
         levels, key = draw_levels(env, 64, FRESH_KEY_DATA)
         play_levels(env, Player(), (), levels, key)
     assert len(set(held_out)) == 64 + 64
@@ -75,8 +75,8 @@ def test_no_seed_is_the_key_of_evaluation_levels():
 @pytest.mark.slow
 def test_the_held_out_levels_are_always_the_same():
     with recorded_levels.collect() as levels:
-        evaluate_random(recorded_levels.CONFIG, 64)
-        evaluate_random(recorded_levels.CONFIG, 16)
+        evaluate_random(recorded_levels.CONFIG, recorded_levels.ENV, 64)
+        evaluate_random(recorded_levels.CONFIG, recorded_levels.ENV, 16)
     assert len(levels) == 64 + 16
     assert len(set(levels[:64])) == 64
     assert set(levels[64:]) <= set(levels[:64])
@@ -167,7 +167,7 @@ def test_random_actions_have_their_expected_return():
     exact = np.array(
         [expected_return(jax.tree.map(lambda x, i=i: x[i], levels), 16) for i in range(NUM_EXACT)]
     )
-    result = evaluate_random(env, NUM_LEVELS).metrics
+    result = evaluate_random(tiny.CONFIG, env, NUM_LEVELS).metrics
     error = np.hypot(result["return_standard_error"], exact.std() / np.sqrt(NUM_EXACT))
     assert error < 0.12 * exact.mean()
     assert abs(result["episode_return"] - exact.mean()) < 4 * error
