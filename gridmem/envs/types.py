@@ -92,7 +92,7 @@ class TimeStep(NamedTuple):
     Obs (an `Observation`), reward f32[A], terminated bool[A], truncated bool[A], time i32[A].
     """
 
-    obs: Any  # an Observation, or that of an environment from outside: see `Environment`
+    obs: Observation  # an environment from outside has one of its own, see `Environment`
     reward: Float32[Array, "*batch A"]
     terminated: Bool[Array, "*batch A"]  # the task ended the episode
     truncated: Bool[Array, "*batch A"]  # the time limit ended it
