@@ -318,6 +318,12 @@ class TrainConfig:
         )
 
     @property
+    def seed_configs(self) -> "list[TrainConfig]":
+        """The config of each seed by itself."""
+        seeds = range(self.seed, self.seed + self.num_seeds)
+        return [replace(self, seed=seed, num_seeds=1) for seed in seeds]
+
+    @property
     def steps_per_update(self) -> int:
         """Agent steps that one update plays."""
         return self.method.steps_per_update(self.make_env())

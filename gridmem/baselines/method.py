@@ -114,12 +114,15 @@ class Method:
         return state.params
 
     def abstract_params(self) -> Any:
-        """The shapes of `params`; `source` is the environment. By default those of `init`."""
+        """A tree like `params`, maybe of shapes; `source` is the environment.
+
+        By default that of `init`, which is traced if the method is traceable.
+        """
         import jax
 
         if self.traceable:
             return jax.eval_shape(lambda: self.params(self.init()))
-        return jax.eval_shape(lambda: jax.tree.map(jax.numpy.asarray, self.params(self.init())))
+        return jax.tree.map(jax.numpy.asarray, self.params(self.init()))
 
     def policy(self, params: Any, greedy: bool = False) -> "Policy":
         """A policy for B streams of one episode each; `source` is the environment."""
@@ -128,9 +131,9 @@ class Method:
     @cached_property
     def seeds(self) -> "list[Method]":
         """The method for each seed of the config, each with a source of its own."""
-        first, number = self.config.seed, self.config.num_seeds
-        configs = [replace(self.config, seed=first + i, num_seeds=1) for i in range(number)]
-        return [replace(self, config=one, source=self.open(one)) for one in configs]
+        first, *others = self.config.seed_configs
+        mine = replace(self, config=first)
+        return [mine, *(replace(self, config=one, source=self.open(one)) for one in others)]
 
     @property
     def acting(self) -> "Method":

@@ -88,7 +88,6 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
     from gridmem.cli_utils import imported
 
     check_trackers(config)
-    config.make_method()  # raises for a source that is not there, before the folder is made
     distributed = distributed_flags(command)
     imports = [word for module in imported(argv) for word in ("--import", module)]
     resume = f"{_python()} {shlex.join(['-m', MODULE, *imports, *distributed, '--resume'])}"

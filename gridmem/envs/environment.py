@@ -59,7 +59,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Numbers:
-    """A part of an observation: numbers of the size of 1. f32[A, *shape]."""
+    """A part of an observation: numbers of about unit scale. f32[A, *shape]."""
 
     name: str
     shape: tuple[int, ...]
@@ -110,8 +110,8 @@ class EpisodeStatistics(Protocol):
 
 
 @runtime_checkable
-class Described(Protocol):
-    """What any environment says of itself."""
+class EnvironmentSpec(Protocol):
+    """What a trainer reads of any environment."""
 
     @property
     def num_agents(self) -> int:
@@ -130,7 +130,7 @@ class Described(Protocol):
 
     @property
     def mean_steps(self) -> int:
-        """About how many steps an episode has; resets are made in groups of this share."""
+        """The approximate mean length of an episode: of N, N / mean_steps are reset at a time."""
         ...
 
     @property
@@ -150,7 +150,7 @@ class Described(Protocol):
 
 
 @runtime_checkable
-class Environment(Described, Protocol):
+class Environment(EnvironmentSpec, Protocol):
     """A JAX environment with A agents: pure functions, hashable, static under `jax.jit`.
 
     All randomness of an episode is in its level or its state, so that `step` takes no key. A level
@@ -180,7 +180,7 @@ class Environment(Described, Protocol):
 
 
 @runtime_checkable
-class HostEnvironment(Described, Protocol):
+class HostEnvironment(EnvironmentSpec, Protocol):
     """An environment that Python steps, for methods that can: one episode at a time.
 
     Its timesteps are those of an `Environment`, in numpy. Each run and each seed has its own.
@@ -217,7 +217,7 @@ def check_environment(id: str, env: Any) -> Any:
     """
     what = f"the environment {id!r} ({type(env).__name__})"
     own = vars(HostEnvironment) if is_on_host(env) else vars(Environment)
-    names = [name for name in {**vars(Described), **own} if not name.startswith("_")]
+    names = [name for name in {**vars(EnvironmentSpec), **own} if not name.startswith("_")]
     missing = [name for name in names if not hasattr(env, name)]
     if missing:
         raise ValueError(f"{what} has no {missing[0]!r}; docs/extending.md lists what it must have")
@@ -255,7 +255,7 @@ def check_environment(id: str, env: Any) -> Any:
     return env
 
 
-def _check_timestep(what: str, env: Described, timestep: Any) -> None:
+def _check_timestep(what: str, env: EnvironmentSpec, timestep: Any) -> None:
     if not isinstance(timestep, TimeStep):
         raise ValueError(
             f"{what} returns a {type(timestep).__name__} from reset; it must be a gridmem.TimeStep"
@@ -292,7 +292,7 @@ def _check_timestep(what: str, env: Described, timestep: Any) -> None:
             )
 
 
-def _last_action(env: Described) -> jax.ShapeDtypeStruct:
+def _last_action(env: EnvironmentSpec) -> jax.ShapeDtypeStruct:
     if isinstance(env.actions, Box):
         return jax.ShapeDtypeStruct((env.num_agents, len(env.actions.low)), jnp.float32)
     return jax.ShapeDtypeStruct((env.num_agents,), jnp.int32)
@@ -312,6 +312,15 @@ one derived from this with a probability of about 2**-64.
 """
 
 
+def evaluation_keys(
+    key_data: tuple[int, int] = EVALUATION_KEY_DATA,
+) -> tuple[Key[Array, ""], Key[Array, ""]]:
+    """The key of levels that no training run draws, and one to play them with."""
+    data = jnp.array(key_data, jnp.uint32)
+    level_key, play_key = jax.random.split(jax.random.wrap_key_data(data, impl="threefry2x32"))
+    return level_key, play_key
+
+
 def draw_levels(
     generate: Callable[[Key[Array, ""]], Any],
     num_levels: int,
@@ -324,8 +333,7 @@ def draw_levels(
         num_levels: N.
         key_data: of the threefry key that they are derived from.
     """
-    data = jnp.array(key_data, jnp.uint32)
-    level_key, play_key = jax.random.split(jax.random.wrap_key_data(data, impl="threefry2x32"))
+    level_key, play_key = evaluation_keys(key_data)
     return jax.vmap(generate)(jax.random.split(level_key, num_levels)), play_key
 
 

@@ -73,8 +73,10 @@ class Climbing(Method):
     traceable = False
 
     def init(self):
-        num_actions = self.config.make_env().actions.n
-        return State(np.zeros((5, num_actions), np.float32), -np.inf, np.int32(0))
+        shape = 5, self.config.make_env().actions.n
+        # Values, which could not be had if the function were traced.
+        params = np.asarray(jax.random.normal(jax.random.key(0), shape)) * 0
+        return State(params, -np.inf, np.int32(0))
 
     def update(self, state, stage):
         number = int(state.num_updates)

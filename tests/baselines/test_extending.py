@@ -225,6 +225,7 @@ def test_a_method_may_step_an_environment_in_python(capfd):
     greedy = json.loads(Path("a/evaluation.json").read_text())["rows"][1]
     assert greedy["player"] == "greedy"
     assert greedy["episode_return"] == pytest.approx(3.5)  # from places 0 and 1 to 4
+    assert load("a").params.shape == (5, 3)
     before = climbing.Slope.made
     assert run(train, capfd, f"{words} --total-steps 90 --num-seeds 2 --run-dir s")[0] == 0
     assert climbing.Slope.made - before <= 4  # one for each seed, and for what is only asked

@@ -13,7 +13,6 @@ from gridmem.baselines.evaluation.report import PlayerName, Report, Row
 from gridmem.baselines.evaluation.rollouts import (
     Played,
     Player,
-    evaluation_key,
     play_levels,
 )
 from gridmem.baselines.evaluation.scenarios import (
@@ -29,7 +28,7 @@ from gridmem.baselines.ppo.method import PPO
 from gridmem.envs.analysis.episode_stats import Finds
 from gridmem.envs.analysis.metrics import EpisodeLengths, EpisodeStats, episode_stats, measure
 from gridmem.envs.env import Env
-from gridmem.envs.environment import Described
+from gridmem.envs.environment import EnvironmentSpec, evaluation_keys
 
 
 class Entry(NamedTuple):
@@ -102,7 +101,7 @@ def evaluate_held_out(method: Method, params: Mapping[str, Any], num_levels: int
     """
     env = method.source
     scenario = held_out_scenario(method.config.env.env_id, env, num_levels)
-    key = evaluation_key()
+    _, key = evaluation_keys()
     players: tuple[PlayerName, ...] = ("sampled", "greedy")
     entries = [Entry(name, player, scenario) for name in params for player in players]
     rows = []
@@ -114,7 +113,7 @@ def evaluate_held_out(method: Method, params: Mapping[str, Any], num_levels: int
     return Report(rows, None)
 
 
-def _from_rewards(env: Described, played: Played) -> EpisodeStats | EpisodeLengths:
+def _from_rewards(env: EnvironmentSpec, played: Played) -> EpisodeStats | EpisodeLengths:
     if not isinstance(env.stats, Finds):
         return EpisodeLengths(jnp.sum(played.reward, axis=1), played.length)
     stats = episode_stats(jnp.swapaxes(played.reward, 0, 1))

@@ -18,9 +18,9 @@ from gridmem.envs.batch.policy import Policy, random_policy
 from gridmem.envs.batch.rollout import play
 from gridmem.envs.environment import (
     EVALUATION_KEY_DATA,
-    Described,
     Discrete,
     Environment,
+    EnvironmentSpec,
     is_on_host,
     num_levels,
 )
@@ -45,7 +45,7 @@ class Player:
     greedy: bool = False
     forgetful: bool = False
 
-    def policy(self, env: Described, params: Any) -> Policy:
+    def policy(self, env: EnvironmentSpec, params: Any) -> Policy:
         """Its policy with these parameters; () without a method."""
         if self.method is None:
             return random_policy(env.actions)
@@ -100,12 +100,6 @@ def _play_on_host(env: Any, player: Player, params: Any, seeds: Any, key: Any) -
         length = np.full(env.num_agents, len(rows), np.int32)
         episodes.append((action, reward, length))
     return Played(*(jnp.stack(each) for each in zip(*episodes, strict=True)))
-
-
-def evaluation_key() -> Key[Array, ""]:
-    """The key to play the levels of `EVALUATION_KEY_DATA` with."""
-    data = jnp.array(EVALUATION_KEY_DATA, jnp.uint32)
-    return jax.random.split(jax.random.wrap_key_data(data, impl="threefry2x32"))[1]
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))

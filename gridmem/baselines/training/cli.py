@@ -184,7 +184,7 @@ def _parser(default: Command, program: str, everything: bool) -> Parser:
 
     def add(config: Any) -> None:
         abouts, types = _abouts(type(config)), field_types(type(config))
-        is_outside = isinstance(config, MethodConfig) and not isinstance(config, PPOConfig)
+        has_own_flags = isinstance(config, MethodConfig) and not isinstance(config, PPOConfig)
         title = (type(config).__doc__ or "").partition("\n")[0].rstrip(".")
         group = parser.add_argument_group(title)
         unused = _unused(default.config.method)
@@ -195,7 +195,7 @@ def _parser(default: Command, program: str, everything: bool) -> Parser:
                     add(value)
             elif isinstance(config, EnvSettings) and each.name == "options":
                 _add_options(group, config, everything)
-            elif each.name in MOST_USED or is_outside:
+            elif each.name in MOST_USED or has_own_flags:
                 _add(most_used, each.name, types[each.name], value, abouts.get(each.name, ""))
             elif each.name != "name":
                 about = abouts.get(each.name, "") if everything else None
@@ -220,7 +220,7 @@ def _add_options(group: Any, env: EnvSettings, everything: bool) -> None:
     )
     group.add_argument(
         "--set",
-        type=_env_option,
+        type=_option_path,
         action="append",
         default=argparse.SUPPRESS,
         metavar="PATH=VALUE",
@@ -278,7 +278,7 @@ def _value(known: Sequence[Any], text: str) -> Any:
     raise argparse.ArgumentTypeError(f"{text!r} is not {allowed}")
 
 
-def _env_option(text: str) -> tuple[list[str], Any]:
+def _option_path(text: str) -> tuple[list[str], Any]:
     """The path and the value of an option of the environment."""
     path, is_, value = text.partition("=")
     if not is_ or not all(path.split(".")):

@@ -90,6 +90,7 @@ class TrainingLogger:
         self.interrupted = False
         self.checkpoint: Path | None = checkpoint if resumed else None
         self._method, self._seeds = method, list(seeds)
+        self._columns = method.config.columns
         self._of_episodes = [each.name for each in method.config.make_env().stats.columns]
         self._checkpoint_path, self._resume = checkpoint, resume
         self._display = Display(total_steps, len(self._seeds))
@@ -147,7 +148,7 @@ class TrainingLogger:
     def _shown(self, rows: Sequence[Mapping[str, float]]) -> list[str]:
         """The means over seeds of the metrics that have a curve, as text."""
         texts = []
-        for column in self._method.config.columns:
+        for column in self._columns:
             values = [row[column.name] for row in rows if column.name in row]
             counts = [row.get(column.counted_by, 0) for row in rows if column.counted_by]
             few = any(count < column.least for count in counts)

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from gridmem.baselines.config import TrainConfig, to_dict
-from gridmem.baselines.method import Stage
+from gridmem.baselines.method import Method, Stage
 from gridmem.baselines.model.actor_critic import num_parameters
 from gridmem.baselines.ppo.sharding import (
     all_or_raise,
@@ -31,7 +31,6 @@ from gridmem.baselines.training.logger import SeedLogger, TrainingLogger
 from gridmem.baselines.training.seeds import (
     begin_stage,
     init_seeds,
-    seed_configs,
     seed_slice,
     update_seeds,
 )
@@ -60,13 +59,13 @@ class Run:
         name: str,
         config: TrainConfig,
         run_dir: RunDir,
+        method: Method,
         resume: str,
         attention: AttentionChoice,
     ) -> None:
         """See `new` and `resumed`."""
         self.config, self.run_dir = replace(config, run_dir=None), run_dir
-        self._attention = attention
-        self._method = attention.apply(self.config).make_method()
+        self._attention, self._method = attention, method
         self._name, self._resume = name, f"{resume} {quote(str(run_dir.path))}"
         self._advice = ""
         self._num_devices = usable_devices(config)
@@ -75,7 +74,7 @@ class Run:
         one = self.config.num_seeds == 1
         self._seeds = [
             Seed(config, run_dir if one else run_dir.subdir(f"seed-{config.seed}"))
-            for config in seed_configs(self.config)
+            for config in self.config.seed_configs
         ]
 
     @classmethod
@@ -105,10 +104,12 @@ class Run:
             raise ValueError(
                 "several processes need a folder that all of them know; name it with --run-dir"
             )
-        _check_method(config)  # these raise for some configs, before the directory is made
+        # These raise for some configs, before the directory is made.
+        _check_method(config)
         usable_devices(config)
+        method = _make_method(config, attention)
         run_dir = all_or_raise(lambda: _create(config.run_dir, name))
-        run = cls(name, config, run_dir, resume, attention)
+        run = cls(name, config, run_dir, method, resume, attention)
         run._advice = f"next, compare: {comparison}" if comparison else ""
         return run
 
@@ -128,9 +129,10 @@ class Run:
             ValueError: if there is no checkpoint, or the run is complete.
         """
         path = Path(config.run_dir or "")
+        method = _make_method(config, attention)
         run_dir = all_or_raise(lambda: _open(path))
         try:
-            run = cls(name, config, run_dir, resume, attention)
+            run = cls(name, config, run_dir, method, resume, attention)
             run._load(path)
         except ValueError:
             run_dir.unlock()
@@ -200,16 +202,20 @@ class Run:
         Metrics are read one update late, so that the device never waits for the logger.
         """
         config, num_updates = self.config, self.config.num_updates
+        steps_per_update, stages = config.steps_per_update, config.method.stages(num_updates)
         rows = self._seeds[0].rows
         before = rows[-1].get("seconds", 0.0) if rows else 0.0
         started, waiting, last_save = time.monotonic(), None, time.monotonic()
         first = self._num_updates + 1
         with StopSignal() as signal:
             for number in range(first, num_updates + 1):
-                metrics = self._update(number, number == first)
+                stage, begins = _stage(stages, number)
+                if stage and begins:
+                    self._state = begin_stage(self._method, self._state, stage)
+                metrics = self._update(stage, number == first)
                 elapsed = time.monotonic() - last_save
                 stop, due = any_process(signal.received, elapsed >= config.checkpoint_seconds)
-                steps = number * config.steps_per_update
+                steps = number * steps_per_update
                 if waiting is not None:
                     logger.add(waiting[0], before + time.monotonic() - started, waiting[1])
                 waiting = (steps, metrics)
@@ -225,15 +231,12 @@ class Run:
                 if logger.ending:
                     break
 
-    def _update(self, number: int, first: bool) -> Any:
-        """Update `number`, from 1; the first one of a process compiles. Returns its metrics.
+    def _update(self, stage: int, first: bool) -> Any:
+        """One update; the first one of a process compiles. Returns its metrics.
 
         Raises:
             NotDeterministicError: if XLA cannot make it deterministic.
         """
-        stage, begins = self._stage(number)
-        if stage and begins:
-            self._state = begin_stage(self._method, self._state, stage)
         try:
             self._state, metrics = update_seeds(self._method, self._state, stage)
         except (jax.errors.JaxRuntimeError, IndexError) as error:  # XLA raises both
@@ -246,19 +249,6 @@ class Run:
                 f"{jax.devices()[0].device_kind} ({reason}); leave out --deterministic"
             ) from error
         return metrics
-
-    def _stage(self, number: int) -> tuple[int, bool]:
-        """The stage of an update, and whether it is the first one of the stage."""
-        last = 0
-        for stage, (_, num_updates) in enumerate(self._stages):
-            begin, last = last, last + num_updates
-            if number <= last:
-                return stage, number == begin + 1
-        raise AssertionError(number)
-
-    @property
-    def _stages(self) -> list[Stage]:
-        return self.config.method.stages(self.config.num_updates)
 
     def _save(self, steps: int) -> Path | None:
         """Saves the agent and the state; returns the path of the state's checkpoint, if any."""
@@ -347,6 +337,20 @@ class Run:
             return [gather_to_host(params(state)) for state in self._state]
         of_all = gather_to_host(params(self._state))
         return [seed_slice(of_all, self.config, number) for number in numbers]
+
+
+def _make_method(config: TrainConfig, attention: AttentionChoice) -> Method:
+    return attention.apply(replace(config, run_dir=None)).make_method()
+
+
+def _stage(stages: list[Stage], number: int) -> tuple[int, bool]:
+    """The stage of update `number`, from 1, and whether it is the first one of the stage."""
+    last = 0
+    for stage, (_, num_updates) in enumerate(stages):
+        begin, last = last, last + num_updates
+        if number <= last:
+            return stage, number == begin + 1
+    raise AssertionError(number)
 
 
 def _check_method(config: TrainConfig) -> None:

@@ -13,26 +13,18 @@ from gridmem.baselines.method import Method
 from gridmem.baselines.ppo.sharding import jit_on_mesh, replicate
 
 
-def seed_configs(config: TrainConfig) -> list[TrainConfig]:
-    """The configuration of each seed by itself."""
-    seeds = range(config.seed, config.seed + config.num_seeds)
-    return [replace(config, seed=seed, num_seeds=1) for seed in seeds]
-
-
 def init_seeds(method: Method) -> Any:
     """The state of all seeds; of several that can be traced, the leaves are [S, ...], else a list.
 
     Args:
         method: with the config of all seeds.
     """
-    config = method.config
-
     if not method.traceable:
         states = [_as_arrays(each.init()) for each in method.seeds]
         return states[0] if len(states) == 1 else states
 
     def stacked() -> Any:
-        each = [replace(method, config=one).init() for one in seed_configs(config)]
+        each = [replace(method, config=one).init() for one in method.config.seed_configs]
         return each[0] if len(each) == 1 else jax.tree.map(lambda *x: jnp.stack(x), *each)
 
     return jit_on_mesh(stacked)()

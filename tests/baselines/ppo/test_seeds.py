@@ -17,7 +17,7 @@ from gridmem.baselines.runs.history import named
 from gridmem.baselines.training import loop as training
 from gridmem.baselines.training import seeds as seeds_module
 from gridmem.baselines.training.loop import Run
-from gridmem.baselines.training.seeds import init_seeds, seed_configs, seed_slice, update_seeds
+from gridmem.baselines.training.seeds import init_seeds, seed_slice, update_seeds
 
 NUM_UPDATES = 2
 CONFIG = tiny.config(seed=3, num_seeds=2, total_steps=NUM_UPDATES * 8 * 16, model={"num_layers": 1})
@@ -26,8 +26,8 @@ CONFIG = tiny.config(seed=3, num_seeds=2, total_steps=NUM_UPDATES * 8 * 16, mode
 @pytest.fixture(scope="module")
 def alone():
     """The learner and the metrics of each seed by itself after each update."""
-    env, first, ends = CONFIG.make_env(), seed_configs(CONFIG)[0], []
-    for config in seed_configs(CONFIG):
+    env, first, ends = CONFIG.make_env(), CONFIG.seed_configs[0], []
+    for config in CONFIG.seed_configs:
         graphdef, learner = tiny.start(config)
         metrics = []
         for _ in range(NUM_UPDATES):
@@ -38,11 +38,11 @@ def alone():
 
 
 def test_configs_have_the_seeds_one_after_the_other():
-    assert [config.seed for config in seed_configs(CONFIG)] == [3, 4]
-    assert {replace(config, seed=0) for config in seed_configs(CONFIG)} == {
+    assert [config.seed for config in CONFIG.seed_configs] == [3, 4]
+    assert {replace(config, seed=0) for config in CONFIG.seed_configs} == {
         replace(CONFIG, seed=0, num_seeds=1)
     }
-    assert seed_configs(tiny.CONFIG) == [tiny.CONFIG]
+    assert tiny.CONFIG.seed_configs == [tiny.CONFIG]
 
 
 # In turn, as on every CPU, is how the seeds of `run` are trained.
@@ -91,7 +91,7 @@ def run(tmp_path_factory):
 
 @pytest.mark.slow
 def test_each_seed_has_a_run_folder_of_its_own(run, alone):
-    for (params, metrics), config in zip(alone, seed_configs(CONFIG), strict=True):
+    for (params, metrics), config in zip(alone, CONFIG.seed_configs, strict=True):
         folder = run / f"seed-{config.seed}"
         agent = load(folder)
         assert replace(agent.config, checkpoint_seconds=60.0) == config
