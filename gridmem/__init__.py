@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gridmem.envs.adapters.gymnax_env import gymnax_env
     from gridmem.envs.adapters.pettingzoo_env import env, parallel_env
     from gridmem.envs.adapters.record_metrics import RecordMetrics
-    from gridmem.envs.analysis.episode_stats import Finds, Returns
+    from gridmem.envs.analysis.episode_stats import Achievements, Finds, Returns
     from gridmem.envs.analysis.level_packs import levels, load_levels, save_levels
     from gridmem.envs.analysis.metrics import EpisodeMetrics, measure, memory_gain, summary
     from gridmem.envs.analysis.oracle import ceiling, oracle_action, oracle_actions
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Environment,
         Ids,
         Numbers,
+        PackedIds,
     )
     from gridmem.envs.levels import make_level
     from gridmem.envs.maps import NoiseMap, TextMap
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "CONFIGS",
+    "Achievements",
     "Action",
     "Bits",
     "Box",
@@ -60,6 +62,7 @@ __all__ = [
     "NoiseMap",
     "Numbers",
     "Observation",
+    "PackedIds",
     "Policy",
     "PolicyOutput",
     "RecordMetrics",
@@ -100,7 +103,7 @@ _NAMES = {
     "adapters.gymnax_env": "gymnax_env",
     "adapters.pettingzoo_env": "env parallel_env",
     "adapters.record_metrics": "RecordMetrics",
-    "analysis.episode_stats": "Finds Returns",
+    "analysis.episode_stats": "Achievements Finds Returns",
     "analysis.level_packs": "levels load_levels save_levels",
     "analysis.metrics": "EpisodeMetrics measure memory_gain summary",
     "analysis.oracle": "ceiling oracle_action oracle_actions",
@@ -111,7 +114,7 @@ _NAMES = {
     "batch.policy": "Policy PolicyOutput random_policy",
     "batch.rollout": "play",
     "env": "Env EnvConfig",
-    "environment": "Bits Box Column Counts Discrete Environment Ids Numbers",
+    "environment": "Bits Box Column Counts Discrete Environment Ids Numbers PackedIds",
     "levels": "make_level",
     "maps": "NoiseMap TextMap",
     "tasks": "Return Tour",

@@ -150,6 +150,15 @@ class PPOConfig(MethodConfig):
                 f"{config.env.env_id} has the actions {env.actions}, and ppo needs a finite number "
                 "of actions; use another method"
             )
+        if hasattr(env, "evaluation_steps"):
+            limit = f"an episode of {config.env.env_id} may take {env.max_steps:,} steps"
+            if steps is None:
+                raise ValueError(f"{limit}; give --rollout-steps, for example 64")
+            if config.model.mixer == "attention" and config.model.window is None:
+                raise ValueError(
+                    f"{limit}, too many for attention; give --window, for example 128, or another "
+                    "--mixer"
+                )
         if steps is not None and steps > env.max_steps:
             raise ValueError(
                 f"rollout_steps is {steps}; it must be at most the {env.max_steps} of an episode"

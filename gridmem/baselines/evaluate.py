@@ -168,10 +168,11 @@ def _save_replay(row: "Row", index: int, path: Path) -> None:
 
     level = jax.tree.map(lambda leaf: np.asarray(leaf[index]), row.scenario.levels)
     visits = np.asarray(cast("EpisodeMetrics", row.episodes).visits[index])
+    actions = cast("np.ndarray", row.actions)[index]
     title = f"{row.scenario.id}, {row.label}, {row.scenario.kind} level {index}"
     path.parent.mkdir(exist_ok=True)
     try:
-        save_replay(path, cast("Env", row.scenario.env), level, row.actions[index], visits, title)
+        save_replay(path, cast("Env", row.scenario.env), level, actions, visits, title)
     except ValueError as error:  # its only cause here is the disk
         raise OSError(str(error)) from None
 

@@ -1,6 +1,6 @@
 """What a trainer has to know about an environment: a protocol, action spaces, and observations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -38,6 +38,27 @@ class Ids:
 
 
 @dataclass(frozen=True)
+class PackedIds:
+    """A part of an observation: each cell has an id of each of K kinds, or none, in one integer.
+
+    With n = `num_ids` the integer is d[0] + (n[0] + 1) * (d[1] + (n[1] + 1) * (d[2] + ...)), where
+    d[k] is 0 for none and i + 1 for id i of kind k. Integers [A, *shape].
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    num_ids: tuple[int, ...]
+
+    def unpacked(self, x: Any) -> list[Array]:
+        """The ids of each kind, [*batch, *shape]; -1 for none."""
+        x, digits = jnp.asarray(x, jnp.int32), []
+        for number in self.num_ids:
+            digits.append(x % (number + 1) - 1)
+            x = x // (number + 1)
+        return digits
+
+
+@dataclass(frozen=True)
 class Bits:
     """A part of an observation: true or false. bool[A, *shape]."""
 
@@ -49,12 +70,13 @@ class Bits:
 class Counts:
     """A part of an observation: whole numbers; the network sees them divided by `scale`.
 
-    Integers [A, *shape].
+    Integers [A, *shape]. With `root` it sees their square roots divided by `scale`.
     """
 
     name: str
     shape: tuple[int, ...]
     scale: float
+    root: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,16 +87,22 @@ class Numbers:
     shape: tuple[int, ...]
 
 
-Part = Ids | Bits | Counts | Numbers
+Part = Ids | PackedIds | Bits | Counts | Numbers
 _LAST = "last_action", "last_reward"
-_KINDS = {Ids: jnp.integer, Bits: jnp.bool_, Counts: jnp.integer, Numbers: jnp.floating}
+_KINDS: dict[type, Any] = {
+    Ids: jnp.integer,
+    PackedIds: jnp.integer,
+    Bits: jnp.bool_,
+    Counts: jnp.integer,
+    Numbers: jnp.floating,
+}
 
 
 class Column(NamedTuple):
     """A metric of an update, and how it is shown."""
 
     name: str  # in metrics.jsonl
-    heading: str  # in tables and in the progress of a run
+    heading: str  # in tables and in the progress of a run; empty to be in neither
     digits: int = 2  # after the decimal point
     axis: str = ""  # label of its learning curve; empty for none
     reference: float | None = None  # where its curve has a horizontal line
@@ -106,6 +134,14 @@ class EpisodeStatistics(Protocol):
 
     def whole(self, rollout: Any) -> dict[str, Array]:
         """The metrics of a rollout of one whole episode in each stream."""
+        ...
+
+    def episodes(self, accumulator: Any) -> dict[str, Array]:
+        """Numbers [B] about the episode of each stream so far; "episode_return" is one of them."""
+        ...
+
+    def derived(self, means: Mapping[str, Any]) -> dict[str, Any]:
+        """Metrics that follow from the means of these numbers over episodes, such as a score."""
         ...
 
 
@@ -158,8 +194,9 @@ class Environment(EnvironmentSpec, Protocol):
     episodes end together; `obs` is a NamedTuple with a field for each of `parts`, and
     `last_action` and `last_reward`; `time` is 0 at the start of an episode.
 
-    It may also have `evaluation_levels(num_levels)`, levels [N, ...] that training never draws, and
-    `frame(state)`, a picture u8[H, W, 3].
+    It may also have `evaluation_levels(num_levels)`, levels [N, ...] that training never draws;
+    `evaluation_steps`, the most steps of an episode that evaluations play; and `frame(state)`, a
+    picture u8[H, W, 3], for which it may use the host.
     """
 
     def generate(self, key: Key[Array, ""]) -> Any:
@@ -264,8 +301,8 @@ def _check_timestep(what: str, env: EnvironmentSpec, timestep: Any) -> None:
     parts = {part.name: part for part in env.parts if type(part) in _KINDS}
     if len(parts) < len(env.parts):
         raise ValueError(
-            f"{what} has the parts {env.parts!r}; each must be an Ids, Bits, Counts or Numbers, "
-            "with a name of its own"
+            f"{what} has the parts {env.parts!r}; each must be an Ids, PackedIds, Bits, Counts or "
+            "Numbers, with a name of its own"
         )
     if set(fields) != {*parts, *_LAST} or set(parts) & set(_LAST):
         raise ValueError(

@@ -48,7 +48,13 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 
 IMPORT_HINT = "others must be registered first (in a program: --import MODULE)"
-_FACTORIES: dict[str, str | Callable[..., Any]] = {}
+_EXTERNAL = "gridmem.envs.external"
+_FACTORIES: dict[str, str | Callable[..., Any]] = {
+    "Craftax-Symbolic-v1": f"{_EXTERNAL}.craftax_env:craftax",
+    "Craftax-Classic-Symbolic-v1": f"{_EXTERNAL}.craftax_env:craftax_classic",
+    "MiniGrid-MemoryS8": f"{_EXTERNAL}.xland_env:memory_s8",
+    "MiniGrid-MemoryS16": f"{_EXTERNAL}.xland_env:memory_s16",
+}
 _MADE: dict[tuple[str, Any, str], Any] = {}
 
 

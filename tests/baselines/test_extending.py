@@ -4,7 +4,6 @@ import importlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import cloning
 import foreign
@@ -235,7 +234,8 @@ def test_a_method_may_step_an_environment_in_python(capfd):
     assert (code, err) == (2, "error: Slope-v0 is stepped by the host, and ppo needs JAX\n")
 
 
-class Turned(NamedTuple):
+@dataclass(frozen=True)
+class Turned(gridmem.Returns):
     """Statistics of an environment's own, of what its timesteps report."""
 
     @property

@@ -6,15 +6,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Key, UInt8
 
 from gridmem.baselines.agent import Agent
 from gridmem.baselines.evaluation.report import PlayerName, Report, Row
-from gridmem.baselines.evaluation.rollouts import (
-    Played,
-    Player,
-    play_levels,
-)
+from gridmem.baselines.evaluation.rollouts import Player, play_levels, play_to_end
 from gridmem.baselines.evaluation.scenarios import (
     Scenario,
     crowded_scenario,
@@ -25,10 +21,9 @@ from gridmem.baselines.evaluation.scenarios import (
 )
 from gridmem.baselines.method import Method
 from gridmem.baselines.ppo.method import PPO
-from gridmem.envs.analysis.episode_stats import Finds
-from gridmem.envs.analysis.metrics import EpisodeLengths, EpisodeStats, episode_stats, measure
+from gridmem.envs.analysis.metrics import Episodes, episode_stats, measure
 from gridmem.envs.env import Env
-from gridmem.envs.environment import EnvironmentSpec, evaluation_keys
+from gridmem.envs.environment import evaluation_keys
 
 
 class Entry(NamedTuple):
@@ -38,10 +33,32 @@ class Entry(NamedTuple):
     player: PlayerName
     scenario: Scenario
 
-    def play(self, method: Method | None, params: Any, key: Key[Array, ""]) -> Played:
-        """The episodes; method and params are those of the agent, None and () without one."""
+    def play(
+        self, method: Method | None, params: Any, key: Key[Array, ""], replayed: bool
+    ) -> Row:
+        """The row of its episodes.
+
+        Args:
+            method: of the agent; None without one.
+            params: of the agent; () without one.
+            key: source of the player's randomness.
+            replayed: measure GridMem's own environments by replays, instead of by rewards alone.
+        """
         player = Player(method, self.player == "greedy", self.player == "memory wiped")
-        return play_levels(self.scenario.env, player, params, self.scenario.levels, key)
+        env, levels = self.scenario.env, self.scenario.levels
+        actions: UInt8[np.ndarray, "N T A"] | None = None
+        if not isinstance(env, Env):
+            episodes: Episodes = play_to_end(env, player, params, levels, key)
+        else:
+            played = play_levels(env, player, params, levels, key)
+            actions = np.asarray(played.action)
+            if replayed:
+                episodes = measure(env, levels, played.action)
+            else:
+                stats = episode_stats(jnp.swapaxes(played.reward, 0, 1))
+                first = jnp.minimum(stats.first_find_steps, played.length)
+                episodes = stats._replace(first_find_steps=first)
+        return Row.of(*self, actions, jax.device_get(episodes))
 
 
 def evaluate_agents(
@@ -79,12 +96,7 @@ def evaluate_agents(
         progress(f"{number} of {len(entries)}: {player}, {scenario.about}, {scenario.kind} levels")
         agent = agents.get(entry.agent)
         method, params = (None, ()) if agent is None else (agent.method.acting, agent.params)
-        played = entry.play(method, params, key)
-        if isinstance(scenario.env, Env):
-            episodes = measure(scenario.env, scenario.levels, played.action)
-        else:
-            episodes = _from_rewards(scenario.env, played)
-        rows.append(Row.of(*entry, np.asarray(played.action), jax.device_get(episodes)))
+        rows.append(entry.play(method, params, key, replayed=True))
     return Report(rows, seed)
 
 
@@ -107,18 +119,8 @@ def evaluate_held_out(method: Method, params: Mapping[str, Any], num_levels: int
     rows = []
     for entry in [*entries, Entry("", "random", scenario)]:
         agent = (method, params[entry.agent]) if entry.agent else (None, ())
-        played = entry.play(*agent, key)
-        stats = jax.device_get(_from_rewards(env, played))
-        rows.append(Row.of(*entry, np.asarray(played.action), stats))
+        rows.append(entry.play(*agent, key, replayed=False))
     return Report(rows, None)
-
-
-def _from_rewards(env: EnvironmentSpec, played: Played) -> EpisodeStats | EpisodeLengths:
-    if not isinstance(env.stats, Finds):
-        return EpisodeLengths(jnp.sum(played.reward, axis=1), played.length)
-    stats = episode_stats(jnp.swapaxes(played.reward, 0, 1))
-    first = jnp.minimum(stats.first_find_steps, played.length)  # episodes may end early
-    return stats._replace(first_find_steps=first)
 
 
 def _entries(

@@ -1,31 +1,31 @@
 """Results of an evaluation, as JSON-able data and as a table of text."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Num
+from jaxtyping import Float64, UInt8
 
 from gridmem.baselines.evaluation.scenarios import Scenario
 from gridmem.baselines.tables import aligned
+from gridmem.envs.analysis.episode_stats import ACHIEVEMENT
 from gridmem.envs.analysis.metrics import (
     MIN_FOUND_AGAIN,
-    EpisodeLengths,
-    EpisodeMetrics,
-    EpisodeStats,
+    Episodes,
+    level_returns,
     ratios,
     summary,
 )
 from gridmem.envs.analysis.score import Score, ratio_intervals, score
 from gridmem.envs.config import config_to_dict
 from gridmem.envs.env import Env
+from gridmem.envs.environment import EpisodeStatistics, num_levels
 
 NO_GAIN = (
     f"memory gain omitted: fewer than {MIN_FOUND_AGAIN} episodes with two finds or more "
     '("found again")'
 )
-Episodes = EpisodeStats | EpisodeMetrics | EpisodeLengths
 PlayerName = Literal["random", "sampled", "greedy", "memory wiped"]
 
 
@@ -35,9 +35,9 @@ class Row(NamedTuple):
     agent: str  # its name; "" for random actions
     player: PlayerName
     scenario: Scenario
-    actions: Num[np.ndarray, "N T A *K"]
+    actions: UInt8[np.ndarray, "N T A"] | None  # of an `Env`
     episodes: Episodes  # numpy arrays [N, A]
-    metrics: dict[str, float | None]  # `gridmem.summary` of the episodes
+    metrics: dict[str, float | None]  # `gridmem.summary` of the episodes, and what is derived of it
     intervals: dict[str, tuple[float, float] | None]  # of 95 %, by the bootstrap over levels
     score: Score | None  # None where returns have no score
 
@@ -47,20 +47,28 @@ class Row(NamedTuple):
         agent: str,
         player: PlayerName,
         scenario: Scenario,
-        actions: Num[np.ndarray, "N T A *K"],
+        actions: UInt8[np.ndarray, "N T A"] | None,
         episodes: Episodes,
     ) -> "Row":
         """A row with the summary, intervals and score of its episodes."""
-        scored = None if scenario.why_no_score else score(scenario.id, episodes.episode_return)
-        terms = ratios(episodes)
+        metrics, scored, terms = summary(episodes), None, ratios(episodes)
+        if isinstance(episodes, Mapping):
+            metrics |= _derived(scenario.env.stats, metrics)
+        elif not scenario.why_no_score:
+            scored = score(scenario.id, episodes.episode_return)
         above, below = (np.stack(side) for side in zip(*terms.values(), strict=True))
         intervals = dict(zip(terms, ratio_intervals(above, below), strict=True))
-        return cls(agent, player, scenario, actions, episodes, summary(episodes), intervals, scored)
+        return cls(agent, player, scenario, actions, episodes, metrics, intervals, scored)
 
     @property
     def returns(self) -> Float64[np.ndarray, " N"]:
-        """The mean return of each level's agents."""
-        return np.asarray(self.episodes.episode_return, np.float64).mean(axis=1)
+        """The mean return of the agents on each level on which an episode ended."""
+        return level_returns(self.episodes)
+
+    @property
+    def num_levels(self) -> int:
+        """The levels that were played."""
+        return num_levels(self.scenario.levels)
 
     @property
     def has_finds(self) -> bool:
@@ -70,7 +78,9 @@ class Row(NamedTuple):
     @property
     def found_again(self) -> int:
         """Episodes with two finds or more: those that the memory gain is computed from."""
-        return int((np.asarray(getattr(self.episodes, "visits", 0)) > 1).sum())
+        episodes = self.episodes
+        known = episodes if isinstance(episodes, Mapping) else episodes._asdict()
+        return int((np.asarray(known.get("visits", 0)) > 1).sum())
 
     @property
     def shown(self) -> dict[str, float | None]:
@@ -155,6 +165,15 @@ class Report:
         }
 
 
+def _derived(
+    stats: EpisodeStatistics, metrics: Mapping[str, float | None]
+) -> dict[str, float | None]:
+    """`EpisodeStatistics.derived` of the means; None if no episode was finished."""
+    if metrics["episode_return"] is None:
+        return {}
+    return {name: float(value) for name, value in stats.derived(metrics).items()}
+
+
 def _gap(fresh: Row, test: Row) -> Gap:
     difference = fresh.returns.mean() - test.returns.mean()
     variance = sum(row.returns.var(ddof=1) / len(row.returns) for row in (fresh, test))
@@ -170,7 +189,7 @@ def _to_dict(row: Row) -> dict[str, Any]:
         "env_id": row.scenario.id,
         "env": config_to_dict(env.config) if isinstance(env, Env) else env.about,
         "levels": row.scenario.kind,
-        "num_levels": len(row.returns),
+        "num_levels": row.num_levels,
         "score": None if row.score is None else row.score._asdict(),
         **finds,
         **row.metrics,
@@ -179,7 +198,6 @@ def _to_dict(row: Row) -> dict[str, Any]:
 
 
 _METRICS = {
-    "episode_length": "length",
     "first_find_steps": "first find",
     "later_trip_steps": "later trip",
     "later_trip_shortest": "shortest",
@@ -196,7 +214,7 @@ def table(report: Report) -> str:
     lines = []
     for about, rows in report.blocks():
         kinds = dict.fromkeys(row.scenario.kind for row in rows)
-        numbers = f"{len(rows[0].returns):,} {' and '.join(kinds)} levels"
+        numbers = f"{rows[0].num_levels:,} {' and '.join(kinds)} levels"
         cells = [_cells(row) for row in rows]
         head = list(dict.fromkeys(name for each in cells for name in each))
         body = [[each.get(name, "") for name in head] for each in cells]
@@ -210,6 +228,7 @@ def table(report: Report) -> str:
             ),
             "",
         ]
+        lines += _achievements(rows)
     for gap in report.gaps:
         lines.append(
             f"{gap.agent}: return on fresh levels minus that on test levels "
@@ -234,7 +253,33 @@ def _cells(row: Row) -> dict[str, str]:
             "found again": f"{row.found_again:,}",
         }
     measured = {heading: name for name, heading in _METRICS.items() if name in row.metrics}
-    return cells | {heading: _number(shown.get(name)) for heading, name in measured.items()}
+    cells |= {heading: _number(shown.get(name)) for heading, name in measured.items()}
+    if not isinstance(row.scenario.env, Env):
+        for column in row.scenario.env.stats.columns:
+            if column.heading and column.name in shown and column.heading not in ("return", "gain"):
+                value = shown[column.name]
+                cells[column.heading] = "" if value is None else f"{value:.{column.digits}f}"
+    if shown.get("unfinished"):
+        cells["unfinished"] = f"{shown['unfinished']:.1%}"
+    return cells
+
+
+def _achievements(rows: Sequence[Row]) -> list[str]:
+    """A table of the share of finished episodes with each achievement; the most frequent first."""
+    names = [name for name in rows[0].metrics if name.startswith(ACHIEVEMENT)]
+    if not names:
+        return []
+
+    def share(row: Row, name: str) -> float:
+        return row.metrics[name] or 0.0
+
+    names = [name for name in names if any(share(row, name) for row in rows)]
+    names.sort(key=lambda name: -max(share(row, name) for row in rows))
+    cells = [
+        [name.removeprefix(ACHIEVEMENT), *(f"{share(row, name):.1%}" for row in rows)]
+        for name in names
+    ]
+    return [*aligned([["achievement", *(row.label for row in rows)], *cells]), ""]
 
 
 def _number(value: float | None) -> str:

@@ -70,6 +70,7 @@ def streaming_policy(
     greedy: bool = False,
     forget_at_finds: bool = False,
     weights: list[Weights] | None = None,
+    context: int | None = None,
 ) -> Policy:
     """Likewise for any number of episodes in a row: at the first timestep of one, all is forgotten.
 
@@ -80,6 +81,7 @@ def streaming_policy(
         greedy: take the most probable action instead of drawing one.
         forget_at_finds: forget whenever the last reward was above 0, too; a control.
         weights: what `model.prepare` gave, where that was done before.
+        context: tokens before its own that a token can attend to; None for all.
     """
     prepared = model.prepare() if weights is None else weights
 
@@ -88,6 +90,9 @@ def streaming_policy(
 
     def grow(memory: Memory, length: int) -> Memory:
         return memory._replace(caches=model.grow(memory.caches, length))
+
+    def keep(memory: Memory, length: int) -> Memory:
+        return memory._replace(caches=model.keep(memory.caches, length))
 
     def act(memory: Memory, timestep: TimeStep, key: Key[Array, ""]) -> PolicyOutput:
         begins = timestep.time == 0
@@ -98,7 +103,7 @@ def streaming_policy(
         action, log_prob = _choose(logits, greedy, key)
         return PolicyOutput(Memory(caches, segment), action, ModelExtras(log_prob, value, segment))
 
-    return Policy(init, act, grow)
+    return Policy(init, act, grow, context, keep)
 
 
 def _choose(

@@ -10,7 +10,7 @@ from flax import nnx
 from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.method import Method
 from gridmem.baselines.model.actor_critic import ActorCritic
-from gridmem.baselines.model.policy import model_policy
+from gridmem.baselines.model.policy import model_policy, streaming_policy
 from gridmem.baselines.ppo.learner import Learner, UpdateMetrics, build_model, init, update
 from gridmem.envs.batch.policy import Policy
 
@@ -40,7 +40,10 @@ class PPO(Method):
 
     def policy(self, params: Any, greedy: bool = False) -> Policy:
         """See `Method`."""
-        return model_policy(self.model(params), greedy)
+        model, window = self.model(params), self.config.model.window
+        if hasattr(self.source, "evaluation_steps"):  # its episodes are too long for one memory
+            return streaming_policy(model, greedy, context=(window or 1) - 1)
+        return model_policy(model, greedy)
 
     @property
     def acting(self) -> "PPO":

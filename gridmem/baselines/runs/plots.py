@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from gridmem.envs.analysis.episode_stats import ACHIEVEMENT
 from gridmem.envs.environment import Column
 
 Rows = Sequence[Mapping[str, float]]
@@ -46,6 +47,48 @@ def draw_curve(
         limit(panel, [values], levels)
         panel.grid(alpha=0.3)
     panels[0].legend(frameon=False, fontsize=8)
+    figure.suptitle(escape(title))
+    return png(figure)
+
+
+def draw_achievements(title: str, rows: Rows) -> bytes | None:
+    """A PNG: the share of the episodes with each achievement, in each sixtieth of the training.
+
+    None if the rows have no achievements.
+
+    Args:
+        title: of the figure.
+        rows: the metrics of every update, in order.
+    """
+    from matplotlib.colors import PowerNorm
+    from matplotlib.figure import Figure
+
+    rows = [row for row in rows if any(name.startswith(ACHIEVEMENT) for name in row)]
+    if not rows:
+        return None
+    names = [name for name in rows[0] if name.startswith(ACHIEVEMENT)]
+    steps, number, *shares = series(rows, "steps", "num_episodes", *names)
+    bounds = np.linspace(0, steps[-1], 61)
+    place = np.clip(np.searchsorted(bounds, steps) - 1, 0, 59)
+    episodes = np.bincount(place, number, 60)
+    with np.errstate(invalid="ignore"):  # no episode ended: left white
+        of_bins = [100 * np.bincount(place, share * number, 60) / episodes for share in shares]
+    total = [float(np.sum(share * number)) for share in shares]
+    order = sorted(range(len(names)), key=lambda k: -total[k])
+    figure = Figure(figsize=(9, 1.2 + 0.19 * len(names)), dpi=120, layout="constrained")
+    panel = figure.subplots()
+    picture = panel.pcolormesh(
+        bounds / 1e6,
+        np.arange(len(names) + 1),
+        np.array([of_bins[k] for k in order]),
+        norm=PowerNorm(0.5, 0, 100),  # rare ones can be told from none
+        cmap="viridis",
+    )
+    labels = [names[k].removeprefix(ACHIEVEMENT).replace("_", " ") for k in order]
+    panel.set_yticks(np.arange(len(names)) + 0.5, labels, fontsize=8)
+    panel.invert_yaxis()
+    panel.set_xlabel("million agent steps")
+    figure.colorbar(picture, label="% of finished episodes", ticks=[0, 1, 5, 20, 50, 100])
     figure.suptitle(escape(title))
     return png(figure)
 

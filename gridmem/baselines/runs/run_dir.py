@@ -17,6 +17,7 @@ WEIGHTS = "agent.safetensors"
 CHECKPOINT = "checkpoint"
 EVALUATION = "evaluation.json"
 CURVE = "curve.png"
+ACHIEVEMENTS = "achievements.png"
 TIME = "%Y%m%d-%H%M%S"
 _BEFORE_CHECKPOINT = (".lock", WEIGHTS, f"{CHECKPOINT}.new", "config.json", METRICS)
 _BEFORE_CHECKPOINT += ("seed-", "tensorboard", "wandb")

@@ -12,10 +12,11 @@ from gridmem.baselines.evaluation.report import NO_GAIN, PlayerName, Report, Row
 from gridmem.baselines.method import Method
 from gridmem.baselines.runs.comparison import draw_comparison
 from gridmem.baselines.runs.history import RunRecord, with_scores
-from gridmem.baselines.runs.plots import draw_curve
-from gridmem.baselines.runs.run_dir import CURVE, EVALUATION, RunDir
+from gridmem.baselines.runs.plots import draw_achievements, draw_curve
+from gridmem.baselines.runs.run_dir import ACHIEVEMENTS, CURVE, EVALUATION, RunDir
 from gridmem.baselines.tables import aligned
 from gridmem.envs.analysis.metrics import MIN_FOUND_AGAIN
+from gridmem.envs.environment import Column
 
 Statistics = dict[str, dict[str, float | None]]
 LABELS: dict[PlayerName, str] = {
@@ -23,13 +24,8 @@ LABELS: dict[PlayerName, str] = {
     "greedy": "agent, greedy",
     "random": "random",
 }
-_COLUMNS = {
-    "mean return": ("episode_return", 2),
-    "length": ("episode_length", 1),
-    "first find": ("first_find_steps", 1),
-    "memory gain": ("memory_gain", 2),
-    "found again": ("found_again", 0),
-}
+_HEADINGS = {"episode_return": "mean return"}
+_MORE_COLUMNS = Column("found_again", "found again", 0), Column("unfinished", "unfinished", 3)
 
 
 @dataclass
@@ -78,6 +74,8 @@ def evaluate_run(
         what = mixer if "model" in config.method.sections else config.method.name
         title = f"{config.env.env_id}, {what}, seed {seed.config.seed}"
         levels = {LABELS[row.player]: row.shown for row in rows}
+        if heat_map := draw_achievements(title, seed.rows):
+            seed.run_dir.write_bytes(ACHIEVEMENTS, heat_map)
         seed.run_dir.write_bytes(CURVE, draw_curve(title, config.columns, seed.rows, levels))
     means: dict[PlayerName, Statistics] = {}
     if report.rows:
@@ -107,7 +105,7 @@ def over_seeds(report: Report, player: PlayerName) -> Statistics:
     for name in values[0]:
         if name == "return_standard_error":  # over levels
             continue
-        numbers = [value for each in values if (value := each[name]) is not None]
+        numbers = [value for each in values if (value := each.get(name)) is not None]
         complete = len(numbers) == len(values)
         statistics["mean"][name] = float(np.mean(numbers)) if complete else None
         error = complete and len(values) > 1
@@ -118,14 +116,18 @@ def over_seeds(report: Report, player: PlayerName) -> Statistics:
 def table(report: Report, means: Mapping[PlayerName, Statistics], num_seeds: int) -> list[str]:
     """The lines of a table: means over seeds, with standard errors if there are several."""
     known = next(iter(means.values()))["mean"]
-    columns = {heading: each for heading, each in _COLUMNS.items() if each[0] in known}
+    columns = {
+        _HEADINGS.get(each.name, each.heading): (each.name, each.digits)
+        for each in [*report.rows[0].scenario.env.stats.columns, *_MORE_COLUMNS]
+        if each.heading and each.name in known
+    }
     lines, notes = [["", *columns]], []
     for player, statistics in means.items():
         few = any(_has_few_finds(row) for row in report.rows if row.player == player)
         cells = []
         for metric, digits in columns.values():
             mean, error = (statistics[name][metric] for name in ("mean", "standard_error"))
-            if mean is None or (few and metric == "memory_gain"):
+            if metric == "memory_gain" and (few or mean is None):
                 mean, notes = None, [NO_GAIN]
             text = "" if mean is None else f"{mean:.{digits}f}"
             cells.append(f"{text} ± {error:.{digits}f}" if text and error is not None else text)

@@ -21,7 +21,15 @@ from gridmem.baselines.ppo.sharding import (
     usable_devices,
 )
 from gridmem.baselines.runs import checkpoint
-from gridmem.baselines.runs.run_dir import CHECKPOINT, CURVE, EVALUATION, WEIGHTS, RunDir, seed_dirs
+from gridmem.baselines.runs.run_dir import (
+    ACHIEVEMENTS,
+    CHECKPOINT,
+    CURVE,
+    EVALUATION,
+    WEIGHTS,
+    RunDir,
+    seed_dirs,
+)
 from gridmem.baselines.runs.weights import to_bytes
 from gridmem.baselines.training.announcement import announcement
 from gridmem.baselines.training.attention_choice import XLA, AttentionChoice
@@ -38,7 +46,7 @@ from gridmem.baselines.training.signals import StopSignal
 from gridmem.baselines.training.trackers import Tracker, open_trackers
 from gridmem.cli_utils import drop_unwritten
 
-STALE = (EVALUATION, "evaluation.png", "eval.json", CURVE)
+STALE = (EVALUATION, "evaluation.png", "eval.json", CURVE, ACHIEVEMENTS)
 """Results of an agent that a resumed run replaces; older versions wrote eval.json."""
 
 

@@ -1,6 +1,7 @@
 """Metrics of memory, the same in training, evaluation and play."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,13 +29,6 @@ class EpisodeStats(NamedTuple):
     later_trip_steps: Float32[Array, "*B"]  # mean of the trips from one find to the next; 0 if none
 
 
-class EpisodeLengths(NamedTuple):
-    """Return and length of N episodes of any environment, for each agent."""
-
-    episode_return: Float32[Array, "N A"]
-    episode_length: Int32[Array, "N A"]  # in steps
-
-
 class EpisodeMetrics(NamedTuple):
     """Metrics of N episodes for each agent; times in steps.
 
@@ -50,6 +44,13 @@ class EpisodeMetrics(NamedTuple):
     unseen_steps: Float32[Array, "N A"]  # mean until a goal is in view; 0 if none
     digs: Int32[Array, "N A"]
     bumps: Int32[Array, "N A"]  # moves into cells that cannot be entered, unless busy
+
+
+Episodes = EpisodeStats | EpisodeMetrics | Mapping[str, Any]
+"""Of N episodes for each agent, leaves [N, A]; a mapping has the numbers of other statistics.
+
+In a mapping, "unfinished" marks episodes that were cut off; they count for nothing else.
+"""
 
 
 def measure(
@@ -121,9 +122,7 @@ def memory_gain(stats: EpisodeStats | EpisodeMetrics) -> Float32[Array, ""]:
     return first / jnp.maximum(later, 1.0)
 
 
-def summary(
-    metrics: EpisodeStats | EpisodeMetrics | EpisodeLengths,
-) -> dict[str, float | None]:
+def summary(metrics: Episodes) -> dict[str, float | None]:
     """Means of the metrics of many episodes, JSON-able.
 
     Returns:
@@ -136,29 +135,41 @@ def summary(
         name: float(numerator.sum() / denominator.sum()) if denominator.any() else None
         for name, (numerator, denominator) in ratios(metrics).items()
     }
-    per_level = np.asarray(metrics.episode_return, np.float64).mean(axis=1)
+    per_level = level_returns(metrics)
     many, root = len(per_level) > 1, len(per_level) ** 0.5
     means["return_standard_error"] = float(per_level.std(ddof=1)) / root if many else None
     return means
 
 
+def level_returns(metrics: Episodes) -> Float64[np.ndarray, " N"]:
+    """The mean return of the agents on each level; those without a finished episode are omitted."""
+    if not isinstance(metrics, Mapping):
+        return np.asarray(metrics.episode_return, np.float64).mean(axis=1)
+    total, number = ratios(metrics)["episode_return"]
+    return total[number > 0] / number[number > 0]
+
+
 def ratios(
-    metrics: EpisodeStats | EpisodeMetrics | EpisodeLengths,
+    metrics: Episodes,
 ) -> dict[str, tuple[Float64[np.ndarray, " N"], Float64[np.ndarray, " N"]]]:
     """The numbers of `summary`, except the standard error, as ratios of sums over levels.
 
     Returns:
         name -> (numerators, denominators), one of each for each level.
     """
-    values = {name: np.asarray(leaf, np.float64) for name, leaf in metrics._asdict().items()}
-    again = values.get("visits", np.zeros_like(values["episode_return"])) > 1
+    leaves = metrics if isinstance(metrics, Mapping) else metrics._asdict()
+    values = {name: np.asarray(leaf, np.float64) for name, leaf in leaves.items()}
+    none = np.zeros_like(values["episode_return"])
+    every, finished = none == 0, values.get("unfinished", none) == 0
+    again = finished & (values.get("visits", none) > 1)
 
     def total(name: str, counted: np.ndarray) -> np.ndarray:
         return np.where(counted, values[name], 0).sum(axis=1)
 
     terms = {}
     for name in values:
-        counted = again if name in _OF_LATER_TRIPS else np.ones_like(again)
+        counted = again if name in _OF_LATER_TRIPS else finished
+        counted = every if name == "unfinished" else counted
         terms[name] = total(name, counted), counted.sum(axis=1).astype(np.float64)
     if "visits" in values:
         terms["memory_gain"] = total("first_find_steps", again), total("later_trip_steps", again)

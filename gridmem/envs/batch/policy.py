@@ -34,11 +34,16 @@ class Policy(NamedTuple):
         act: (memory, timestep with leaves [B, ...], key) -> PolicyOutput.
         grow: (memory, steps) -> the memory with room for so many steps since the episode's start.
             `unroll` calls it between scans, so that a memory can begin small.
+        context: timesteps before the present one that an action can depend on; None for all.
+        keep: (memory, steps) -> the memory of the last steps, with room for no others; required of
+            policies with a `context`.
     """
 
     init: Callable[[int], Carry]
     act: Callable[[Carry, TimeStep, Key[Array, ""]], PolicyOutput]
     grow: Callable[[Carry, int], Carry] = _unchanged
+    context: int | None = None
+    keep: Callable[[Carry, int], Carry] = _unchanged
 
 
 def random_policy(actions: int | Discrete | Box) -> Policy:
