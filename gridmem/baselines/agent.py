@@ -48,6 +48,14 @@ class Agent:
         return {"observation": "dict", **self.config.env.options}
 
     @property
+    def members(self) -> "dict[str, Agent]":
+        """Id of an environment -> the agent in it; several only of a mixture."""
+        return {
+            id: Agent(each.config, each.source, each, self.method.member_params(self.params, id))
+            for id, each in self.method.members.items()
+        }
+
+    @property
     def model(self) -> ActorCritic:
         """The network of PPO.
 
@@ -59,7 +67,15 @@ class Agent:
                 f"the agent was trained by {self.config.method.name}; only agents of ppo have this "
                 "network, use policy()"
             )
+        self._check_single()
         return self.method.model(self.params)
+
+    def _check_single(self) -> None:
+        if len(self.method.members) > 1:
+            raise ValueError(
+                f"the agent was trained in {', '.join(self.method.members)}; take that of one "
+                "environment from `members`"
+            )
 
     @property
     def explains(self) -> bool:
@@ -69,6 +85,7 @@ class Agent:
 
     def policy(self, greedy: bool = False, explain: bool = False) -> Policy:
         """A policy for B streams of one episode each; see `model_policy`."""
+        self._check_single()
         if explain:
             return model_policy(self.model, greedy, explain)
         return self.method.policy(self.params, greedy)
@@ -84,6 +101,7 @@ class Agent:
             ValueError: for an invalid seed, an environment from outside of GridMem, or an agent of
                 another method than PPO.
         """
+        self._check_single()
         if not isinstance(self.env, Env):
             raise ValueError(
                 f"an actor takes the observations of GridMem's interfaces, and {self.env_id} has "

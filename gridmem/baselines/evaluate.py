@@ -102,7 +102,11 @@ def _evaluate(argv: Sequence[str]) -> int:
     from gridmem.baselines.runs.run_dir import EVALUATION, RunDir
     from gridmem.envs.env import Env
 
-    agents = {name: load(run) for name, run in named(options.runs).items()}
+    agents = {}
+    for name, run in named(options.runs).items():
+        members = load(run).members
+        several = len(members) > 1
+        agents |= {f"{name}, {id}" if several else name: each for id, each in members.items()}
     path = _out(options)
     run_dir = RunDir(path)
     report = evaluate_agents(

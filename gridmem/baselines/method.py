@@ -36,6 +36,16 @@ class MethodConfig:
     def check(self, config: "TrainConfig") -> None:
         """Raises ValueError if the settings do not fit the others of the run."""
 
+    def arrange(self, env: Any) -> Any:
+        """The environment, which of a mixture gets its numbers of streams.
+
+        Raises:
+            ValueError: if the method cannot learn from a mixture, or the numbers are invalid.
+        """
+        if hasattr(env, "ids"):
+            raise ValueError(f"{self.name} learns in one environment; a mixture is for ppo")
+        return env
+
     def steps_per_update(self, env: Any) -> int:
         """Agent steps that one update plays or, of stored data, learns from."""
         raise NotImplementedError
@@ -123,6 +133,15 @@ class Method:
         if self.traceable:
             return jax.eval_shape(lambda: self.params(self.init()))
         return jax.tree.map(jax.numpy.asarray, self.params(self.init()))
+
+    @property
+    def members(self) -> "dict[str, Method]":
+        """Id of an environment -> the method for its agent; several only of a mixture."""
+        return {self.config.env.env_id: self}
+
+    def member_params(self, params: Any, id: str) -> Any:
+        """The parameters of that agent."""
+        return params
 
     def policy(self, params: Any, greedy: bool = False) -> "Policy":
         """A policy for B streams of one episode each; `source` is the environment."""

@@ -1,15 +1,18 @@
 """Whole configurations by name."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gridmem.baselines.config import (
     EnvSettings,
+    MixtureConfig,
     ModelConfig,
     OptimizerConfig,
     PPOConfig,
     TrainConfig,
 )
 from gridmem.baselines.registration import METHOD_CONFIGS, METHOD_PRESETS
+from gridmem.envs.batch.mixture import SEPARATOR
 from gridmem.envs.checks import unknown_name
 from gridmem.envs.registry import IMPORT_HINT
 
@@ -77,7 +80,71 @@ def _depth(num_layers: int) -> TrainConfig:
     return replace(_REFERENCE, model=replace(_REFERENCE.model, num_layers=num_layers))
 
 
-PRESETS: dict[str, tuple[str, TrainConfig]] = {
+def _craftax() -> TrainConfig:
+    """The scoreboard's recipe for 1e9 steps of Craftax (docs/craftax.md)."""
+    return TrainConfig(
+        env=EnvSettings("Craftax-Symbolic-v1"),
+        model=ModelConfig(
+            num_layers=2,
+            width=256,
+            ff_width=768,
+            num_heads=8,
+            num_kv_heads=8,
+            head_dim=32,
+            value_width=256,
+            window=128,
+            dtype="bfloat16",
+        ),
+        method=PPOConfig(
+            num_envs=1024,
+            rollout_steps=128,
+            num_epochs=4,
+            num_minibatches=8,
+            gamma=0.999,
+            td_lambda=0.8,
+            entropy_coef=0.002,
+        ),
+        optimizer=OptimizerConfig(learning_rate=2e-4, warmup=0.0, b2=0.999, eps=1e-5),
+        total_steps=1_000_000_000,
+        eval_levels=256,
+    )
+
+
+def _craftax_classic() -> TrainConfig:
+    """A size for two CPU cores."""
+    return TrainConfig(
+        env=EnvSettings("Craftax-Classic-Symbolic-v1"),
+        model=ModelConfig(width=128, ff_width=256, num_heads=4, num_kv_heads=1, window=64),
+        method=PPOConfig(
+            num_envs=64,
+            rollout_steps=64,
+            num_epochs=4,
+            num_minibatches=8,
+            gamma=0.99,
+            td_lambda=0.9,
+            entropy_coef=0.01,
+        ),
+        total_steps=1_000_000,
+        eval_levels=256,
+    )
+
+
+def _mixture(ids: Sequence[str], mixture: MixtureConfig, total_steps: int) -> TrainConfig:
+    """A mixture in equal shares, in a size for two CPU cores."""
+    return TrainConfig(
+        env=EnvSettings(SEPARATOR.join(ids)),
+        model=ModelConfig(window=128),
+        method=PPOConfig(
+            num_envs=64 * len(ids), rollout_steps=64, num_minibatches=16, mixture=mixture
+        ),
+        total_steps=total_steps,
+    )
+
+
+_LADDER = "GridMem-9x9-v0", "GridMem-13x13-v0", "GridMem-20x20-v0"
+_WORLDS = "GridMem-9x9-v0", "MiniGrid-MemoryS16", "Craftax-Classic-Symbolic-v1"
+
+PRESETS: dict[str, tuple[str, TrainConfig | Callable[[], TrainConfig]]] = {
     "quickstart": (
         "learns to remember small caves in two to five minutes on two CPU cores",
         TrainConfig(env=EnvSettings("GridMem-9x9-v0", view_size=3, max_steps=256)),
@@ -100,8 +167,22 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         f"depth-{num_layers}": ("reference with N layers", _depth(num_layers))
         for num_layers in (1, 2, 4, 8, 16)
     },
+    "craftax-classic": ("Craftax-Classic, in minutes on two CPU cores", _craftax_classic),
+    "craftax": ("the scoreboard's recipe for Craftax; for a GPU", _craftax),
+    "mixture-ladder": (
+        "one network on caves of three sizes",
+        _mixture(_LADDER, MixtureConfig(), 12_000_000),
+    ),
+    "mixture-worlds": (
+        "one network on GridMem, MiniGrid-Memory and Craftax-Classic",
+        lambda: _mixture(
+            _WORLDS,
+            MixtureConfig(gammas=(0.97, 0.99, 0.99), entropy_coefs=(0.003, 0.01, 0.01)),
+            3_000_000,
+        ),
+    ),
 }
-"""Name -> (what it is for, config)."""
+"""Name -> (what it is for, config or, where other packages are needed for it, what makes it)."""
 
 
 def preset(name: str) -> TrainConfig:
@@ -114,7 +195,8 @@ def preset(name: str) -> TrainConfig:
     if name not in known:
         raise ValueError(f"{unknown_name('preset', name, known, 'presets')}; {IMPORT_HINT}")
     if name in PRESETS:
-        return PRESETS[name][1]
+        config = PRESETS[name][1]
+        return config() if callable(config) else config
     make = METHOD_PRESETS[name]
     return make() if make else TrainConfig(method=METHOD_CONFIGS[name]())
 

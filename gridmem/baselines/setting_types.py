@@ -31,6 +31,11 @@ def field_types(config: type) -> dict[str, Any]:
     return get_type_hints(config, include_extras=True)
 
 
+def item_type(annotation: Any) -> Any:
+    """The type of the items of a `tuple[X, ...]`; None for other annotations."""
+    return get_args(annotation)[0] if get_origin(annotation) is tuple else None
+
+
 def describe_types(allowed: Sequence[Any]) -> str:
     """The result of `value_types` in words, such as "a whole number or None"."""
     choices = [each for each in allowed if isinstance(each, str)]
@@ -42,6 +47,13 @@ def describe_types(allowed: Sequence[Any]) -> str:
 
 def check_type(name: str, value: Any, annotation: Any) -> None:
     """Raises ValueError if a value is not of the annotated type. A bool is no number."""
+    if (item := item_type(annotation)) is not None:
+        if not isinstance(value, tuple):
+            words = describe_types(value_types(item))
+            raise ValueError(f"{name} is {value!r}; it must be a list, each of it {words}")
+        for each in value:
+            check_type(name, each, item)
+        return
     allowed = value_types(annotation)
     types = tuple(each for each in allowed if isinstance(each, type))
     if isinstance(value, bool):
@@ -82,7 +94,9 @@ def check_not_negative(config: Any, *names: str) -> None:
 
 
 def from_json(value: Any, annotation: Any) -> Any:
-    """A number from JSON as the annotated type: 1e6 as an int, 1 as a float."""
+    """A value from JSON as the annotated type: 1e6 as an int, 1 as a float, a list as a tuple."""
+    if (item := item_type(annotation)) is not None and isinstance(value, list):
+        return tuple(from_json(each, item) for each in value)
     allowed = value_types(annotation)
     if isinstance(value, float) and value.is_integer() and int in allowed:
         return int(value)

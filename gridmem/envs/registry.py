@@ -104,7 +104,14 @@ def make_environment(id: str, *, shared: bool = False, **overrides: Any) -> Any:
     """
     if id in CONFIGS:
         return make_for_adapter(id, **overrides)
+    if "+" in id and id not in _FACTORIES:
+        return _make_mixture(id.split("+"), overrides)
     if id not in _FACTORIES:
+        if id.startswith("Craftax") and "Pixels" in id:
+            raise ValueError(
+                f"{id} has pixels for observations, and GridMem has the symbolic ones: "
+                f"{id.replace('Pixels', 'Symbolic')}"
+            )
         known = [*CONFIGS, *_FACTORIES]
         raise ValueError(f"{unknown_name('environment', id, known, 'ids')}; {IMPORT_HINT}")
     factory = _FACTORIES[id]
@@ -114,6 +121,16 @@ def make_environment(id: str, *, shared: bool = False, **overrides: Any) -> Any:
     if key not in _MADE:
         _MADE[key] = _make_foreign(id, factory, overrides)
     return _MADE[key]
+
+
+def _make_mixture(ids: list[str], options: dict[str, Any]) -> Any:
+    """A mixture of environments; options are for GridMem's own ids."""
+    from gridmem.envs.batch.mixture import Mixture
+
+    if doubled := [id for id in ids if ids.count(id) > 1]:
+        raise ValueError(f"{doubled[0]!r} is in the mixture twice; name each environment once")
+    envs = [make_environment(id, shared=True, **(options if id in CONFIGS else {})) for id in ids]
+    return Mixture(tuple(ids), tuple(envs))
 
 
 def _make_foreign(id: str, factory: str | Callable[..., Any], options: dict[str, Any]) -> Any:

@@ -80,7 +80,7 @@ def _batch(config: TrainConfig, env: Environment, graphdef: Any, learner: Learne
 
     def one_step(params: Any, state: Any, key: Key[Array, ""]) -> TrainBatch:
         model = nnx.merge(graphdef, params)
-        return make_batch(config, collect(config, env, model, state, key, key, 1))
+        return make_batch(config.ppo, collect(config, env, model, state, key, key, 1))
 
     def all_steps(x: ShapeDtypeStruct) -> ShapeDtypeStruct:
         return ShapeDtypeStruct((x.shape[0], num_steps, *x.shape[2:]), x.dtype)

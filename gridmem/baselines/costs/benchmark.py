@@ -133,10 +133,10 @@ def measure(config: TrainConfig, parts: Collection[str], repeats: int) -> Iterat
 
     def rollout(params: Any, state: Any, key: Key[Array, ""]) -> Any:
         experience = collect(config, env, nnx.merge(graphdef, params), state, key, key)
-        return make_batch(config, experience), experience.state, experience.episodes
+        return make_batch(config.ppo, experience), experience.state, experience.episodes
 
     def training(learner: Any, batch: TrainBatch, key: Key[Array, ""]) -> Any:
-        return train_epochs(config, graphdef, learner, batch, key)
+        return train_epochs(config, graphdef, learner, [batch], key)
 
     if ROLLOUT in parts or TRAINING in parts:
         key = jax.random.key(config.seed)

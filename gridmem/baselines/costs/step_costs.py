@@ -59,7 +59,7 @@ def gradient_costs(run: AbstractRun, fused: bool) -> Costs:
 def gradient_step(run: AbstractRun) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """The gradient of a minibatch, and the shapes of its arguments."""
     gradient = jax.grad(partial(minibatch_loss, run.config, run.graphdef), has_aux=True)
-    return gradient, (run.learner.params, run.minibatch)
+    return gradient, (run.learner.params, [run.minibatch])
 
 
 def training_costs(run: AbstractRun, gradient: Costs) -> StepCosts:

@@ -33,9 +33,7 @@ class Entry(NamedTuple):
     player: PlayerName
     scenario: Scenario
 
-    def play(
-        self, method: Method | None, params: Any, key: Key[Array, ""], replayed: bool
-    ) -> Row:
+    def play(self, method: Method | None, params: Any, key: Key[Array, ""], replayed: bool) -> Row:
         """The row of its episodes.
 
         Args:

@@ -74,9 +74,7 @@ class _Progress(NamedTuple):
     episodes: Any  # the accumulator of `env.stats`, which stays when the episode is over
 
 
-def play_levels(
-    env: Env, player: Player, params: Any, levels: Any, key: Key[Array, ""]
-) -> Played:
+def play_levels(env: Env, player: Player, params: Any, levels: Any, key: Key[Array, ""]) -> Played:
     """One whole episode on each level, in chunks.
 
     Args:

@@ -1,5 +1,7 @@
-"""The actor-critic: an encoder, blocks of mixer and feed-forward, two heads."""
+"""The actor-critic, of one environment or of several: encoder, blocks, and two heads."""
 
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import jax
@@ -11,10 +13,11 @@ from gridmem.baselines.config import ModelConfig
 from gridmem.baselines.model.encoders import encode, make_encoder
 from gridmem.baselines.model.layers import FeedForward, RMSNorm, dense, matrix
 from gridmem.baselines.model.mixers import ExplainingMixer, Weights, make_mixer
-from gridmem.baselines.model.value_heads import make_value_head
+from gridmem.baselines.model.value_heads import ValueHead, make_value_head
 from gridmem.envs.environment import Discrete, Part
 
 Caches = list[Any]
+_OWN = "action", "reward", "blocks", "final_norm", "members"  # beside those that begin with value_
 EMBED_STD = 0.02  # small, so that the first policy is nearly uniform
 
 
@@ -66,8 +69,8 @@ class Block(nnx.Module):
         return x + self.ff(self.ff_norm(x), self.ff.prepare())
 
 
-class ActorCritic(nnx.Module):
-    """Observations to action logits and a value; one timestep is one token.
+class Interface(nnx.Module):
+    """What is of one environment: the encoder of its observations, and two heads.
 
     The action embedding serves three times: for the last action in the input, as the policy's
     output matrix, and its last row for "no action yet", which has no logit.
@@ -76,13 +79,13 @@ class ActorCritic(nnx.Module):
     def __init__(
         self, config: ModelConfig, parts: tuple[Part, ...], actions: Discrete, rngs: nnx.Rngs
     ) -> None:
+        """The encoder; `make_heads` makes the rest."""
         self.dtype = jnp.dtype(config.dtype)
         self.parts, self.num_actions = parts, actions.n
         width = config.width
         embed = nnx.initializers.normal(EMBED_STD)
-        own = ("action", "reward", "blocks", "final_norm", "value_head")
         for part in parts:
-            if part.name in own or part.name.startswith("value_") or hasattr(self, part.name):
+            if part.name in _OWN or part.name.startswith("value_") or hasattr(self, part.name):
                 raise ValueError(
                     f"the part {part.name!r} of the observation has a name that the network uses; "
                     "rename it"
@@ -90,12 +93,47 @@ class ActorCritic(nnx.Module):
             setattr(self, part.name, make_encoder(part, width, rngs))
         self.action = matrix(rngs, actions.n + 1, width, embed)
         self.reward = matrix(rngs, 1, width, embed)
-        self.blocks = nnx.List([Block(config, rngs) for _ in range(config.num_layers)])
-        self.final_norm = RMSNorm(width)
-        self.value_in = matrix(rngs, width, config.value_width)
+
+    def make_heads(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        """Completes a new interface."""
+        embed = nnx.initializers.normal(EMBED_STD)
+        self.value_in = matrix(rngs, config.width, config.value_width)
         self.value_bias = nnx.Param(jnp.zeros((config.value_width,), jnp.float32))
         self.value_head = make_value_head(config)
         self.value_out = matrix(rngs, config.value_width, self.value_head.num_outputs, embed)
+
+    def embed(self, obs: Any) -> Float[Array, "*batch D"]:
+        """The token of an observation, leaves [*batch, ...]."""
+        # A product and no lookup, whose gradient a GPU adds up in a few rows that all tokens share.
+        action = jax.nn.one_hot(obs.last_action, self.num_actions + 1, dtype=self.dtype)
+        reward = obs.last_reward[..., None].astype(self.dtype)
+        last = dense(action, self.action[...].astype(self.dtype))
+        x = self._encode(obs, self.parts[0]) + last if self.parts else last
+        x += dense(reward, self.reward[...].astype(self.dtype))
+        for part in self.parts[1:]:
+            x += self._encode(obs, part)
+        return x
+
+    def _encode(self, obs: Any, part: Part) -> Float[Array, "*batch D"]:
+        weight = getattr(self, part.name)[...]
+        return encode(part, weight, getattr(obs, part.name), self.dtype)
+
+    def heads(self, x: Float[Array, "*batch D"]) -> tuple[Array, Array]:
+        """Logits, and outputs for `value_head`, of normalised features."""
+        actions = self.action[...][: self.num_actions]
+        logits = dense(x.astype(jnp.float32), actions.T)
+        bias = self.value_bias[...].reshape((1,) * (x.ndim - 1) + (-1,)).astype(self.dtype)
+        hidden = jax.nn.gelu(dense(x, self.value_in[...].astype(self.dtype)) + bias)
+        return logits, dense(hidden, self.value_out[...].astype(self.dtype), jnp.float32)
+
+
+class Trunk(nnx.Module):
+    """What does not depend on the environment: the blocks, and the norm after the last."""
+
+    def make_blocks(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        """Completes a new trunk."""
+        self.blocks = nnx.List([Block(config, rngs) for _ in range(config.num_layers)])
+        self.final_norm = RMSNorm(config.width)
 
     def init_cache(self, batch: int, length: int, segmented: bool = False) -> Caches:
         """One cache per block; see `Mixer.init_cache`."""
@@ -115,6 +153,40 @@ class ActorCritic(nnx.Module):
         """See `Mixer.prepare`; one for each block."""
         return [block.prepare() for block in self.blocks]
 
+    def step_blocks(
+        self,
+        x: Float[Array, "B D"],
+        caches: Caches,
+        segment: Int[Array, " B"] | None,
+        weights: list[Weights] | None,
+    ) -> tuple[Float[Array, "B D"], Caches]:
+        """One token per stream through all blocks; see `ActorCritic.step`."""
+        seen = []
+        weights = self.prepare() if weights is None else weights
+        for block, cache, prepared in zip(self.blocks, caches, weights, strict=True):
+            x, cache = block.step(x, cache, segment, prepared)
+            seen.append(cache)
+        return self.final_norm(x), seen
+
+    def all_blocks(
+        self, x: Float[Array, "B T D"], caches: Caches, segments: Int[Array, "B T"] | None
+    ) -> Float[Array, "B T D"]:
+        """Sequences of tokens through all blocks; see `ActorCritic.sequence`."""
+        for block, cache in zip(self.blocks, caches, strict=True):
+            x = block.sequence(x, cache, segments)
+        return self.final_norm(x)
+
+
+class ActorCritic(Interface, Trunk):
+    """Observations to action logits and a value; one timestep is one token."""
+
+    def __init__(
+        self, config: ModelConfig, parts: tuple[Part, ...], actions: Discrete, rngs: nnx.Rngs
+    ) -> None:
+        super().__init__(config, parts, actions, rngs)
+        self.make_blocks(config, rngs)
+        self.make_heads(config, rngs)
+
     def step(
         self,
         obs: Any,
@@ -130,26 +202,21 @@ class ActorCritic(nnx.Module):
             segment: see `Mixer`.
             weights: what `prepare` gave, so that a loop of steps does not do it each time.
         """
-        x = self._embed(obs)
-        seen = []
-        weights = self.prepare() if weights is None else weights
-        for block, cache, prepared in zip(self.blocks, caches, weights, strict=True):
-            x, cache = block.step(x, cache, segment, prepared)
-            seen.append(cache)
-        logits, outputs = self._heads(x)
+        x, seen = self.step_blocks(self.embed(obs), caches, segment, weights)
+        logits, outputs = self.heads(x)
         return logits, self.value_head.value(outputs), seen
 
     def explain(
         self, obs: Any, caches: Caches, segment: Int[Array, " B"] | None = None
     ) -> Explained:
         """What `step` gives, and which of the tokens so far each layer drew on."""
-        x = self._embed(obs)
+        x = self.embed(obs)
         seen, shown = [], []
         for block, cache in zip(self.blocks, caches, strict=True):
             x, cache, weights = block.explain(x, cache, segment, block.prepare())
             seen.append(cache)
             shown.append(weights)
-        logits, outputs = self._heads(x)
+        logits, outputs = self.heads(self.final_norm(x))
         layers = [weights for weights in shown if weights is not None]
         weights = jnp.stack(layers, axis=1) if layers else None
         return Explained(logits, self.value_head.value(outputs), seen, weights)
@@ -161,33 +228,61 @@ class ActorCritic(nnx.Module):
 
         The timesteps come after those that the caches have seen.
         """
+        return self.heads(self.all_blocks(self.embed(obs), caches, segments))
+
+
+class MixtureActorCritic(Trunk):
+    """One trunk for several environments, each with an interface of its own.
+
+    Streams are in the order of the environments. Observations and logits are tuples with an entry
+    for each environment; the rest is of all streams. See `ActorCritic` for the methods.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        interfaces: Sequence[tuple[tuple[Part, ...], Discrete]],
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.members = nnx.List([Interface(config, *each, rngs) for each in interfaces])
+        self.make_blocks(config, rngs)
+        for member in self.members:
+            member.make_heads(config, rngs)
+
+    @property
+    def value_head(self) -> ValueHead:
+        """That of all environments."""
+        return self.members[0].value_head
+
+    def step(
+        self,
+        obs: Sequence[Any],
+        caches: Caches,
+        segment: Int[Array, " B"] | None = None,
+        weights: list[Weights] | None = None,
+    ) -> tuple[tuple[Float32[Array, "b actions"], ...], Float32[Array, " B"], Caches]:
+        """See `ActorCritic`."""
         x = self._embed(obs)
-        for block, cache in zip(self.blocks, caches, strict=True):
-            x = block.sequence(x, cache, segments)
-        return self._heads(x)
+        rows = [len(each) for each in x]
+        features, seen = self.step_blocks(jnp.concatenate(x), caches, segment, weights)
+        logits, outputs = self._heads(features, rows)
+        return logits, self.value_head.value(jnp.concatenate(outputs)), seen
 
-    def _embed(self, obs: Any) -> Float[Array, "*batch D"]:
-        # A product and no lookup, whose gradient a GPU adds up in a few rows that all tokens share.
-        action = jax.nn.one_hot(obs.last_action, self.num_actions + 1, dtype=self.dtype)
-        reward = obs.last_reward[..., None].astype(self.dtype)
-        last = dense(action, self.action[...].astype(self.dtype))
-        x = self._encode(obs, self.parts[0]) + last if self.parts else last
-        x += dense(reward, self.reward[...].astype(self.dtype))
-        for part in self.parts[1:]:
-            x += self._encode(obs, part)
-        return x
+    def sequence(
+        self, obs: Sequence[Any], caches: Caches, segments: Int[Array, "B T"] | None = None
+    ) -> tuple[tuple[Float32[Array, "b T actions"], ...], tuple[Float32[Array, "b T K"], ...]]:
+        """See `ActorCritic`."""
+        x = self._embed(obs)
+        rows = [len(each) for each in x]
+        return self._heads(self.all_blocks(jnp.concatenate(x), caches, segments), rows)
 
-    def _encode(self, obs: Any, part: Part) -> Float[Array, "*batch D"]:
-        weight = getattr(self, part.name)[...]
-        return encode(part, weight, getattr(obs, part.name), self.dtype)
+    def _embed(self, obs: Sequence[Any]) -> list[Array]:
+        return [member.embed(each) for member, each in zip(self.members, obs, strict=True)]
 
-    def _heads(self, x: Float[Array, "*batch D"]) -> tuple[Array, Array]:
-        x = self.final_norm(x)
-        actions = self.action[...][: self.num_actions]
-        logits = dense(x.astype(jnp.float32), actions.T)
-        bias = self.value_bias[...].reshape((1,) * (x.ndim - 1) + (-1,)).astype(self.dtype)
-        hidden = jax.nn.gelu(dense(x, self.value_in[...].astype(self.dtype)) + bias)
-        return logits, dense(hidden, self.value_out[...].astype(self.dtype), jnp.float32)
+    def _heads(self, x: Array, rows: Sequence[int]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        parts = jnp.split(x, list(accumulate(rows))[:-1])
+        pairs = [member.heads(part) for member, part in zip(self.members, parts, strict=True)]
+        return tuple(logits for logits, _ in pairs), tuple(outputs for _, outputs in pairs)
 
 
 def num_parameters(params: Any) -> int:

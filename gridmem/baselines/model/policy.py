@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float32, Int32, Key
 
-from gridmem.baselines.model.actor_critic import ActorCritic, Caches
+from gridmem.baselines.model.actor_critic import ActorCritic, Caches, MixtureActorCritic
 from gridmem.baselines.model.mixers import Weights
 from gridmem.envs.batch.policy import Policy, PolicyOutput, batched_index
 from gridmem.envs.types import TimeStep
@@ -66,7 +66,7 @@ def model_policy(model: ActorCritic, greedy: bool = False, explain: bool = False
 
 
 def streaming_policy(
-    model: ActorCritic,
+    model: ActorCritic | MixtureActorCritic,
     greedy: bool = False,
     forget_at_finds: bool = False,
     weights: list[Weights] | None = None,
@@ -106,10 +106,21 @@ def streaming_policy(
     return Policy(init, act, grow, context, keep)
 
 
+def member_key(key: Key[Array, ""], number: int) -> Key[Array, ""]:
+    """The key of an environment of a mixture; that of the first is the key itself."""
+    return jax.random.fold_in(key, number) if number else key
+
+
 def _choose(
-    logits: Float32[Array, "B actions"], greedy: bool, key: Key[Array, ""]
+    logits: Float32[Array, "B actions"] | tuple[Float32[Array, "b actions"], ...],
+    greedy: bool,
+    key: Key[Array, ""],
 ) -> tuple[Int32[Array, " B"], Float32[Array, " B"]]:
-    """An action, and the logarithm of its probability."""
+    """An action, and the logarithm of its probability; of the streams of all environments."""
+    if isinstance(logits, tuple):
+        pairs = [_choose(each, greedy, member_key(key, i)) for i, each in enumerate(logits)]
+        actions, log_probs = zip(*pairs, strict=True)
+        return jnp.concatenate(actions), jnp.concatenate(log_probs)
     if greedy:
         action = jnp.argmax(logits, axis=-1).astype(jnp.int32)
     else:

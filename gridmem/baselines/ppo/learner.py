@@ -1,5 +1,6 @@
 """The learner: its state, how it begins, and one update as one compiled function."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,8 +11,9 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float32, Int32, Key
 
-from gridmem.baselines.config import TrainConfig
-from gridmem.baselines.model.actor_critic import ActorCritic, Caches
+from gridmem.baselines.config import PPOConfig, TrainConfig
+from gridmem.baselines.model.actor_critic import ActorCritic, Caches, MixtureActorCritic
+from gridmem.baselines.model.policy import member_key
 from gridmem.baselines.ppo.loss import (
     LossMetrics,
     Transitions,
@@ -21,10 +23,12 @@ from gridmem.baselines.ppo.loss import (
     ppo_loss,
     td_lambda,
 )
-from gridmem.baselines.ppo.optimizer import make_optimizer
+from gridmem.baselines.ppo.mixture import join, split_experience, weighted_mean
+from gridmem.baselines.ppo.optimizer import make_optimizer, ordered
 from gridmem.baselines.ppo.rollout import Experience, RolloutState, collect, init_rollout
 from gridmem.baselines.ppo.sharding import replicate, shard_batch
-from gridmem.envs.environment import Discrete, Environment
+from gridmem.envs.batch.mixture import Mixture
+from gridmem.envs.environment import Environment
 
 
 class Learner(NamedTuple):
@@ -46,7 +50,7 @@ class UpdateMetrics(NamedTuple):
     grad_norm: Float32[Array, ""]  # before clipping
     param_norm: Float32[Array, ""]  # after the update
     first_ratio_error: Float32[Array, ""]  # largest |ratio - 1| before the first gradient step
-    loss: LossMetrics
+    loss: LossMetrics | dict[str, Float32[Array, ""]]  # of a mixture by environment
 
 
 class TrainBatch(NamedTuple):
@@ -58,10 +62,12 @@ class TrainBatch(NamedTuple):
     segments: Int32[Array, "B T"] | None
 
 
-def build_model(config: TrainConfig, env: Environment, key: Key[Array, ""]) -> ActorCritic:
-    """A model with new parameters."""
+def build_model(config: TrainConfig, env: Any, key: Key[Array, ""]) -> Any:
+    """A model with new parameters: `ActorCritic`, of a mixture `MixtureActorCritic`."""
     rngs = nnx.Rngs(params=key)
-    assert isinstance(env.actions, Discrete)  # checked by `PPOConfig`
+    if isinstance(env, Mixture):
+        interfaces = [(each.parts, each.actions) for each in env.envs]
+        return MixtureActorCritic(config.model, interfaces, rngs)
     return ActorCritic(config.model, env.parts, env.actions, rngs)
 
 
@@ -89,7 +95,7 @@ def update(
     experience = collect(config, env, model, learner.rollout_state, level_key, action_key)
 
     # Value targets and advantages.
-    batch = make_batch(config, experience)
+    batch = make_batches(config, env, experience)
 
     # Epochs of minibatches.
     params, opt_state, grad_norm, losses = replicate(
@@ -97,23 +103,32 @@ def update(
     )
 
     # Metrics.
-    data = batch.transitions
+    data = join([each.transitions for each in batch])
     metrics = UpdateMetrics(
         episodes=experience.episodes,
         explained_variance=explained_variance(data.value, data.target, data.valid),
         target_outside=masked_mean(model.value_head.outside(data.target), data.valid),
         grad_norm=jnp.mean(grad_norm),
-        param_norm=optax.tree.norm(params),
-        first_ratio_error=losses.max_ratio_error[0],
-        loss=jax.tree.map(jnp.mean, losses),
+        param_norm=optax.tree.norm(ordered(params)),
+        first_ratio_error=jnp.max(jnp.stack([each.max_ratio_error[0] for each in losses])),
+        loss=_named(env, jax.tree.map(jnp.mean, losses)),
     )
     learner = Learner(params, opt_state, key, learner.num_updates + 1, experience.state)
     return learner, replicate(metrics)
 
 
-def make_batch(config: TrainConfig, experience: Experience) -> TrainBatch:
+def make_batches(config: TrainConfig, env: Any, experience: Experience) -> list[TrainBatch]:
+    """The training data of each environment; without a mixture there is one."""
+    if not isinstance(env, Mixture):
+        return [make_batch(config.ppo, experience)]
+    parts = split_experience(env, experience)
+    settings = config.ppo.of_each(len(parts))
+    return [make_batch(ppo, part) for ppo, part in zip(settings, parts, strict=True)]
+
+
+def make_batch(ppo: PPOConfig, experience: Experience) -> TrainBatch:
     """The rollout with value targets and advantages, batch-major."""
-    rollout, ppo = experience.rollout, config.ppo
+    rollout = experience.rollout
     valid, (log_prob, value, segments) = rollout.valid, rollout.extras
     target = td_lambda(
         rollout.reward,
@@ -135,30 +150,41 @@ def make_batch(config: TrainConfig, experience: Experience) -> TrainBatch:
 
 
 def train_epochs(
-    config: TrainConfig, graphdef: Any, learner: Learner, batch: TrainBatch, key: Key[Array, ""]
-) -> tuple[Any, Any, Float32[Array, " steps"], LossMetrics]:
-    """Epochs of gradient steps on minibatches of whole streams.
+    config: TrainConfig,
+    graphdef: Any,
+    learner: Learner,
+    batches: Sequence[TrainBatch],
+    key: Key[Array, ""],
+) -> tuple[Any, Any, Float32[Array, " steps"], list[LossMetrics]]:
+    """Epochs of gradient steps on minibatches of whole streams, some of each environment.
 
     Returns:
-        The new parameters and optimizer state; norms of the gradients, and losses, of each step.
+        The new parameters and optimizer state; norms of the gradients, and the losses in each
+        environment, of each step.
     """
     optimizer, ppo = _optimizer(config), config.ppo
-    num_streams = batch.transitions.action.shape[0]
     gradient = jax.grad(partial(minibatch_loss, config, graphdef), has_aux=True)
 
-    def gradient_step(carry: tuple[Any, Any], rows: Array) -> Any:
+    def gradient_step(carry: tuple[Any, Any], rows: Sequence[Array]) -> Any:
         params, opt_state = carry
-        minibatch = shard_batch(jax.tree.map(lambda x: x[rows] if x.ndim else x, batch))
+        minibatch = [
+            shard_batch(jax.tree.map(lambda x, r=some: x[r] if x.ndim else x, batch))
+            for batch, some in zip(batches, rows, strict=True)
+        ]
         grads, metrics = gradient(params, minibatch)
         # Adam's bias correction mixes an int32 count with float32 moments.
         with jax.numpy_dtype_promotion("standard"):
             updates, opt_state = optimizer.update(grads, opt_state, params)
         params = optax.apply_updates(params, updates)
-        return (params, opt_state), (optax.tree.norm(grads), metrics)
+        return (params, opt_state), (optax.tree.norm(ordered(grads)), metrics)
 
+    rows = []
     epoch_keys = jax.random.split(key, ppo.num_epochs)
-    order = jax.vmap(lambda k: jax.random.permutation(k, num_streams))(epoch_keys)
-    rows = order.reshape(ppo.num_epochs * ppo.num_minibatches, -1)
+    for number, batch in enumerate(batches):
+        num_streams = batch.transitions.action.shape[0]
+        keys = jax.vmap(lambda k, i=number: member_key(k, i))(epoch_keys)
+        order = jax.vmap(lambda k, n=num_streams: jax.random.permutation(k, n))(keys)
+        rows.append(order.reshape(ppo.num_epochs * ppo.num_minibatches, -1))
     (params, opt_state), (grad_norm, metrics) = lax.scan(
         gradient_step, (learner.params, learner.opt_state), rows
     )
@@ -166,13 +192,34 @@ def train_epochs(
 
 
 def minibatch_loss(
-    config: TrainConfig, graphdef: Any, params: Any, batch: TrainBatch
-) -> tuple[Float32[Array, ""], LossMetrics]:
-    """The PPO loss of a minibatch."""
-    model = nnx.merge(graphdef, params)
-    logits, outputs = model.sequence(batch.obs, batch.caches, batch.segments)
-    value_losses = model.value_head.loss(outputs, batch.transitions.target)
-    return ppo_loss(logits, value_losses, batch.transitions, config.ppo)
+    config: TrainConfig, graphdef: Any, params: Any, batches: Sequence[TrainBatch]
+) -> tuple[Float32[Array, ""], list[LossMetrics]]:
+    """The PPO loss of a minibatch, which has a part for each environment.
+
+    Of several environments it is the mean of their losses, weighted by their streams.
+    """
+    model, settings = nnx.merge(graphdef, params), config.ppo.of_each(len(batches))
+    if isinstance(model, ActorCritic):
+        (batch,) = batches
+        of_each = [model.sequence(batch.obs, batch.caches, batch.segments)]
+    else:
+        caches, segments = join([(batch.caches, batch.segments) for batch in batches])
+        of_all = model.sequence([batch.obs for batch in batches], caches, segments)
+        of_each = list(zip(*of_all, strict=True))
+    losses, metrics = [], []
+    for ppo, batch, (logits, outputs) in zip(settings, batches, of_each, strict=True):
+        value_losses = model.value_head.loss(outputs, batch.transitions.target)
+        loss, of_loss = ppo_loss(logits, value_losses, batch.transitions, ppo)
+        losses.append(loss)
+        metrics.append(of_loss)
+    return weighted_mean(losses, [len(batch.transitions.valid) for batch in batches]), metrics
+
+
+def _named(env: Any, losses: list[LossMetrics]) -> LossMetrics | dict[str, Float32[Array, ""]]:
+    if not isinstance(env, Mixture):
+        return losses[0]
+    pairs = zip(env.ids, losses, strict=True)
+    return {f"{id}/{name}": x for id, each in pairs for name, x in each._asdict().items()}
 
 
 def _optimizer(config: TrainConfig) -> optax.GradientTransformation:

@@ -1,18 +1,23 @@
 """PPO as a method of the training loop; the algorithm is in `learner.py`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import jax
 from flax import nnx
 
-from gridmem.baselines.config import TrainConfig
+from gridmem.baselines.config import MixtureConfig, PPOConfig, TrainConfig
+from gridmem.baselines.env_settings import EnvSettings
 from gridmem.baselines.method import Method
 from gridmem.baselines.model.actor_critic import ActorCritic
 from gridmem.baselines.model.policy import model_policy, streaming_policy
 from gridmem.baselines.ppo.learner import Learner, UpdateMetrics, build_model, init, update
+from gridmem.baselines.ppo.mixture import member_params
+from gridmem.envs.batch.mixture import Mixture
 from gridmem.envs.batch.policy import Policy
+from gridmem.envs.registry import CONFIGS
 
 
 class PPO(Method):
@@ -38,6 +43,30 @@ class PPO(Method):
         """The network with these parameters."""
         return nnx.merge(self._graphdef, params)
 
+    @property
+    def members(self) -> dict[str, Method]:
+        """See `Method`."""
+        if not isinstance(self.source, Mixture):
+            return super().members
+        config, mixture = self.config, self.source
+        settings, found = config.ppo.of_each(len(mixture.ids)), {}
+        for number, (id, env) in enumerate(zip(mixture.ids, mixture.envs, strict=True)):
+            own = replace(
+                settings[number],
+                num_envs=mixture.num_streams[number] // env.num_agents,
+                mixture=MixtureConfig(),
+            )
+            options = config.env.options if id in CONFIGS else {}
+            member = replace(config, env=EnvSettings(id, options=options), method=own)
+            found[id] = PPO(member, env)
+        return found
+
+    def member_params(self, params: Any, id: str) -> Any:
+        """See `Method`."""
+        if not isinstance(self.source, Mixture):
+            return params
+        return member_params(params, self.source.ids.index(id))
+
     def policy(self, params: Any, greedy: bool = False) -> Policy:
         """See `Method`."""
         model, window = self.model(params), self.config.model.window
@@ -48,7 +77,10 @@ class PPO(Method):
     @property
     def acting(self) -> "PPO":
         """See `Method`."""
-        return PPO(TrainConfig(env=self.config.env, model=self.config.model), self.source)
+        # One step: environments with long episodes refuse rollouts of whole ones.
+        method = PPOConfig(rollout_steps=1)
+        config = TrainConfig(env=self.config.env, model=self.config.model, method=method)
+        return PPO(config, self.source)
 
     def warnings(self, row: Mapping[str, float]) -> str:
         """Says when the histogram of the value head is too narrow."""

@@ -38,7 +38,40 @@ def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTra
             muon_weight_dimension_numbers=partial(jax.tree.map, lambda _: _STACKED),
         )
         rule = optax.partition({"muon": stacked(orthogonal), "adamw": adamw}, labels)
-    return optax.chain(optax.clip_by_global_norm(config.max_grad_norm), rule)
+    return optax.chain(_in_order(optax.clip_by_global_norm(config.max_grad_norm)), rule)
+
+
+def ordered(params: Any) -> list[Any]:
+    """The leaves of a tree like a model's parameters, in an order that sums over them keep.
+
+    It is the tree's; of a mixture with one environment it is that of the `ActorCritic`.
+    """
+    leaves = jax.tree.leaves(params)
+    return [leaves[number] for number in _order(params)]
+
+
+def _order(params: Any) -> list[int]:
+    """Numbers of the leaves of a tree, in the order of `ordered`."""
+    places = []
+    for path, _ in jax.tree_util.tree_leaves_with_path(params):
+        keys = [key for part in path if (key := getattr(part, "key", None)) is not None]
+        member = [-1]
+        if keys and keys[0] == "members":
+            member, keys = keys[1:2], keys[2:]
+        places.append([(isinstance(key, str), key) for key in [*keys, *member]])
+    return sorted(range(len(places)), key=places.__getitem__)
+
+
+def _in_order(inner: optax.GradientTransformation) -> optax.GradientTransformation:
+    """A transformation without a state that is given the list of `ordered`."""
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        changed, state = inner.update(ordered(updates), state)
+        by_number = dict(zip(_order(updates), changed, strict=True))
+        leaves = [by_number[number] for number in range(len(by_number))]
+        return jax.tree.unflatten(jax.tree.structure(updates), leaves), state
+
+    return optax.GradientTransformation(inner.init, update)
 
 
 def stacked(inner: optax.GradientTransformation) -> optax.GradientTransformation:

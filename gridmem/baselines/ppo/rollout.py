@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float32, Key
 
 from gridmem.baselines.config import TrainConfig
-from gridmem.baselines.model.actor_critic import ActorCritic, Caches
+from gridmem.baselines.model.actor_critic import ActorCritic, Caches, MixtureActorCritic
 from gridmem.baselines.model.policy import Memory, model_policy, streaming_policy
 from gridmem.baselines.ppo.sharding import num_devices, shard_batch, shard_map_rows
-from gridmem.envs.batch.autoreset import VectorEnv
+from gridmem.envs.batch.mixture import vector_env
 from gridmem.envs.batch.policy import Policy
 from gridmem.envs.batch.rollout import (
     CHUNK_STEPS,
@@ -47,15 +47,19 @@ def context_length(config: TrainConfig, env: Environment) -> int:
 
 
 def init_rollout(
-    config: TrainConfig, env: Environment, model: ActorCritic, key: Key[Array, ""]
+    config: TrainConfig,
+    env: Environment,
+    model: ActorCritic | MixtureActorCritic,
+    key: Key[Array, ""],
 ) -> RolloutState:
     """The start of an episode in every environment."""
-    num_envs, length = config.ppo.num_envs, context_length(config, env)
+    vector = vector_env(env, config.ppo.num_envs // num_devices())
+    length = context_length(config, env)
 
     @jax.jit  # gives equal leaves a buffer of their own, so that all can be donated
     def start(key: Array) -> RolloutState:
-        seeds = jax.random.bits(key, (num_envs, 2), jnp.uint32)
-        reset = shard_map_rows(VectorEnv(env, num_envs // num_devices()).reset)
+        seeds = jax.random.bits(key, (vector.num_envs * num_devices(), 2), jnp.uint32)
+        reset = shard_map_rows(vector.reset)
         state, timestep = reset(seeds)
         num_streams = timestep.reward.shape[0]
         memory = streaming_policy(model).init(num_streams)
@@ -69,7 +73,7 @@ def init_rollout(
 def collect(
     config: TrainConfig,
     env: Environment,
-    model: ActorCritic,
+    model: ActorCritic | MixtureActorCritic,
     state: RolloutState | None,
     level_key: Key[Array, ""],
     action_key: Key[Array, ""],
@@ -87,6 +91,7 @@ def collect(
         num_steps: of each whole episode, for the shapes alone; all if not given.
     """
     if state is None:
+        assert isinstance(model, ActorCritic)  # a mixture continues episodes
         policy, length, after = model_policy(model), 0, None
         result = play_episodes(config, env, policy, level_key, action_key, num_steps)
         episodes = env.stats.whole(result.rollout)
@@ -118,14 +123,14 @@ def play_episodes(
 def continue_rollout(
     config: TrainConfig,
     env: Environment,
-    model: ActorCritic,
+    model: ActorCritic | MixtureActorCritic,
     state: RolloutState,
     key: Key[Array, ""],
 ) -> tuple[RolloutResult, RolloutState, dict[str, Float32[Array, ""]]]:
     """Plays `rollout_steps` more; where an episode ends, a new one begins."""
     length, num_steps = context_length(config, env), config.ppo.rollout_steps
     assert num_steps is not None
-    vector = VectorEnv(env, config.ppo.num_envs // num_devices())
+    vector = vector_env(env, config.ppo.num_envs // num_devices())
     step, policy = shard_map_rows(vector.step), streaming_policy(model)
     result = unroll(step, policy, shard_batch(state.runner), key, num_steps, length)
     memory: Memory = result.carry

@@ -17,7 +17,7 @@ from gridmem.baselines.env_settings import COMMON_OPTIONS, EnvSettings
 from gridmem.baselines.method import MethodConfig
 from gridmem.baselines.presets import preset
 from gridmem.baselines.presets import presets as known_presets
-from gridmem.baselines.setting_types import describe_types, field_types, value_types
+from gridmem.baselines.setting_types import describe_types, field_types, item_type, value_types
 from gridmem.cli_utils import HELP_ALL, Parser, integer
 from gridmem.envs.checks import nearest
 from gridmem.envs.registry import CONFIGS
@@ -230,14 +230,19 @@ def _add_options(group: Any, env: EnvSettings, everything: bool) -> None:
 
 def _add(group: Any, name: str, annotation: Any, value: Any, about: str | None) -> None:
     """Adds the flag of a setting; without `about` the help omits it."""
-    known, flag = value_types(annotation), _flag(name)
+    item, flag = item_type(annotation), _flag(name)
+    known = value_types(annotation if item is None else item)
     options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
     if about is not None:
-        default = "" if value is None or name in _COMMAND_FLAGS else f" (default: {value})"
+        default = f" (default: {value})"
+        if value in (None, ()) or name in _COMMAND_FLAGS:
+            default = ""
         options["help"] = f"{about.rstrip('.')}{default}".replace("%", "%%")
     if name in _COMMAND_FLAGS and bool in known:
         group.add_argument(flag, action="store_true", **options)
         return
+    if item is not None:
+        options["nargs"] = "+"
     if bool in known:
         no = {**options, "help": argparse.SUPPRESS, "dest": name}
         group.add_argument(_flag(f"no_{name}"), action="store_const", const=False, **no)
@@ -339,5 +344,6 @@ def _changed(config: Any, given: Mapping[str, Any]) -> Any:
         if is_dataclass(value):
             changes[each.name] = _changed(value, given)
         elif each.name in given:
-            changes[each.name] = given[each.name]
+            value = given[each.name]
+            changes[each.name] = tuple(value) if isinstance(value, list) else value
     return replace(config, **changes)

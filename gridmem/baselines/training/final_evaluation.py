@@ -62,32 +62,76 @@ def evaluate_run(
     Returns:
         the lines of a table; none without held-out levels.
     """
-    config, report = seeds[0].config, Report([], None)
+    config, reports = seeds[0].config, {}
     if config.eval_levels:
-        named = {seed.name: each for seed, each in zip(seeds, params, strict=True)}
-        report = evaluate_held_out(method.acting, named, config.eval_levels)
+        for id, member in method.members.items():
+            named = {
+                seed.name: method.member_params(each, id)
+                for seed, each in zip(seeds, params, strict=True)
+            }
+            reports[id] = evaluate_held_out(member.acting, named, config.eval_levels)
     for seed in seeds:
-        rows = [row for row in report.rows if row.agent in (seed.name, "")]
-        if rows:
-            seed.run_dir.write_json(EVALUATION, Report(rows, None).to_dict())
-        mixer = f"mixer {config.model.mixer}"
-        what = mixer if "model" in config.method.sections else config.method.name
-        title = f"{config.env.env_id}, {what}, seed {seed.config.seed}"
-        levels = {LABELS[row.player]: row.shown for row in rows}
-        if heat_map := draw_achievements(title, seed.rows):
-            seed.run_dir.write_bytes(ACHIEVEMENTS, heat_map)
-        seed.run_dir.write_bytes(CURVE, draw_curve(title, config.columns, seed.rows, levels))
-    means: dict[PlayerName, Statistics] = {}
-    if report.rows:
-        means = {player: over_seeds(report, player) for player in LABELS}
+        _finish_seed(seed, reports)
+    means: dict[str, dict[PlayerName, Statistics]] = {
+        id: {player: over_seeds(report, player) for player in LABELS}
+        for id, report in reports.items()
+    }
     if len(seeds) > 1:
-        if means:
-            run_dir.write_json(EVALUATION, {**report.to_dict(), "over_seeds": means})
+        if reports:
+            report = Report([row for each in reports.values() for row in each.rows], None)
+            of_all = next(iter(means.values())) if len(means) == 1 else means
+            run_dir.write_json(EVALUATION, {**report.to_dict(), "over_seeds": of_all})
         records = [
             RunRecord(seed.name, seed.config, with_scores(seed.config, seed.rows)) for seed in seeds
         ]
         run_dir.write_bytes(CURVE, draw_comparison(records))
-    return table(report, means, len(seeds)) if means else []
+    lines = []
+    for id, report in reports.items():
+        lines += [id] if len(reports) > 1 else []
+        lines += table(report, means[id], len(seeds))
+    return lines
+
+
+def _finish_seed(seed: Seed, reports: Mapping[str, Report]) -> None:
+    """Writes the evaluation and the pictures of a seed.
+
+    Args:
+        seed: the trained agent.
+        reports: id of the environment -> evaluation; none without held-out levels.
+    """
+    config = seed.config
+    rows = {
+        id: [row for row in report.rows if row.agent in (seed.name, "")]
+        for id, report in reports.items()
+    }
+    if reports:
+        of_all = [row for of_one in rows.values() for row in of_one]
+        seed.run_dir.write_json(EVALUATION, Report(of_all, None).to_dict())
+    mixer = f"mixer {config.model.mixer}"
+    what = mixer if "model" in config.method.sections else config.method.name
+    title = f"{config.env.env_id}, {what}, seed {config.seed}"
+    levels: dict[str, dict[str, float | None]] = {}
+    for id, of_one in rows.items():
+        prefix = f"{id}/" if len(rows) > 1 else ""
+        for row in of_one:
+            metrics = {f"{prefix}{name}": value for name, value in row.shown.items()}
+            levels.setdefault(LABELS[row.player], {}).update(metrics)
+        if heat_map := draw_achievements(title, _of_one(seed.rows, prefix)):
+            seed.run_dir.write_bytes(ACHIEVEMENTS, heat_map)
+    seed.run_dir.write_bytes(CURVE, draw_curve(title, config.columns, seed.rows, levels))
+
+
+def _of_one(rows: Sequence[dict[str, float]], prefix: str) -> list[dict[str, float]]:
+    """The metrics of one environment, without the prefix of its names in a mixture."""
+    kept = "steps", "seconds"
+    return [
+        {
+            name.removeprefix(prefix): value
+            for name, value in row.items()
+            if name in kept or name.startswith(prefix)
+        }
+        for row in rows
+    ]
 
 
 def over_seeds(report: Report, player: PlayerName) -> Statistics:

@@ -142,7 +142,17 @@ class TrainingLogger:
 
     def _present(self, row: dict[str, float]) -> dict[str, float]:
         """The metrics of an update, without those of episodes if none has ended in it."""
-        absent = [] if row.get("num_episodes", 1) else self._of_episodes
+        counts = {
+            name.removesuffix("num_episodes"): count
+            for name, count in row.items()
+            if name == "num_episodes" or name.endswith("/num_episodes")  # of a mixture
+        }
+        absent = [
+            name
+            for name in self._of_episodes
+            for begin, count in counts.items()
+            if name.startswith(begin) and not count
+        ]
         return {name: value for name, value in row.items() if name not in absent}
 
     def _shown(self, rows: Sequence[Mapping[str, float]]) -> list[str]:

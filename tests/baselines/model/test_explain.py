@@ -157,7 +157,7 @@ def test_a_models_weights_are_those_of_the_full_pass():
     env, (graphdef, params) = build()
     told = played(env, graphdef, params, True)
     model = nnx.merge(graphdef, params)
-    x, one_episode, layers = model._embed(told.obs), np.zeros((4, T), np.int32), []
+    x, one_episode, layers = model.embed(told.obs), np.zeros((4, T), np.int32), []
     for block in model.blocks:
         layers.append(slow_weights(block.mixer, block.mixer_norm(x), one_episode))
         x = jax.jit(block.sequence)(x, block.mixer.init_cache(4, 0), None)
