@@ -120,7 +120,7 @@ def load(run: str | Path) -> Agent:
     Raises:
         ValueError: if it is none of them, or cannot be read.
     """
-    path = _file(run)
+    path = weights_file(run)
     try:
         config = read_config(path)
         method = config.make_method(acting=True)
@@ -137,7 +137,12 @@ def released() -> list[str]:
     return sorted(path.stem for path in asset("weights").glob("*.safetensors"))
 
 
-def _file(run: str | Path) -> Path:
+def weights_file(run: str | Path) -> Path:
+    """The file of weights that `run` of `load` names.
+
+    Raises:
+        ValueError: if there is none.
+    """
     path = Path(run)
     if path.is_file():
         return path

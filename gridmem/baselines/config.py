@@ -36,6 +36,7 @@ AttentionName = Literal["auto", "cudnn", "xla"]
 DecodeName = Literal["auto", "triton", "xla"]
 ValueHeadName = Literal["mse", "hl_gauss"]
 OptimizerName = Literal["adamw", "muon"]
+InitPartsName = Literal["fitting", "blocks"]
 
 
 @dataclass(frozen=True)
@@ -337,6 +338,10 @@ class TrainConfig:
     """Source of everything random in the run, evaluation levels apart."""
     num_seeds: int = 1
     """Agents trained side by side as one program, with the seeds seed, seed + 1 and so on."""
+    init_from: str | None = None
+    """Begin with the network of this run or file, as far as it fits; see docs/mixtures.md."""
+    init_parts: InitPartsName = "fitting"
+    """With init_from: all that fits, or only the blocks."""
     eval_levels: int = 512
     """Held-out levels on which the agent is evaluated at the end; 0 for no evaluation."""
     run_dir: str | None = None
@@ -359,6 +364,8 @@ class TrainConfig:
         if not 0 <= self.seed <= 2**32 - self.num_seeds:
             most = "2**32 - 1" if self.num_seeds == 1 else f"2**32 - {self.num_seeds} (num_seeds)"
             raise ValueError(f"seed is {self.seed}; it must be from 0 to {most}")
+        if self.init_from is not None and not isinstance(self.method, PPOConfig):
+            raise ValueError(f"--init-from is for ppo, and the method is {self.method.name}")
         env = self.make_env()
         if env.max_steps >= 2**31:
             raise ValueError(f"max_steps is {env.max_steps}; it must be below 2**31")

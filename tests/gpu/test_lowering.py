@@ -275,7 +275,7 @@ def test_float32_products_are_not_left_to_tf32(mixer, dtype):
 
     def rollout(params, key):
         model = nnx.merge(run.graphdef, params)
-        return make_batch(config, collect(config, run.env, model, None, key, key))
+        return make_batch(config.ppo, collect(config, run.env, model, None, key, key))
 
     key = jax.random.key(0)
     jaxprs = [

@@ -23,7 +23,7 @@ from gridmem.baselines.costs.step_costs import (
     rollout_step,
     training_costs,
 )
-from gridmem.baselines.ppo.learner import TrainBatch, init, make_batch, train_epochs, update
+from gridmem.baselines.ppo.learner import TrainBatch, init, make_batches, train_epochs, update
 from gridmem.baselines.ppo.rollout import collect
 from gridmem.envs.batch.policy import random_policy
 from gridmem.envs.batch.rollout import Rollout, play
@@ -133,25 +133,26 @@ def measure(config: TrainConfig, parts: Collection[str], repeats: int) -> Iterat
 
     def rollout(params: Any, state: Any, key: Key[Array, ""]) -> Any:
         experience = collect(config, env, nnx.merge(graphdef, params), state, key, key)
-        return make_batch(config.ppo, experience), experience.state, experience.episodes
+        batches = make_batches(config, env, experience)
+        return batches, experience.state, experience.episodes
 
-    def training(learner: Any, batch: TrainBatch, key: Key[Array, ""]) -> Any:
-        return train_epochs(config, graphdef, learner, [batch], key)
+    def training(learner: Any, batches: list[TrainBatch], key: Key[Array, ""]) -> Any:
+        return train_epochs(config, graphdef, learner, batches, key)
 
     if ROLLOUT in parts or TRAINING in parts:
         key = jax.random.key(config.seed)
         of_rollout = learner.params, learner.rollout_state, key
         program, compile_seconds = _compiled(jax.jit(rollout), *of_rollout)
         calls = repeats if ROLLOUT in parts else 0
-        (batch, *_), seconds = _timed(lambda _, run=program: run(*of_rollout), None, calls)
+        (batches, *_), seconds = _timed(lambda _, run=program: run(*of_rollout), None, calls)
         if ROLLOUT in parts:
             yield measurement(ROLLOUT, compile_seconds, seconds)
         if TRAINING in parts:
-            of_training = learner, batch, key
+            of_training = learner, batches, key
             program, compile_seconds = _compiled(jax.jit(training), *of_training)
             _, seconds = _timed(lambda _, run=program: run(*of_training), None, repeats)
             yield measurement(TRAINING, compile_seconds, seconds)
-        del batch
+        del batches
     if WHOLE in parts:
         program, compile_seconds = _compiled(update, config, env, graphdef, learner)
         _, seconds = _timed(lambda result: program(result[0]), (learner, None), repeats)

@@ -1,13 +1,16 @@
 """The memory that a run needs on each device."""
 
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from gridmem.baselines.costs.abstract_run import AbstractRun
 from gridmem.baselines.costs.jaxpr_costs import Costs, estimate_costs, num_bytes
 from gridmem.baselines.training.seeds import num_concurrent
+from gridmem.envs.batch.mixture import Mixture, MixtureVectorEnv
 
 WORKING_COPIES = {"adamw": 2, "muon": 5}
 """Copies of the parameters in a gradient step, without the optimizer's state: gradients, updates,
@@ -61,9 +64,10 @@ def estimate_memory(
         fused: see `estimate_costs`.
         num_devices: that the streams are sharded over.
     """
-    learner, batch, minibatch, env = run.learner, run.batch, run.minibatch, run.env
-    keys = jax.eval_shape(partial(jax.random.split, num=run.config.ppo.num_envs), learner.key)
-    state, _ = jax.eval_shape(jax.vmap(env.reset), keys)
+    learner, minibatch = run.learner, run.minibatch
+    data = [batch._replace(caches=()) for batch in run.batches]
+    reset, keys = _reset(run)
+    state, _ = jax.eval_shape(reset, keys)
     caches = run.caches(run.context_length + run.num_steps + 1)
     # XLA copies one of the arrays at a time, to grow it or to change its layout.
     largest = max((num_bytes(leaf) for leaf in jax.tree.leaves(caches)), default=0)
@@ -77,10 +81,19 @@ def estimate_memory(
         parameters=seeds * parameters,
         optimizer=seeds * num_bytes(learner.opt_state),
         rollout_state=seeds * num_bytes(learner.rollout_state) // num_devices,
-        levels=share(estimate_costs(jax.vmap(env.reset), keys, fused=fused).peak),
+        levels=share(estimate_costs(reset, keys, fused=fused).peak),
         environments=share(num_bytes(state)),
         caches=share(num_bytes(caches) + largest),
-        rollout=share(num_bytes((batch.obs, batch.transitions, batch.segments))),
+        rollout=share(num_bytes(data)),
         activations=share(num_bytes(minibatch) + gradient.peak),
         gradients=working * WORKING_COPIES[run.config.optimizer.optimizer] * parameters,
     )
+
+
+def _reset(run: AbstractRun) -> tuple[Callable[..., Any], Any]:
+    """The function that begins all episodes, and the shapes of its keys."""
+    if isinstance(run.env, Mixture):
+        vector = MixtureVectorEnv(run.env)
+        return vector.reset, jax.ShapeDtypeStruct((vector.num_envs, 2), jnp.uint32)
+    split = partial(jax.random.split, num=run.config.ppo.num_envs)
+    return jax.vmap(run.env.reset), jax.eval_shape(split, run.learner.key)

@@ -14,6 +14,7 @@ from gridmem.baselines.costs.abstract_run import AbstractRun
 from gridmem.baselines.costs.jaxpr_costs import Costs, estimate_costs
 from gridmem.baselines.ppo.learner import minibatch_loss
 from gridmem.baselines.ppo.optimizer import make_optimizer
+from gridmem.envs.batch.mixture import Mixture
 from gridmem.envs.batch.rollout import CHUNK_STEPS
 
 
@@ -38,10 +39,12 @@ def rollout_step(run: AbstractRun) -> tuple[Callable[..., Any], tuple[Any, ...]]
     chunk = 1 if run.config.model.decode == "triton" else CHUNK_STEPS
     caches = run.caches(run.context_length + round(_mean_length(run.num_steps, chunk)))
     weights = jax.eval_shape(lambda params: nnx.merge(run.graphdef, params).prepare(), params)
-    obs = jax.tree.map(
-        lambda x: ShapeDtypeStruct((num_streams, *x.shape[2:]), x.dtype), run.batch.obs
+    of_each = jax.tree.map(
+        lambda x: ShapeDtypeStruct((x.shape[0], *x.shape[2:]), x.dtype),
+        [batch.obs for batch in run.batches],
     )
-    segmented = run.batch.segments is not None
+    obs = of_each if isinstance(run.env, Mixture) else of_each[0]
+    segmented = run.batches[0].segments is not None
     segment = ShapeDtypeStruct((num_streams,), jnp.int32) if segmented else None
 
     def step(params: Any, *args: Any) -> Any:
@@ -59,7 +62,7 @@ def gradient_costs(run: AbstractRun, fused: bool) -> Costs:
 def gradient_step(run: AbstractRun) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """The gradient of a minibatch, and the shapes of its arguments."""
     gradient = jax.grad(partial(minibatch_loss, run.config, run.graphdef), has_aux=True)
-    return gradient, (run.learner.params, [run.minibatch])
+    return gradient, (run.learner.params, run.minibatch)
 
 
 def training_costs(run: AbstractRun, gradient: Costs) -> StepCosts:

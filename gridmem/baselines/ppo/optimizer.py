@@ -66,6 +66,7 @@ def _in_order(inner: optax.GradientTransformation) -> optax.GradientTransformati
     """A transformation without a state that is given the list of `ordered`."""
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        changed: Any
         changed, state = inner.update(ordered(updates), state)
         by_number = dict(zip(_order(updates), changed, strict=True))
         leaves = [by_number[number] for number in range(len(by_number))]

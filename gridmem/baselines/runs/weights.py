@@ -24,7 +24,7 @@ def to_bytes(config: TrainConfig, params: Any, steps: int) -> bytes:
         params: the model's, f32.
         steps: agent steps that it was trained for.
     """
-    tensors = {name: np.asarray(leaf, order="C") for name, leaf in _named(params).items()}
+    tensors = {name: np.asarray(leaf, order="C") for name, leaf in named(params).items()}
     metadata = {
         "format": FORMAT,
         "config": json.dumps(to_dict(config)),
@@ -62,7 +62,7 @@ def read_params(path: Path, like: Any) -> Any:
         OSError: if it cannot be read.
         ValueError: if names, shapes or dtypes differ, or a number is not finite.
     """
-    wanted = {name: f"F32{list(leaf.shape)}" for name, leaf in _named(like).items()}
+    wanted = {name: f"F32{list(leaf.shape)}" for name, leaf in named(like).items()}
     with _open(path) as file:
         slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
         found = {name: f"{x.get_dtype()}{x.get_shape()}" for name, x in slices.items()}
@@ -97,7 +97,7 @@ def _open(path: Path) -> Any:
         raise ValueError(f"it is damaged ({error})") from None
 
 
-def _named(params: Any) -> dict[str, Any]:
+def named(params: Any) -> dict[str, Any]:
     """Leaves by name, in the order of the tree: blocks.0.mixer.query and so on."""
     named = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 
+from gridmem.baselines.agent import weights_file
 from gridmem.baselines.config import TrainConfig, to_dict
 from gridmem.baselines.method import Method, Stage
 from gridmem.baselines.model.actor_critic import num_parameters
@@ -30,6 +31,7 @@ from gridmem.baselines.runs.run_dir import (
     RunDir,
     seed_dirs,
 )
+from gridmem.baselines.runs.transfer import Transfer, plan_transfer
 from gridmem.baselines.runs.weights import to_bytes
 from gridmem.baselines.training.announcement import announcement
 from gridmem.baselines.training.attention_choice import XLA, AttentionChoice
@@ -75,7 +77,7 @@ class Run:
         self.config, self.run_dir = replace(config, run_dir=None), run_dir
         self._attention, self._method = attention, method
         self._name, self._resume = name, f"{resume} {quote(str(run_dir.path))}"
-        self._advice = ""
+        self._advice, self._transfer = "", ""
         self._num_devices = usable_devices(config)
         with mesh(self._num_devices):
             self._state = init_seeds(self._method)
@@ -116,8 +118,12 @@ class Run:
         _check_method(config)
         usable_devices(config)
         method = _make_method(config, attention)
+        transfer = _plan_transfer(config, method)
         run_dir = all_or_raise(lambda: _create(config.run_dir, name))
         run = cls(name, config, run_dir, method, resume, attention)
+        if transfer is not None:
+            params = transfer.applied(method.params(run._state))
+            run._state, run._transfer = run._state._replace(params=params), transfer.about
         run._advice = f"next, compare: {comparison}" if comparison else ""
         return run
 
@@ -288,6 +294,8 @@ class Run:
             str(self.run_dir.path),
         )
         echo(text)
+        if self._transfer:
+            echo(f"{'initial':11}  {self._transfer}")
 
     def _dirs(self) -> dict[RunDir, TrainConfig]:
         """The run directory and those of its seeds -> what is trained there."""
@@ -349,6 +357,21 @@ class Run:
 
 def _make_method(config: TrainConfig, attention: AttentionChoice) -> Method:
     return attention.apply(replace(config, run_dir=None)).make_method()
+
+
+def _plan_transfer(config: TrainConfig, method: Method) -> Transfer | None:
+    """What the run begins with; None if all is new.
+
+    Raises:
+        ValueError: if it cannot be read, or does not fit.
+    """
+    if config.init_from is None:
+        return None
+    path, only_blocks = weights_file(config.init_from), config.init_parts == "blocks"
+    try:
+        return plan_transfer(path, method.abstract_params(), list(method.members), only_blocks)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror or error})") from None
 
 
 def _stage(stages: list[Stage], number: int) -> tuple[int, bool]:

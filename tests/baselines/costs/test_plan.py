@@ -61,10 +61,10 @@ def test_the_abstract_batch_has_the_shapes_of_the_real_one(config):
 
     def real(params, state, key):
         model = nnx.merge(graphdef, params)
-        return make_batch(config, collect(config, env, model, state, key, key))
+        return make_batch(config.ppo, collect(config, env, model, state, key, key))
 
     expected = jax.eval_shape(real, learner.params, learner.rollout_state, learner.key)
-    batch = abstract_run(config).batch
+    (batch,) = abstract_run(config).batches
     assert jax.tree.structure(batch) == jax.tree.structure(expected)
     for one, other in zip(jax.tree.leaves(batch), jax.tree.leaves(expected), strict=True):
         assert (one.shape, one.dtype) == (other.shape, other.dtype)

@@ -138,7 +138,7 @@ def diverse(config):
 def whole_episode(config, env, graphdef, params):
     """The transitions of one episode, its rewards, and its values by a full pass."""
     model, keys = nnx.merge(graphdef, params), jax.random.split(jax.random.key(0))
-    batch = make_batch(config, collect(config, env, model, None, *keys))
+    batch = make_batch(config.ppo, collect(config, env, model, None, *keys))
     result = play_episodes(config, env, model_policy(model), *keys)
     obs = jax.tree.map(
         lambda past, last: jnp.swapaxes(jnp.concatenate([past, last[None]]), 0, 1),
@@ -191,7 +191,7 @@ def three_rollouts(config, env, graphdef, params):
 
     def one(state, key):
         experience = collect(config, env, model, state, key, key)
-        batch = make_batch(config, experience)
+        batch = make_batch(config.ppo, experience)
         return experience.state, (batch.transitions, experience.rollout.reward.T)
 
     state = init_rollout(config, env, model, jax.random.key(1))
@@ -292,7 +292,7 @@ def test_an_epoch_visits_every_stream_once_and_whole(monkeypatch):
     monkeypatch.setattr(ActorCritic, "sequence", recording_sequence)
     monkeypatch.setattr(learner_module, "ppo_loss", recording_loss)
     learn = jax.jit(lambda *args: train_epochs(config, graphdef, *args))
-    jax.block_until_ready(learn(learner, data, jax.random.key(0)))
+    jax.block_until_ready(learn(learner, [data], jax.random.key(0)))
     jax.effects_barrier()
     assert len(minibatches) == 2 * 4
     orders = []
