@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NoReturn
 
 HELP_ALL = "--help-all"
@@ -199,3 +200,26 @@ def drop_unwritten() -> None:
     except OSError:
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def cache_programs() -> str:
+    """Keeps compiled programs for the next process, unless the user has chosen a cache.
+
+    Returns:
+        the folder; empty if the user has no place for one that can be written to.
+    """
+    import jax
+
+    if chosen := jax.config.jax_compilation_cache_dir:
+        return chosen
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = cache / "gridmem" / "jax"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return ""
+    if not os.access(folder, os.W_OK):
+        return ""
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    return str(folder)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from gridmem.baselines.agent import Agent
     from gridmem.baselines.evaluation.report import Row
     from gridmem.baselines.runs.run_dir import RunDir
     from gridmem.envs.analysis.metrics import EpisodeMetrics
@@ -51,9 +52,8 @@ def parse(argv: Sequence[str]) -> "Namespace":
     parser.add_argument(
         "--levels",
         type=whole(2),
-        default=MOST_LEVELS,
         metavar="N",
-        help="the first N test levels; default all 1,000",
+        help="the first N test levels; default all 1,000, or 256 where episodes are long",
     )
     parser.add_argument(
         "--on",
@@ -79,10 +79,15 @@ def parse(argv: Sequence[str]) -> "Namespace":
         help="episodes to save, from best to worst; default 3",
     )
     parser.add_argument(
+        "--video",
+        metavar="FILE",
+        help="an mp4 or gif of an agent's first level, drawn by the environment's own renderer",
+    )
+    parser.add_argument(
         "--out", metavar="FOLDER", help="for the results; default the run's, of a single run"
     )
     options = parser.read(argv, "name all runs before the first option")
-    if options.levels > MOST_LEVELS:
+    if options.levels is not None and options.levels > MOST_LEVELS:
         raise ValueError(f"--levels is {options.levels}; there are {MOST_LEVELS:,} test levels")
     if options.seed >= 2**32:
         raise ValueError(f"--seed is {options.seed}; it must be below 2**32")
@@ -90,7 +95,8 @@ def parse(argv: Sequence[str]) -> "Namespace":
 
 
 def _evaluate(argv: Sequence[str]) -> int:
-    from gridmem.cli_utils import require
+    from gridmem.cli_utils import cache_programs, require
+    from gridmem.envs.batch.mixture import compiles_slowly
 
     options = parse(argv)
     require("an evaluation", "flax", "optax", "matplotlib", "safetensors")
@@ -102,13 +108,17 @@ def _evaluate(argv: Sequence[str]) -> int:
     from gridmem.baselines.runs.run_dir import EVALUATION, RunDir
     from gridmem.envs.env import Env
 
-    agents = {}
+    agents: dict[str, Agent] = {}
     for name, run in named(options.runs).items():
         members = load(run).members
         several = len(members) > 1
         agents |= {f"{name}, {id}" if several else name: each for id, each in members.items()}
+    if any(compiles_slowly(agent.env) for agent in agents.values()):
+        cache_programs()
     path = _out(options)
     run_dir = RunDir(path)
+    if options.video is not None:
+        _write_video(agents, Path(options.video), options.seed)
     report = evaluate_agents(
         agents, options.levels, options.seed, _progress, ids=options.on, crowds=options.agents
     )
@@ -133,6 +143,34 @@ def _evaluate(argv: Sequence[str]) -> int:
         replay = shlex.quote(str(watchable[0]))
         print(f"watch an episode: python -m gridmem.render.play --replay {replay}")
     return 0 if len(kept) == len(written) + len(replays) else 1
+
+
+def _write_video(agents: "dict[str, Agent]", path: Path, seed: int) -> None:
+    """Writes the first held-out level of an agent."""
+    import jax
+
+    from gridmem.baselines.evaluation.rollouts import Player, frames
+    from gridmem.baselines.evaluation.scenarios import own_scenario
+    from gridmem.envs.env import Env
+    from gridmem.render.video import write_video
+
+    (name, agent), *others = agents.items()
+    if others:
+        raise ValueError(f"--video shows one agent, and there are {len(agents)}; name one run")
+    if isinstance(agent.env, Env):
+        raise ValueError(
+            "--video is for environments with a renderer of their own; for GridMem's, evaluate "
+            "and then: python -m gridmem.render.play --replay FILE --video FILE"
+        )
+    if not hasattr(agent.env, "frame"):
+        raise ValueError(f"--video: {agent.env_id} has no renderer")
+    _progress(f"video of {name}")
+    level = jax.tree.map(lambda leaf: leaf[:1], own_scenario(agent, 1).levels)
+    player = Player(agent.method.acting)
+    try:
+        write_video(path, frames(agent.env, player, agent.params, level, jax.random.key(seed)))
+    except OSError as error:
+        raise ValueError(f"the video {path} cannot be written ({error})") from None
 
 
 def _out(options: "Namespace") -> Path:

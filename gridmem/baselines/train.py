@@ -48,8 +48,12 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
     from gridmem.baselines.costs.plan import plan, problem, table
     from gridmem.baselines.ppo.sharding import init_distributed, is_main_process
     from gridmem.baselines.training.attention_choice import XLA, choose_attention, try_attention
+    from gridmem.cli_utils import cache_programs
+    from gridmem.envs.batch.mixture import compiles_slowly
 
     config = command.config
+    if compiles_slowly(config.make_env()):
+        cache_programs()
     if config.deterministic:  # before JAX reads it
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()

@@ -113,22 +113,11 @@ def _set_up_jax() -> None:
     """Single steps are fastest on the CPU; compiled programs are cached for the next start."""
     import jax
 
+    from gridmem.cli_utils import cache_programs
+
     if not os.environ.get("JAX_PLATFORMS"):
         jax.config.update("jax_platforms", "cpu")
-    if not jax.config.jax_compilation_cache_dir and (folder := _cache_folder()):
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-
-
-def _cache_folder() -> Path | None:
-    """The cache of compiled programs; None if the user has no writable one."""
-    try:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        folder = cache / "gridmem" / "jax"
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):
-        return None
-    return folder if os.access(folder, os.W_OK) else None
+    cache_programs()
 
 
 if __name__ == "__main__":

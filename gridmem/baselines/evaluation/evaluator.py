@@ -61,7 +61,7 @@ class Entry(NamedTuple):
 
 def evaluate_agents(
     agents: Mapping[str, Agent],
-    num_levels: int,
+    num_levels: int | None,
     seed: int,
     progress: Callable[[str], None],
     ids: Sequence[str] = (),
@@ -73,7 +73,7 @@ def evaluate_agents(
 
     Args:
         agents: name -> agent.
-        num_levels: of each scenario.
+        num_levels: of each scenario; None for 1,000, or 256 where episodes are long.
         seed: of the players' random draws; levels do not depend on it.
         progress: called with a line of text before each row.
         ids: further environments for each agent.
@@ -85,7 +85,7 @@ def evaluate_agents(
     entries = [
         entry
         for name, agent in agents.items()
-        for entry in _entries(name, agent, num_levels, ids, crowds)
+        for entry in _entries(name, agent, num_levels or _num_levels(agent), ids, crowds)
     ]
     entries = list(dict.fromkeys(entries))  # agents share the rows of random actions
     key, rows = jax.random.key(seed), []
@@ -119,6 +119,10 @@ def evaluate_held_out(method: Method, params: Mapping[str, Any], num_levels: int
         agent = (method, params[entry.agent]) if entry.agent else (None, ())
         rows.append(entry.play(*agent, key, replayed=False))
     return Report(rows, None)
+
+
+def _num_levels(agent: Agent) -> int:
+    return 256 if hasattr(agent.env, "evaluation_steps") else 1000
 
 
 def _entries(

@@ -1,5 +1,6 @@
 """Episodes of a policy on given levels, and levels that no training run has seen."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -218,6 +219,26 @@ def _go_on(
         memory = policy.keep(progress.runner.carry, policy.context)
         progress = progress._replace(runner=progress.runner._replace(carry=memory))
     return progress
+
+
+def frames(
+    env: Any, player: Player, params: Any, level: Any, key: Key[Array, ""]
+) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    """Pictures of an episode, one for each step, by the renderer of the environment.
+
+    Args:
+        env: the environment, with a function `frame`.
+        player: chooses the actions.
+        params: those of the agent; () without one.
+        level: leaves [1, ...].
+        key: source of the policy's randomness.
+    """
+    progress = _begin(env, player, params, level)
+    for number in range(getattr(env, "evaluation_steps", env.max_steps) + 1):
+        yield np.asarray(env.frame(jax.tree.map(lambda leaf: leaf[0], progress.runner.state)))
+        if progress.over.all():
+            return
+        progress = _go_on(env, player, 1, progress, params, jax.random.fold_in(key, number))
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))

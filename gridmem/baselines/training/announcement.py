@@ -3,6 +3,7 @@
 import jax
 
 from gridmem.baselines.config import TrainConfig
+from gridmem.envs.batch.mixture import compiles_slowly
 
 
 def announcement(
@@ -40,6 +41,7 @@ def announcement(
         "training": _steps(config, steps_done),
         "device": _devices(num_devices),
         "run folder": path,
+        "compiling": _compiling(config),
     }
     return "\n".join(f"{topic:11}  {text}" for topic, text in topics.items() if text)
 
@@ -61,6 +63,15 @@ def _steps(config: TrainConfig, steps_done: int) -> str:
     if config.total_steps < of_update:
         asked = f"{config.total_steps:,} requested"
         text += f" ({asked}, but a run consists of whole updates)"
+    return text
+
+
+def _compiling(config: TrainConfig) -> str:
+    if not compiles_slowly(config.make_env()):
+        return ""
+    text = "takes some minutes; XLA may report slow operations meanwhile"
+    if folder := jax.config.jax_compilation_cache_dir:
+        text += f"; the next run takes the programs from {folder}"
     return text
 
 

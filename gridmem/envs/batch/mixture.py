@@ -163,6 +163,12 @@ def _joined(results: list[tuple[Any, TimeStep]]) -> tuple[tuple[Any, ...], TimeS
     return states, joined._replace(obs=obs, events=tuple(each.events for each in timesteps))
 
 
+def compiles_slowly(env: Any) -> bool:
+    """Whether an environment, or one of a mixture, says that its programs take minutes."""
+    envs = env.envs if isinstance(env, Mixture) else (env,)
+    return any(getattr(each, "compiles_slowly", False) for each in envs)
+
+
 def vector_env(env: Any, num_envs: int) -> VectorEnv | MixtureVectorEnv:
     """The batch of an environment, or of a mixture, which has its own numbers of environments."""
     return MixtureVectorEnv(env) if isinstance(env, Mixture) else VectorEnv(env, num_envs)
