@@ -220,9 +220,10 @@ class PPOConfig(MethodConfig):
         for each in fields(self.mixture):
             given = len(getattr(self.mixture, each.name))
             if given not in (0, len(env.ids)):
+                numbers = "1 number" if given == 1 else f"{given} numbers"
                 raise ValueError(
-                    f"{each.name} has {given} numbers; it must have one for each of the "
-                    f"{len(env.ids)} environments"
+                    f"{each.name} has {numbers}; it must have one for each of the {len(env.ids)} "
+                    "environments"
                 )
         shares = self.mixture.shares or (1.0,) * len(env.ids)
         wanted = [self.num_envs * share / sum(shares) for share in shares]

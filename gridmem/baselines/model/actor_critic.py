@@ -260,7 +260,7 @@ class MixtureActorCritic(Trunk):
         caches: Caches,
         segment: Int[Array, " B"] | None = None,
         weights: list[Weights] | None = None,
-    ) -> tuple[tuple[Float32[Array, "b actions"], ...], Float32[Array, " B"], Caches]:
+    ) -> tuple[tuple[Float32[Array, "_ _"], ...], Float32[Array, " B"], Caches]:
         """See `ActorCritic`."""
         x = self._embed(obs)
         rows = [len(each) for each in x]
@@ -270,7 +270,7 @@ class MixtureActorCritic(Trunk):
 
     def sequence(
         self, obs: Sequence[Any], caches: Caches, segments: Int[Array, "B T"] | None = None
-    ) -> tuple[tuple[Float32[Array, "b T actions"], ...], tuple[Float32[Array, "b T K"], ...]]:
+    ) -> tuple[tuple[Float32[Array, "_ T _"], ...], tuple[Float32[Array, "_ T K"], ...]]:
         """See `ActorCritic`."""
         x = self._embed(obs)
         rows = [len(each) for each in x]

@@ -112,7 +112,7 @@ def member_key(key: Key[Array, ""], number: int) -> Key[Array, ""]:
 
 
 def _choose(
-    logits: Float32[Array, "B actions"] | tuple[Float32[Array, "b actions"], ...],
+    logits: Float32[Array, "B actions"] | tuple[Float32[Array, "_ _"], ...],
     greedy: bool,
     key: Key[Array, ""],
 ) -> tuple[Int32[Array, " B"], Float32[Array, " B"]]:

@@ -71,7 +71,7 @@ def build_model(config: TrainConfig, env: Any, key: Key[Array, ""]) -> Any:
     return ActorCritic(config.model, env.parts, env.actions, rngs)
 
 
-def init(config: TrainConfig, env: Environment) -> tuple[Any, Learner]:
+def init(config: TrainConfig, env: Environment | Mixture) -> tuple[Any, Learner]:
     """The model's static part and the learner at the start of a run."""
     model_key, key = jax.random.split(jax.random.key(config.seed, impl="threefry2x32"))
     graphdef, params = nnx.split(build_model(config, env, model_key))
@@ -85,7 +85,7 @@ def init(config: TrainConfig, env: Environment) -> tuple[Any, Learner]:
 
 @partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
 def update(
-    config: TrainConfig, env: Environment, graphdef: Any, learner: Learner
+    config: TrainConfig, env: Environment | Mixture, graphdef: Any, learner: Learner
 ) -> tuple[Learner, UpdateMetrics]:
     """One update; the arrays of `learner` are donated."""
     key, level_key, action_key, shuffle_key = jax.random.split(learner.key, 4)

@@ -39,8 +39,8 @@ class PPO(Method):
         """See `Method`."""
         return nnx.split(self._abstract_model())[1]
 
-    def model(self, params: Any) -> ActorCritic:
-        """The network with these parameters."""
+    def model(self, params: Any) -> Any:
+        """The network with these parameters: `ActorCritic`, of a mixture `MixtureActorCritic`."""
         return nnx.merge(self._graphdef, params)
 
     @property
@@ -91,5 +91,5 @@ class PPO(Method):
             )
         return ""
 
-    def _abstract_model(self) -> ActorCritic:
+    def _abstract_model(self) -> Any:
         return nnx.eval_shape(lambda: build_model(self.config, self.source, jax.random.key(0)))

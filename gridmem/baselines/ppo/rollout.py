@@ -10,7 +10,7 @@ from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.model.actor_critic import ActorCritic, Caches, MixtureActorCritic
 from gridmem.baselines.model.policy import Memory, model_policy, streaming_policy
 from gridmem.baselines.ppo.sharding import num_devices, shard_batch, shard_map_rows
-from gridmem.envs.batch.mixture import vector_env
+from gridmem.envs.batch.mixture import Mixture, vector_env
 from gridmem.envs.batch.policy import Policy
 from gridmem.envs.batch.rollout import (
     CHUNK_STEPS,
@@ -40,7 +40,7 @@ class Experience(NamedTuple):
     episodes: dict[str, Float32[Array, ""]]  # the metrics of `env.stats`
 
 
-def context_length(config: TrainConfig, env: Environment) -> int:
+def context_length(config: TrainConfig, env: Environment | Mixture) -> int:
     """The most tokens before its own that a token can attend to."""
     episode = env.max_steps + 1  # with the observation at the truncation
     return min(config.model.window or episode, episode) - 1
@@ -48,7 +48,7 @@ def context_length(config: TrainConfig, env: Environment) -> int:
 
 def init_rollout(
     config: TrainConfig,
-    env: Environment,
+    env: Environment | Mixture,
     model: ActorCritic | MixtureActorCritic,
     key: Key[Array, ""],
 ) -> RolloutState:
@@ -72,7 +72,7 @@ def init_rollout(
 
 def collect(
     config: TrainConfig,
-    env: Environment,
+    env: Environment | Mixture,
     model: ActorCritic | MixtureActorCritic,
     state: RolloutState | None,
     level_key: Key[Array, ""],
@@ -91,7 +91,8 @@ def collect(
         num_steps: of each whole episode, for the shapes alone; all if not given.
     """
     if state is None:
-        assert isinstance(model, ActorCritic)  # a mixture continues episodes
+        assert not isinstance(env, Mixture)  # which continues episodes
+        assert isinstance(model, ActorCritic)
         policy, length, after = model_policy(model), 0, None
         result = play_episodes(config, env, policy, level_key, action_key, num_steps)
         episodes = env.stats.whole(result.rollout)
@@ -122,7 +123,7 @@ def play_episodes(
 
 def continue_rollout(
     config: TrainConfig,
-    env: Environment,
+    env: Environment | Mixture,
     model: ActorCritic | MixtureActorCritic,
     state: RolloutState,
     key: Key[Array, ""],
