@@ -24,14 +24,19 @@ ROWS = {
     "__init__": "envs/registry",
     "gymnasium": "envs/adapters/*",
     "pettingzoo": "pettingzoo envs/registry",
-    "cli_utils": "",
+    "cli_utils": "~jax",
     # Importing these loads nothing: `import gridmem` does it.
     "envs/checks": "",
-    "envs/registry": "envs/checks ~gymnasium ~envs/env ~envs/environment ~envs/config",
+    "envs/registry": "envs/checks ~gymnasium ~envs/env ~envs/environment ~envs/config "
+    "~envs/batch/mixture",
     "envs/env": f"jax numpy {GAME} ~envs/analysis/episode_stats",
     "envs/gymnasium_env": "envs/adapters/*",
     "envs/gymnasium_vector_env": "envs/adapters/*",
     "envs/*": f"jax numpy {GAME}",
+    "envs/external/craftax_*": f"jax numpy {GAME} envs/analysis/episode_stats envs/external/* "
+    "~craftax",
+    "envs/external/xland_env": f"jax numpy {GAME} envs/analysis/episode_stats ~xminigrid",
+    "envs/external/__init__": "",
     "envs/batch/*": f"jax numpy gymnasium {GAME} envs/batch/*",
     "envs/analysis/*": f"jax numpy {ENVS}",
     "envs/adapters/gymnax_*": f"jax numpy gymnasium {ENVS} envs/adapters/*",
@@ -51,8 +56,8 @@ ROWS = {
     "baselines/method": "baselines/registration ~jax",
     "baselines/env_settings": "envs/config baselines/setting_types",
     "baselines/config": "envs/registry envs/checks envs/config envs/environment "
-    "baselines/env_settings baselines/setting_types baselines/method baselines/registration",
-    "baselines/presets": "envs/* baselines/config baselines/registration",
+    "envs/batch/mixture baselines/env_settings baselines/setting_types baselines/method baselines/registration",
+    "baselines/presets": "envs/* envs/batch/mixture baselines/config baselines/registration",
     "baselines/model/mixers/*": "jax numpy flax baselines/config baselines/registration "
     "baselines/model/layers baselines/model/mixers/*",
     "baselines/model/*": f"jax numpy flax {GAME} envs/batch/policy {MODEL}",
@@ -62,6 +67,7 @@ ROWS = {
     "baselines/runs/run_dir": "",
     "baselines/runs/checkpoint": "jax orbax baselines/ppo/sharding",
     "baselines/runs/weights": "jax numpy safetensors __init__ baselines/config",
+    "baselines/runs/transfer": "jax numpy safetensors baselines/runs/weights",
     "baselines/runs/*": f"numpy {ENVS} baselines/config baselines/tables baselines/runs/* "
     "~matplotlib",
     "baselines/actor": f"jax numpy flax {ENVS} envs/adapters/* {MODEL} baselines/ppo/rollout",
@@ -77,10 +83,11 @@ ROWS = {
     "baselines/training/signals": "baselines/training/display",
     "baselines/training/display": "rich baselines/ppo/sharding",
     "baselines/training/trackers": "baselines/config baselines/runs/run_dir ~tensorboardX ~wandb",
-    "baselines/training/*": f"jax numpy cli_utils {ENVS} {MODEL} baselines/tables baselines/ppo/* "
+    "baselines/training/*": f"jax numpy cli_utils {ENVS} {MODEL} baselines/tables baselines/agent "
+    "baselines/ppo/* "
     "baselines/runs/* baselines/evaluation/* baselines/training/*",
     # Applications: everything lazily, so that a missing library can be named.
-    "baselines/train": "~cli_utils ~baselines/*",
+    "baselines/train": "~cli_utils ~envs/* ~baselines/*",
     "baselines/evaluate": "~jax ~numpy ~cli_utils ~envs/* ~baselines/* ~render/*",
     "baselines/compare": "~cli_utils ~baselines/*",
     "baselines/bench": "~jax ~cli_utils ~envs/registry ~envs/checks ~baselines/*",

@@ -8,8 +8,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from gridmem.baselines.config import MixtureConfig, PPOConfig, TrainConfig
-from gridmem.baselines.env_settings import EnvSettings
+from gridmem.baselines.config import EnvSettings, MixtureConfig, PPOConfig, TrainConfig
 from gridmem.baselines.method import Method
 from gridmem.baselines.model.actor_critic import ActorCritic
 from gridmem.baselines.model.policy import model_policy, streaming_policy
