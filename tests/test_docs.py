@@ -15,6 +15,8 @@ FENCE = re.compile(r"^```.*$", re.MULTILINE)
 
 def examples():
     for page in PAGES:
+        if page.name == "extending.md":  # tests/baselines/foreign.py imports its modules
+            continue
         text = page.read_text()
         for match in EXAMPLE.finditer(text):
             line = text[: match.start(1)].count("\n")
