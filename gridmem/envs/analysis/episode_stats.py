@@ -60,7 +60,7 @@ class Returns:
             return after, after
 
         ended = rollout.valid & (rollout.terminated | rollout.truncated)
-        events = rollout.events if accumulator.events != () else ()
+        events = () if isinstance(accumulator.events, tuple) else rollout.events
         rows = rollout.reward, rollout.valid, events
         accumulator, after = lax.scan(step, accumulator, rows)
         means = {name: _mean(x, ended) for name, x in self.episodes(after).items()}
