@@ -10,7 +10,6 @@ from flax import nnx
 
 from gridmem.baselines.config import EnvSettings, MixtureConfig, PPOConfig, TrainConfig
 from gridmem.baselines.method import Method
-from gridmem.baselines.model.actor_critic import ActorCritic
 from gridmem.baselines.model.policy import model_policy, streaming_policy
 from gridmem.baselines.ppo.learner import Learner, UpdateMetrics, build_model, init, update
 from gridmem.baselines.ppo.mixture import member_params

@@ -52,7 +52,7 @@ def draw_curve(
 
 
 def draw_achievements(title: str, rows: Rows) -> bytes | None:
-    """A PNG: the share of the episodes with each achievement, in each sixtieth of the training.
+    """A PNG: the share of the episodes with each achievement, in parts of the training.
 
     None if the rows have no achievements.
 
@@ -68,11 +68,12 @@ def draw_achievements(title: str, rows: Rows) -> bytes | None:
         return None
     names = [name for name in rows[0] if name.startswith(ACHIEVEMENT)]
     steps, number, *shares = series(rows, "steps", "num_episodes", *names)
-    bounds = np.linspace(0, steps[-1], 61)
-    place = np.clip(np.searchsorted(bounds, steps) - 1, 0, 59)
-    episodes = np.bincount(place, number, 60)
+    bins = min(60, len(steps))
+    bounds = np.linspace(0, steps[-1], bins + 1)
+    place = np.clip(np.searchsorted(bounds, steps) - 1, 0, bins - 1)
+    episodes = np.bincount(place, number, bins)
     with np.errstate(invalid="ignore"):  # no episode ended: left white
-        of_bins = [100 * np.bincount(place, share * number, 60) / episodes for share in shares]
+        of_bins = [100 * np.bincount(place, share * number, bins) / episodes for share in shares]
     total = [float(np.sum(share * number)) for share in shares]
     order = sorted(range(len(names)), key=lambda k: -total[k])
     figure = Figure(figsize=(9, 1.2 + 0.19 * len(names)), dpi=120, layout="constrained")

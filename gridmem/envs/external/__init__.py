@@ -1,0 +1,1 @@
+"""Environments of other packages behind the protocol `Environment`, each with its extra."""
