@@ -56,7 +56,8 @@ ROWS = {
     "baselines/method": "baselines/registration ~jax",
     "baselines/env_settings": "envs/config baselines/setting_types",
     "baselines/config": "envs/registry envs/checks envs/config envs/environment "
-    "envs/batch/mixture baselines/env_settings baselines/setting_types baselines/method baselines/registration",
+    "envs/batch/mixture baselines/env_settings baselines/setting_types baselines/method "
+    "baselines/registration",
     "baselines/presets": "envs/* envs/batch/mixture baselines/config baselines/registration",
     "baselines/model/mixers/*": "jax numpy flax baselines/config baselines/registration "
     "baselines/model/layers baselines/model/mixers/*",

@@ -81,7 +81,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Numbers:
-    """A part of an observation: numbers of about unit scale. f32[A, *shape]."""
+    """A part of an observation: numbers of about unit scale. f32[A, *shape], or f16."""
 
     name: str
     shape: tuple[int, ...]
@@ -250,6 +250,8 @@ _CHECKED: set[Any] = set()
 def check_environment(id: str, env: Any) -> Any:
     """Checks that an environment keeps to its protocol, by tracing its functions once.
 
+    One that compiles slowly is not traced.
+
     Raises:
         ValueError: if it does not, with the first difference.
     """
@@ -276,6 +278,8 @@ def check_environment(id: str, env: Any) -> Any:
             raise ValueError(f"{what} has the {name} {value!r}; they must be a {words}")
     if is_on_host(env):
         _check_timestep(what, env, env.reset(0))
+        return env
+    if getattr(env, "compiles_slowly", False):  # so does tracing it
         return env
     try:
         state, first = jax.eval_shape(env.reset, jax.eval_shape(lambda: jax.random.key(0)))

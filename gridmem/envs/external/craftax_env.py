@@ -29,6 +29,22 @@ MISSING = (
     'with pip `pip install "craftax==1.6.1"`'
 )
 EVALUATION_STEPS = 10_000  # at most; few policies live longer
+_CLASSIC_ACHIEVEMENTS = (
+    "collect_wood place_table eat_cow collect_sapling collect_drink make_wood_pickaxe "
+    "make_wood_sword place_plant defeat_zombie collect_stone place_stone eat_plant defeat_skeleton "
+    "make_stone_pickaxe make_stone_sword wake_up place_furnace collect_coal collect_iron "
+    "collect_diamond make_iron_pickaxe make_iron_sword"
+)
+_MORE_ACHIEVEMENTS = (
+    "make_arrow make_torch place_torch make_diamond_sword make_iron_armour make_diamond_armour "
+    "enter_gnomish_mines enter_dungeon enter_sewers enter_vault enter_troll_mines enter_fire_realm "
+    "enter_ice_realm enter_graveyard defeat_gnome_warrior defeat_gnome_archer defeat_orc_solider "
+    "defeat_orc_mage defeat_lizard defeat_kobold defeat_troll defeat_deep_thing defeat_pigman "
+    "defeat_fire_elemental defeat_frost_troll defeat_ice_elemental damage_necromancer "
+    "defeat_necromancer eat_bat eat_snail find_bow fire_bow collect_sapphire learn_fireball "
+    "cast_fireball learn_iceball cast_iceball collect_ruby make_diamond_pickaxe open_chest "
+    "drink_potion enchant_sword enchant_armour defeat_knight defeat_archer"
+)
 BLOCK_PIXELS = 32  # height and width of a cell in pictures
 NO_CLOCK = 2**31 - 1  # upstream's limit of steps, which is not to be told from death there
 
@@ -53,7 +69,6 @@ class Upstream:
         generate: from a key to the first state, as `reset_env` does.
         step: from a key, a state and an action i32[] to a state and a reward.
         is_over: whether an episode is over by its rules, without the clock.
-        achievements: their names.
         constants: the module that loads textures.
         renderer: the module that draws.
     """
@@ -61,7 +76,6 @@ class Upstream:
     generate: Callable[[Array], Any]
     step: Callable[[Array, Any, Array], tuple[Any, Array]]
     is_over: Callable[[Any], Array]
-    achievements: tuple[str, ...]
     constants: ModuleType
     renderer: ModuleType
 
@@ -84,22 +98,34 @@ class CraftaxEnv:
         id: upstream's name of it.
         max_steps: the most steps of an episode.
         random_steps: mean length of an episode of random actions.
+        achievements: their names.
         max_return: the return of an episode with all achievements and no loss of health.
         actions: the action space.
         parts: what an observation consists of.
         pack: from upstream's state, the last action and the last reward to an observation.
-        upstream: the game.
+        load: imports the game.
     """
 
     id: str
     max_steps: int
     random_steps: int = field(repr=False, compare=False)
+    achievements: tuple[str, ...] = field(repr=False, compare=False)
     max_return: float = field(repr=False, compare=False)
     actions: Discrete = field(repr=False, compare=False)
     parts: tuple[Part, ...] = field(repr=False, compare=False)
     pack: Callable[..., Any] = field(repr=False, compare=False)
-    upstream: Upstream = field(repr=False, compare=False)
+    load: Callable[[], Upstream] = field(repr=False, compare=False)
     num_agents = 1
+    compiles_slowly = True
+
+    @property
+    def upstream(self) -> Upstream:
+        """The game, imported at first use: that starts JAX, which several processes set up first.
+
+        Upstream makes arrays when it is imported, which must not be those of a trace.
+        """
+        with jax.ensure_compile_time_eval(), upstream_numbers():
+            return self.load()
 
     @property
     def mean_steps(self) -> int:
@@ -114,13 +140,13 @@ class CraftaxEnv:
     @property
     def stats(self) -> Achievements:
         """Return, length, and the share of episodes with each achievement."""
-        return Achievements(self.upstream.achievements, self.max_return)
+        return Achievements(self.achievements, self.max_return)
 
     @property
     def about(self) -> str:
         """The environment in a few words."""
         name = self.id.removesuffix("-Symbolic-v1")
-        number = len(self.upstream.achievements)
+        number = len(self.achievements)
         return f"{name}, {number} achievements, {self.actions.n} actions, {self.max_steps:,} steps"
 
     def generate(self, key: Key[Array, ""]) -> UInt32[Array, "2"]:
@@ -205,11 +231,12 @@ def craftax(max_steps: int | None = None) -> CraftaxEnv:
         id="Craftax-Symbolic-v1",
         max_steps=_checked(max_steps, 100_000),
         random_steps=280,
+        achievements=(*_CLASSIC_ACHIEVEMENTS.split(), *_MORE_ACHIEVEMENTS.split()),
         max_return=226.0,
         actions=Discrete(43),
         parts=CRAFTAX_PARTS,
         pack=pack_craftax,
-        upstream=_installed(_craftax),
+        load=_installed(_craftax),
     )
 
 
@@ -226,11 +253,12 @@ def craftax_classic(max_steps: int | None = None) -> CraftaxEnv:
         id="Craftax-Classic-Symbolic-v1",
         max_steps=_checked(max_steps, 10_000),
         random_steps=140,
+        achievements=tuple(_CLASSIC_ACHIEVEMENTS.split()),
         max_return=22.0,
         actions=Discrete(17),
         parts=CLASSIC_PARTS,
         pack=pack_classic,
-        upstream=_installed(_classic),
+        load=_installed(_classic),
     )
 
 
@@ -241,15 +269,12 @@ def _checked(max_steps: int | None, limit: int) -> int:
     return max_steps
 
 
-def _installed(load: Callable[[], Upstream]) -> Upstream:
+def _installed(load: Callable[[], Upstream]) -> Callable[[], Upstream]:
     try:
-        import craftax  # noqa: F401
-
-        # Upstream makes arrays when it is imported.
-        with upstream_numbers():
-            return load()
+        import craftax  # noqa: F401  # an empty module
     except ImportError as error:
         raise ValueError(MISSING.format(error)) from error
+    return load
 
 
 @cache
@@ -264,7 +289,6 @@ def _craftax() -> Upstream:
         generate=lambda key: generate_world(jax.random.split(key)[1], params, sizes),
         step=lambda key, state, action: craftax_step(key, state, action, params, sizes),
         is_over=lambda state: is_game_over(state, params, sizes),
-        achievements=_names(constants.Achievement),
         constants=constants,
         renderer=renderer,
     )
@@ -282,15 +306,9 @@ def _classic() -> Upstream:
         generate=lambda key: generate_world(key, params, sizes),
         step=lambda key, state, action: craftax_step(key, state, action, params, sizes),
         is_over=lambda state: is_game_over(state, params),
-        achievements=_names(constants.Achievement),
         constants=constants,
         renderer=renderer,
     )
-
-
-def _names(achievements: Any) -> tuple[str, ...]:
-    in_order = sorted(achievements, key=lambda each: each.value)
-    return tuple(each.name.lower() for each in in_order)
 
 
 def _key(data: UInt32[Array, "2"]) -> Key[Array, ""]:
