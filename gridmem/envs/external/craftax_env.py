@@ -1,5 +1,8 @@
 """Craftax and Craftax-Classic (Matthews et al. 2024) as environments of GridMem."""
 
+# The package is an extra.
+# pyright: reportMissingImports=false
+
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field

@@ -8,6 +8,9 @@ In upstream's rendering a mob that is dead or off screen erases an earlier one o
 cell where it is itself, a negative row or column being counted from the end. This is reproduced.
 """
 
+# The package is an extra.
+# pyright: reportMissingImports=false
+
 from typing import Any, NamedTuple
 
 import jax

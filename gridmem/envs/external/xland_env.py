@@ -1,5 +1,8 @@
 """The memory environments of XLand-MiniGrid (Nikulin et al. 2024) as environments of GridMem."""
 
+# The package is an extra.
+# pyright: reportMissingImports=false
+
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -166,7 +169,7 @@ def _memory(id: str, random_steps: int, max_steps: int | None) -> XLandMemory:
     # Importing it makes arrays, which must not be those of a trace.
     with jax.ensure_compile_time_eval():
         try:
-            from xminigrid.registration import make  # pyright: ignore[reportMissingImports]
+            from xminigrid.registration import make
         except ImportError as error:
             raise ValueError(MISSING.format(error)) from error
         game, params = make(id, **options)
