@@ -446,8 +446,15 @@ class TrainConfig:
 
 def to_dict(config: TrainConfig) -> dict[str, Any]:
     """A config as JSON-able data."""
-    method = {"type": config.method.name, **asdict(config.method)}
+    method = {"type": config.method.name, **_with_lists(asdict(config.method))}
     return {**asdict(config), "env": config.env.to_dict(), "method": method}
+
+
+def _with_lists(data: Any) -> Any:
+    """The same with lists for tuples."""
+    if isinstance(data, dict):
+        return {name: _with_lists(value) for name, value in data.items()}
+    return [_with_lists(each) for each in data] if isinstance(data, tuple) else data
 
 
 def from_dict(data: Mapping[str, Any]) -> TrainConfig:

@@ -142,6 +142,7 @@ def _mixture(ids: Sequence[str], mixture: MixtureConfig, total_steps: int) -> Tr
 
 
 _LADDER = "GridMem-9x9-v0", "GridMem-13x13-v0", "GridMem-20x20-v0"
+_ABOUT_MIXTURES = "one network on several environments"
 _WORLDS = "GridMem-9x9-v0", "MiniGrid-MemoryS16", "Craftax-Classic-Symbolic-v1"
 
 PRESETS: dict[str, tuple[str, TrainConfig | Callable[[], TrainConfig]]] = {
@@ -170,11 +171,11 @@ PRESETS: dict[str, tuple[str, TrainConfig | Callable[[], TrainConfig]]] = {
     "craftax-classic": ("Craftax-Classic, in minutes on two CPU cores", _craftax_classic),
     "craftax": ("the scoreboard's recipe for Craftax; for a GPU", _craftax),
     "mixture-ladder": (
-        "one network on caves of three sizes",
+        _ABOUT_MIXTURES,
         _mixture(_LADDER, MixtureConfig(), 12_000_000),
     ),
     "mixture-worlds": (
-        "one network on GridMem, MiniGrid-Memory and Craftax-Classic",
+        _ABOUT_MIXTURES,
         lambda: _mixture(
             _WORLDS,
             MixtureConfig(gammas=(0.97, 0.99, 0.99), entropy_coefs=(0.003, 0.01, 0.01)),

@@ -538,4 +538,4 @@ def test_bad_input_is_refused_in_one_sentence_before_the_evaluation(
 
 def test_options_have_defaults():
     options = parse(["a"])
-    assert (options.levels, options.seed, options.replays, options.out) == (1000, 0, 3, None)
+    assert (options.levels, options.seed, options.replays, options.out) == (None, 0, 3, None)
