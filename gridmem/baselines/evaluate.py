@@ -154,9 +154,13 @@ def _write_video(agents: "dict[str, Agent]", path: Path, seed: int) -> None:
     from gridmem.envs.env import Env
     from gridmem.render.video import write_video
 
-    (name, agent), *others = agents.items()
+    shown = {name: each for name, each in agents.items() if hasattr(each.env, "frame")}
+    (name, agent), *others = (shown or agents).items()
     if others:
-        raise ValueError(f"--video shows one agent, and there are {len(agents)}; name one run")
+        raise ValueError(
+            f"--video shows one agent, and {len(shown or agents)} could be shown: "
+            f"{'; '.join(shown or agents)}"
+        )
     if isinstance(agent.env, Env):
         raise ValueError(
             "--video is for environments with a renderer of their own; for GridMem's, evaluate "

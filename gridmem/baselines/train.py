@@ -98,7 +98,7 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
     if command.resume is not None:
         return Run.resumed(command.name, config, resume, tried).run
     advice = ""
-    if "model" in config.method.sections:
+    if "model" in config.method.sections and config.init_from is None:
         advice = comparison(argv, config.model.mixer, config.run_dir if distributed else None)
     return Run.new(command.name, config, resume, advice, tried).run
 

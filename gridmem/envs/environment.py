@@ -250,8 +250,6 @@ _CHECKED: set[Any] = set()
 def check_environment(id: str, env: Any) -> Any:
     """Checks that an environment keeps to its protocol, by tracing its functions once.
 
-    One that compiles slowly is not traced.
-
     Raises:
         ValueError: if it does not, with the first difference.
     """
@@ -278,8 +276,6 @@ def check_environment(id: str, env: Any) -> Any:
             raise ValueError(f"{what} has the {name} {value!r}; they must be a {words}")
     if is_on_host(env):
         _check_timestep(what, env, env.reset(0))
-        return env
-    if getattr(env, "compiles_slowly", False):  # so does tracing it
         return env
     try:
         state, first = jax.eval_shape(env.reset, jax.eval_shape(lambda: jax.random.key(0)))

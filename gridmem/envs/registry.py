@@ -129,6 +129,11 @@ def _make_mixture(ids: list[str], options: dict[str, Any]) -> Any:
 
     if doubled := [id for id in ids if ids.count(id) > 1]:
         raise ValueError(f"{doubled[0]!r} is in the mixture twice; name each environment once")
+    if options and not any(id in CONFIGS for id in ids):
+        raise ValueError(
+            f"{', '.join(options)}: options in a mixture are those of GridMem's ids, and this one "
+            "has none of them"
+        )
     envs = [make_environment(id, shared=True, **(options if id in CONFIGS else {})) for id in ids]
     return Mixture(tuple(ids), tuple(envs))
 
@@ -142,6 +147,8 @@ def _make_foreign(id: str, factory: str | Callable[..., Any], options: dict[str,
         env = make_env(**options)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the environment {id!r} cannot be made: {error}") from error
+    if str(factory).startswith(_EXTERNAL):  # tracing it would load its package
+        return env
     return check_environment(id, env)
 
 

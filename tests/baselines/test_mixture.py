@@ -243,7 +243,7 @@ def test_a_run_begins_with_the_trained_blocks_that_fit(capfd):
     assert "fresh: members.1.action" in out
     code, _, err = run(train, capfd, f"{larger} --width 32 --run-dir none")
     assert code == 2
-    assert err.startswith("error: the blocks in a/agent.safetensors do not fit: blocks.0.")
+    assert err.startswith("error: the blocks in a/agent.safetensors do not fit: their width is 16")
     assert not Path("none").exists()
     code, _, err = run(train, capfd, f"{solo} --init-from nowhere")
     assert (code, err.startswith("error: there is no run folder, file or released agent")) == (2, 1)

@@ -26,6 +26,10 @@ def usable_devices(config: TrainConfig) -> int:
     """
     count, sizes = jax.device_count(), config.method.device_divisors(config.make_env())
     usable = gcd(count, *sizes)
+    if list(sizes) == [1] and jax.process_count() > 1:
+        raise ValueError(
+            f"{config.env.env_id} by {config.method.name} uses one device; start one process"
+        )
     if usable < count and jax.process_count() > 1:
         raise ValueError(
             f"the run has {' and '.join(map(str, sizes))} (environments and streams of a "

@@ -245,6 +245,11 @@ class RunDir:
         return True
 
 
+def achievements_file(id: str) -> str:
+    """The name of the picture of one environment of a mixture."""
+    return f"achievements-{id}.png"
+
+
 def seed_dirs(path: Path) -> list[Path]:
     """The directories of the seeds of a run, by their numbers; empty if it has only one seed."""
     numbered = [each for each in path.glob("seed-*") if each.name.removeprefix("seed-").isdigit()]

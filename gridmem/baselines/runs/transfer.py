@@ -9,10 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from safetensors.numpy import load_file
 
+from gridmem.baselines.config import ModelConfig
 from gridmem.baselines.runs.weights import named, read_config
 
 BLOCKS = "blocks."
 _SHARED = (BLOCKS, "final_norm.")
+_OF_BLOCKS = ("mixer", "num_layers", "width", "ff_width", "num_heads", "num_kv_heads", "head_dim")
+_OF_BLOCKS += ("rope_base", "qk_norm")
+_OF_VALUES = "value_head", "value_bins", "value_min", "value_max", "value_sigma"
 
 
 class Transfer(NamedTuple):
@@ -48,14 +52,18 @@ class Transfer(NamedTuple):
         return jax.tree.unflatten(jax.tree.structure(params), leaves)
 
 
-def plan_transfer(path: Path, params: Any, ids: Sequence[str], only_blocks: bool) -> Transfer:
+def plan_transfer(
+    path: Path, params: Any, model: ModelConfig, ids: Sequence[str], only_blocks: bool
+) -> Transfer:
     """Reads the tensors that fit: those with the name and the shape of one of the new run.
 
-    Of a mixture the environment of the same id is preferred, otherwise the first that has it.
+    What belongs to an environment is taken from one environment of the source: that of the same id,
+    otherwise the one of which most tensors fit.
 
     Args:
         path: of the weights.
         params: of one seed of the new run, or their shapes.
+        model: the network of the new run.
         ids: of its environments.
         only_blocks: leave out what belongs to one environment.
 
@@ -63,38 +71,44 @@ def plan_transfer(path: Path, params: Any, ids: Sequence[str], only_blocks: bool
         OSError: if they cannot be read.
         ValueError: if they are no weights of PPO, or the blocks do not fit.
     """
-    config = read_config(path)
+    try:
+        config = read_config(path)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} holds no agent to begin with: {error}") from None
     if config.method.name != "ppo":
         raise ValueError(f"{path} was trained by {config.method.name}, and not by ppo")
-    found = load_file(path)
-    source_ids = list(config.make_method(acting=True).members)
-    tensors, fresh = {}, []
-    for name, leaf in named(params).items():
-        names = [name]
-        if not name.startswith(_SHARED):
-            names = [] if only_blocks else _candidates(name, ids, source_ids)
-        fitting = [found[each] for each in names if each in found]
-        fitting = [tensor for tensor in fitting if tensor.shape == leaf.shape]
-        if fitting:
-            tensors[name] = fitting[0]
-        elif name.startswith(BLOCKS):
-            here = list(found[name].shape) if name in found else "missing"
+    for name in _OF_BLOCKS:
+        here, there = getattr(model, name), getattr(config.model, name)
+        if here != there:
             raise ValueError(
-                f"the blocks in {path} do not fit: {name} is {here}, and {list(leaf.shape)} in the "
-                "new run; its mixer, layers and widths must be the same"
+                f"the blocks in {path} do not fit: their {name} is {there}, and {here} in the new "
+                "run"
             )
-        else:
-            fresh.append(name)
-    return Transfer(path, tensors, fresh)
+    found = load_file(path)
+    if broken := [name for name, tensor in found.items() if not np.isfinite(tensor).all()]:
+        raise ValueError(f"the tensor {broken[0]} in {path} has numbers that are not finite")
+    same_values = all(getattr(model, x) == getattr(config.model, x) for x in _OF_VALUES)
+    source_ids = list(config.make_method(acting=True).members)
+    wanted = named(params)
 
+    def fitting(prefix: str, number: int) -> dict[str, np.ndarray]:
+        """The tensors of an environment of the new run that one of the source has."""
+        of_source = f"members.{number}." if len(source_ids) > 1 else ""
+        tensors = {}
+        for name, leaf in wanted.items():
+            local = name.removeprefix(prefix)
+            if name.startswith(_SHARED) or not name.startswith(prefix):
+                continue
+            tensor = found.get(f"{of_source}{local}")
+            of_value = local.startswith("value_")
+            if tensor is not None and tensor.shape == leaf.shape and (same_values or not of_value):
+                tensors[name] = tensor
+        return tensors
 
-def _candidates(name: str, ids: Sequence[str], source_ids: Sequence[str]) -> list[str]:
-    """Names in the source of a tensor that belongs to one environment, the best first."""
-    number, local = 0, name
-    if name.startswith("members."):
-        _, place, local = name.split(".", 2)
-        number = int(place)
-    if len(source_ids) == 1:
-        return [local]
-    order = sorted(range(len(source_ids)), key=lambda k: source_ids[k] != ids[number])
-    return [f"members.{k}.{local}" for k in order]
+    tensors = {name: found[name] for name in wanted if name.startswith(_SHARED)}
+    for number, id in enumerate(ids if not only_blocks else ()):
+        prefix = f"members.{number}." if len(ids) > 1 else ""
+        of_each = [fitting(prefix, each) for each in range(len(source_ids))]
+        best = max(range(len(of_each)), key=lambda k, x=of_each: len(x[k]))
+        tensors |= of_each[source_ids.index(id) if id in source_ids else best]
+    return Transfer(path, tensors, [name for name in wanted if name not in tensors])

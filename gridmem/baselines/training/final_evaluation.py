@@ -13,7 +13,13 @@ from gridmem.baselines.method import Method
 from gridmem.baselines.runs.comparison import draw_comparison
 from gridmem.baselines.runs.history import RunRecord, with_scores
 from gridmem.baselines.runs.plots import draw_achievements, draw_curve
-from gridmem.baselines.runs.run_dir import ACHIEVEMENTS, CURVE, EVALUATION, RunDir
+from gridmem.baselines.runs.run_dir import (
+    ACHIEVEMENTS,
+    CURVE,
+    EVALUATION,
+    RunDir,
+    achievements_file,
+)
 from gridmem.baselines.tables import aligned
 from gridmem.envs.analysis.metrics import MIN_FOUND_AGAIN
 from gridmem.envs.environment import Column
@@ -72,6 +78,12 @@ def evaluate_run(
             reports[id] = evaluate_held_out(member.acting, named, config.eval_levels)
     for seed in seeds:
         _finish_seed(seed, reports)
+        for id in method.members:
+            prefix = f"{id}/" if len(method.members) > 1 else ""
+            name = achievements_file(id) if prefix else ACHIEVEMENTS
+            title = f"{id}, seed {seed.config.seed}"
+            if heat_map := draw_achievements(title, _of_one(seed.rows, prefix)):
+                seed.run_dir.write_bytes(name, heat_map)
     means: dict[str, dict[PlayerName, Statistics]] = {
         id: {player: over_seeds(report, player) for player in LABELS}
         for id, report in reports.items()
@@ -116,8 +128,6 @@ def _finish_seed(seed: Seed, reports: Mapping[str, Report]) -> None:
         for row in of_one:
             metrics = {f"{prefix}{name}": value for name, value in row.shown.items()}
             levels.setdefault(LABELS[row.player], {}).update(metrics)
-        if heat_map := draw_achievements(title, _of_one(seed.rows, prefix)):
-            seed.run_dir.write_bytes(ACHIEVEMENTS, heat_map)
     seed.run_dir.write_bytes(CURVE, draw_curve(title, config.columns, seed.rows, levels))
 
 
@@ -170,7 +180,7 @@ def table(report: Report, means: Mapping[PlayerName, Statistics], num_seeds: int
         few = any(_has_few_finds(row) for row in report.rows if row.player == player)
         cells = []
         for metric, digits in columns.values():
-            mean, error = (statistics[name][metric] for name in ("mean", "standard_error"))
+            mean, error = (statistics[name].get(metric) for name in ("mean", "standard_error"))
             if metric == "memory_gain" and (few or mean is None):
                 mean, notes = None, [NO_GAIN]
             text = "" if mean is None else f"{mean:.{digits}f}"

@@ -29,6 +29,7 @@ from gridmem.baselines.runs.run_dir import (
     EVALUATION,
     WEIGHTS,
     RunDir,
+    achievements_file,
     seed_dirs,
 )
 from gridmem.baselines.runs.transfer import Transfer, plan_transfer
@@ -304,7 +305,8 @@ class Run:
     def _prepare_dirs(self) -> None:
         for run_dir, config in self._dirs().items():
             run_dir.write_json("config.json", to_dict(config))
-            for name in STALE:
+            of_mixture = map(achievements_file, self._method.members)
+            for name in (*STALE, *of_mixture):
                 run_dir.remove(name)
 
     def _close_dirs(self) -> None:
@@ -369,7 +371,8 @@ def _plan_transfer(config: TrainConfig, method: Method) -> Transfer | None:
         return None
     path, only_blocks = weights_file(config.init_from), config.init_parts == "blocks"
     try:
-        return plan_transfer(path, method.abstract_params(), list(method.members), only_blocks)
+        params, ids = method.abstract_params(), list(method.members)
+        return plan_transfer(path, params, config.model, ids, only_blocks)
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror or error})") from None
 

@@ -3,7 +3,9 @@
 # The package is an extra.
 # pyright: reportMissingImports=false
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +19,7 @@ from gridmem.envs.checks import check_whole_number
 from gridmem.envs.environment import Discrete, Ids
 from gridmem.envs.types import TimeStep
 
-NUM_ACTIONS, NUM_TILES, NUM_COLOURS = 6, 13, 12
+NUM_ACTIONS, NUM_TILES, NUM_COLOURS, VIEW = 6, 13, 12, 3
 MISSING = (
     "it needs the package xminigrid ({}): in a clone of GridMem use `uv run --extra xland ...`, "
     'with pip `pip install "xminigrid==0.9.3"`'
@@ -55,18 +57,28 @@ class XLandMemory:
         id: XLand-MiniGrid's name of it.
         max_steps: the most steps of an episode.
         random_steps: mean length of an episode of random actions, with XLand-MiniGrid's limit.
-        game: XLand-MiniGrid's environment.
-        params: its parameters.
     """
 
     id: str
     max_steps: int
     random_steps: int
-    game: Any = field(repr=False, compare=False)
-    params: Any = field(repr=False, compare=False)
     num_agents = 1
     actions = Discrete(NUM_ACTIONS)
     stats = Returns()
+    parts = (
+        Ids("tiles", (VIEW, VIEW), NUM_TILES),
+        Ids("colours", (VIEW, VIEW), NUM_COLOURS),
+    )
+
+    @property
+    def game(self) -> Any:
+        """XLand-MiniGrid's environment, imported at first use: that starts JAX."""
+        return _game(self.id, self.max_steps)[0]
+
+    @property
+    def params(self) -> Any:
+        """Its parameters."""
+        return _game(self.id, self.max_steps)[1]
 
     @property
     def mean_steps(self) -> int:
@@ -74,19 +86,9 @@ class XLandMemory:
         return min(self.random_steps, self.max_steps)
 
     @property
-    def parts(self) -> tuple[Ids, ...]:
-        """The tile and the colour of each cell of the view."""
-        view = self.params.view_size, self.params.view_size
-        return Ids("tiles", view, NUM_TILES), Ids("colours", view, NUM_COLOURS)
-
-    @property
     def about(self) -> str:
         """The environment in a few words."""
-        view = self.params.view_size
-        return (
-            f"XLand-MiniGrid's corridor of {self.params.height} x {self.params.width} cells, "
-            f"view {view} x {view}, {self.max_steps} steps"
-        )
+        return f"XLand-MiniGrid's corridor, view {VIEW} x {VIEW}, {self.max_steps} steps"
 
     def generate(self, key: Key[Array, ""]) -> UInt32[Array, "2"]:
         """Draws a level: the data of a threefry key, of the key itself if it is one."""
@@ -147,7 +149,7 @@ def memory_s8(max_steps: int | None = None) -> XLandMemory:
     Raises:
         ValueError: if xminigrid is not installed, or for an invalid value.
     """
-    return _memory("MiniGrid-MemoryS8", 210, max_steps)
+    return _memory("MiniGrid-MemoryS8", 210, 320, max_steps)
 
 
 def memory_s16(max_steps: int | None = None) -> XLandMemory:
@@ -159,19 +161,21 @@ def memory_s16(max_steps: int | None = None) -> XLandMemory:
     Raises:
         ValueError: if xminigrid is not installed, or for an invalid value.
     """
-    return _memory("MiniGrid-MemoryS16", 740, max_steps)
+    return _memory("MiniGrid-MemoryS16", 740, 1280, max_steps)
 
 
-def _memory(id: str, random_steps: int, max_steps: int | None) -> XLandMemory:
-    options = {} if max_steps is None else {"max_steps": max_steps}
-    for name, value in options.items():
-        check_whole_number(name, value, 1)
+def _memory(id: str, random_steps: int, limit: int, max_steps: int | None) -> XLandMemory:
+    if max_steps is not None:
+        check_whole_number("max_steps", max_steps, 1)
+    if find_spec("xminigrid") is None:
+        raise ValueError(MISSING.format("No module named 'xminigrid'"))
+    return XLandMemory(id, max_steps or limit, random_steps)
+
+
+@cache
+def _game(id: str, max_steps: int) -> tuple[Any, Any]:
     # Importing it makes arrays, which must not be those of a trace.
     with jax.ensure_compile_time_eval():
-        try:
-            from xminigrid.registration import make
-        except ImportError as error:
-            raise ValueError(MISSING.format(error)) from error
-        game, params = make(id, **options)
-    assert params.max_steps is not None
-    return XLandMemory(id, params.max_steps, random_steps, game, params)
+        from xminigrid.registration import make
+
+        return make(id, max_steps=max_steps)
