@@ -13,10 +13,10 @@ from gridmem.baselines.train import main
 from gridmem.baselines.training.cli import OTHER_NAMES, parse
 
 
-@pytest.mark.parametrize(
-    "name",
-    breadth(PRESETS, *(name for name, (_, config) in PRESETS.items() if not callable(config))),
-)
+PLAIN = [name for name, (_, config) in PRESETS.items() if not callable(config)]
+
+
+@pytest.mark.parametrize("name", breadth(PRESETS, *PLAIN))
 def test_a_preset_is_printed_as_json_and_can_be_named_by_its_file(name, tmp_path, capfd):
     if name not in PLAIN:  # in extras
         pytest.importorskip("craftax")

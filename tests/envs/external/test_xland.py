@@ -82,6 +82,7 @@ def test_the_spec_is_that_of_upstream(id, width, max_steps):
 
     assert isinstance(env, Environment)
     assert (env.num_agents, env.max_steps) == (1, max_steps)
+    assert (env.params.width, env.params.view_size, env.params.max_steps) == (width, 3, max_steps)
     assert env.actions == gridmem.Discrete(NUM_ACTIONS)
     tiles = gridmem.Ids("tiles", (3, 3), NUM_TILES)
     assert env.parts == (tiles, gridmem.Ids("colours", (3, 3), NUM_COLORS))
