@@ -68,7 +68,7 @@ ROWS = {
     "baselines/runs/run_dir": "",
     "baselines/runs/checkpoint": "jax orbax baselines/ppo/sharding",
     "baselines/runs/weights": "jax numpy safetensors __init__ baselines/config",
-    "baselines/runs/transfer": "jax numpy safetensors baselines/runs/weights",
+    "baselines/runs/transfer": "jax numpy safetensors baselines/config baselines/runs/weights",
     "baselines/runs/*": f"numpy {ENVS} baselines/config baselines/tables baselines/runs/* "
     "~matplotlib",
     "baselines/actor": f"jax numpy flax {ENVS} envs/adapters/* {MODEL} baselines/ppo/rollout",

@@ -111,4 +111,5 @@ def plan_transfer(
         of_each = [fitting(prefix, each) for each in range(len(source_ids))]
         best = max(range(len(of_each)), key=lambda k, x=of_each: len(x[k]))
         tensors |= of_each[source_ids.index(id) if id in source_ids else best]
-    return Transfer(path, tensors, [name for name in wanted if name not in tensors])
+    in_order = {name: tensors[name] for name in wanted if name in tensors}
+    return Transfer(path, in_order, [name for name in wanted if name not in tensors])

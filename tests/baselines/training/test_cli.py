@@ -12,7 +12,6 @@ from gridmem.baselines.presets import PRESETS, preset
 from gridmem.baselines.train import main
 from gridmem.baselines.training.cli import OTHER_NAMES, parse
 
-
 PLAIN = [name for name, (_, config) in PRESETS.items() if not callable(config)]
 
 
