@@ -53,7 +53,7 @@ ROWS = {
     "baselines/tables": "",
     "baselines/setting_types": "",
     "baselines/registration": "envs/checks envs/registry",
-    "baselines/method": "baselines/registration ~jax",
+    "baselines/method": "baselines/registration ~jax ~envs/batch/mixture",
     "baselines/env_settings": "envs/config baselines/setting_types",
     "baselines/config": "envs/registry envs/checks envs/config envs/environment "
     "envs/batch/mixture baselines/env_settings baselines/setting_types baselines/method "

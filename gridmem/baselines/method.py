@@ -42,7 +42,9 @@ class MethodConfig:
         Raises:
             ValueError: if the method cannot learn from a mixture, or the numbers are invalid.
         """
-        if hasattr(env, "ids"):
+        from gridmem.envs.batch.mixture import Mixture
+
+        if isinstance(env, Mixture):
             raise ValueError(f"{self.name} learns in one environment; a mixture is for ppo")
         return env
 

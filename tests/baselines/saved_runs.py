@@ -1,7 +1,8 @@
-"""Run folders like those of the trainer, with untrained agents."""
+"""Run folders: some like those of the trainer, with untrained agents, and what programs write."""
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import tiny
 
@@ -24,3 +25,16 @@ def save(folder, config, rows=()):
     params = tiny.start(replace(config, run_dir=None))[1].params
     (folder / WEIGHTS).write_bytes(to_bytes(config, params, 0))
     return folder
+
+
+def run(program, capfd, words):
+    """The exit code of a program, and what it prints to stdout and stderr."""
+    code = program.main(words.split())
+    out, err = capfd.readouterr()
+    return code, out, err
+
+
+def rows_of(folder):
+    """The metrics of each update of a run, without times."""
+    rows = [json.loads(line) for line in Path(folder, "metrics.jsonl").read_text().splitlines()]
+    return [{name: x for name, x in row.items() if name != "seconds"} for row in rows]

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from breadth import breadth
+from saved_runs import rows_of, run
 
 import gridmem
 from gridmem.baselines import compare, evaluate, load, register_method, register_mixer, train
@@ -29,17 +30,6 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     foreign.module("average")
     return tmp_path
-
-
-def run(program, capfd, words):
-    code = program.main(words.split())
-    out, err = capfd.readouterr()
-    return code, out, err
-
-
-def rows_of(run):
-    rows = [json.loads(line) for line in Path(run, "metrics.jsonl").read_text().splitlines()]
-    return [{name: x for name, x in row.items() if name != "seconds"} for row in rows]
 
 
 class Killed(BaseException):

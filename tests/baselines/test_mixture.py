@@ -9,13 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
+from saved_runs import rows_of, run
 
 import gridmem
 from gridmem.baselines import compare, evaluate, load, train
-from gridmem.baselines.config import MixtureConfig
+from gridmem.baselines.config import MixtureConfig, to_dict
 from gridmem.baselines.ppo import learner as learner_module
 from gridmem.baselines.ppo.method import PPO
+from gridmem.baselines.presets import preset
 from gridmem.baselines.training import loop
+from gridmem.baselines.training.cli import parse
 from gridmem.envs.batch.mixture import Mixture, MixtureVectorEnv
 from gridmem.envs.batch.seeding import seed_key
 
@@ -31,17 +34,6 @@ TINY = f"--import corridor --env-id {IDS} --num-envs 12 --shares 1 2 {SMALL}"
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def run(program, capfd, words):
-    code = program.main(words.split())
-    out, err = capfd.readouterr()
-    return code, out, err
-
-
-def rows_of(run):
-    rows = [json.loads(line) for line in Path(run, "metrics.jsonl").read_text().splitlines()]
-    return [{name: x for name, x in row.items() if name != "seconds"} for row in rows]
 
 
 def mixture():
@@ -305,3 +297,12 @@ def test_bad_mixtures_are_refused_in_one_sentence(words, capfd):
     assert code == 2
     assert err.startswith(sentence), err
     assert err.count("\n") == 1
+
+
+def test_numbers_of_a_preset_are_those_of_its_own_ids():
+    mixed = to_dict(preset("mixture-ladder"))
+    mixed["method"]["mixture"]["gammas"] = [0.9, 0.95, 0.99]
+    Path("mixed.json").write_text(json.dumps(mixed))
+    assert parse(["mixed.json"], "train").config.ppo.mixture.gammas == (0.9, 0.95, 0.99)
+    other = parse(["mixed.json", "--env-id", CAVE], "train").config
+    assert other.ppo.mixture == MixtureConfig()

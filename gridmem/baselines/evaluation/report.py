@@ -209,6 +209,9 @@ _METRICS = {
 """Metrics that the table shows without an interval -> heading of the column."""
 
 
+_SHOWN_WITH_ERRORS = "episode_return", "memory_gain"
+
+
 def table(report: Report) -> str:
     """The report as lines of text: one block of aligned columns for each environment."""
     lines = []
@@ -256,7 +259,7 @@ def _cells(row: Row) -> dict[str, str]:
     cells |= {heading: _number(shown.get(name)) for heading, name in measured.items()}
     if not isinstance(row.scenario.env, Env):
         for column in row.scenario.env.stats.columns:
-            if column.heading and column.name in shown and column.heading not in ("return", "gain"):
+            if column.heading and column.name in shown and column.name not in _SHOWN_WITH_ERRORS:
                 value = shown[column.name]
                 cells[column.heading] = "" if value is None else f"{value:.{column.digits}f}"
     if shown.get("unfinished"):

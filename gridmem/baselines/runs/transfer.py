@@ -74,7 +74,7 @@ def plan_transfer(
     try:
         config = read_config(path)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} holds no agent to begin with: {error}") from None
+        raise ValueError(f"{path} is no agent that can be loaded: {error}") from None
     if config.method.name != "ppo":
         raise ValueError(f"{path} was trained by {config.method.name}, and not by ppo")
     for name in _OF_BLOCKS:
@@ -105,7 +105,12 @@ def plan_transfer(
                 tensors[name] = tensor
         return tensors
 
-    tensors = {name: found[name] for name in wanted if name.startswith(_SHARED)}
+    tensors = {}
+    for name in filter(lambda name: name.startswith(_SHARED), wanted):
+        if name not in found or found[name].shape != wanted[name].shape:
+            # A registered mixer may be another one by now.
+            raise ValueError(f"the blocks in {path} do not fit: {name} has another shape")
+        tensors[name] = found[name]
     for number, id in enumerate(ids if not only_blocks else ()):
         prefix = f"members.{number}." if len(ids) > 1 else ""
         of_each = [fitting(prefix, each) for each in range(len(source_ids))]

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from gridmem.baselines.config import PPOConfig, TrainConfig, from_file
+from gridmem.baselines.config import MixtureConfig, PPOConfig, TrainConfig, from_file
 from gridmem.baselines.env_settings import COMMON_OPTIONS, EnvSettings
 from gridmem.baselines.method import MethodConfig
 from gridmem.baselines.presets import preset
@@ -338,6 +338,8 @@ def _changed(config: Any, given: Mapping[str, Any]) -> Any:
                 raise ValueError(f"--set {path[0]} has a flag of its own; use {_flag(path[0])}")
             options = _with(options, path, value)
         return EnvSettings(id, options=options)
+    if isinstance(config, MixtureConfig) and "env_id" in given:
+        config = MixtureConfig()  # the numbers were for other ids
     changes = {}
     for each in fields(config):
         value = getattr(config, each.name)

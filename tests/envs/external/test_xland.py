@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from playing import start, step
 
 import gridmem
 from gridmem.envs.batch.autoreset import VectorEnv
@@ -20,16 +21,6 @@ both = pytest.mark.parametrize("id", [S8, S16])
 def make(id, **options):
     pytest.importorskip("xminigrid")
     return gridmem.make(id, **options)
-
-
-@partial(jax.jit, static_argnums=0)
-def start(env, level):
-    return env.start(level)
-
-
-@partial(jax.jit, static_argnums=0)
-def step(env, state, action):
-    return env.step(state, action)
 
 
 @partial(jax.jit, static_argnums=0)
