@@ -57,12 +57,15 @@ ROWS = {
     "baselines/env_settings": "envs/config baselines/setting_types",
     "baselines/config": "envs/registry envs/checks envs/config envs/environment "
     "envs/batch/mixture baselines/env_settings baselines/setting_types baselines/method "
-    "baselines/registration",
-    "baselines/presets": "envs/* envs/batch/mixture baselines/config baselines/registration",
+    "baselines/registration baselines/ppo/settings",
+    "baselines/presets": "envs/* envs/batch/mixture baselines/config baselines/registration "
+    "baselines/ppo/settings",
     "baselines/model/mixers/*": "jax numpy flax baselines/config baselines/registration "
     "baselines/model/layers baselines/model/mixers/*",
     "baselines/model/*": f"jax numpy flax {GAME} envs/batch/policy {MODEL}",
-    "baselines/ppo/loss": "jax numpy envs/batch/policy baselines/config",
+    "baselines/ppo/settings": "envs/batch/mixture envs/environment baselines/method "
+    "baselines/setting_types",
+    "baselines/ppo/loss": "jax numpy envs/batch/policy baselines/ppo/settings",
     "baselines/ppo/optimizer": "jax numpy flax optax baselines/config",
     "baselines/ppo/*": f"jax numpy flax optax {ENVS} {MODEL} baselines/ppo/*",
     "baselines/runs/run_dir": "",
@@ -80,7 +83,8 @@ ROWS = {
     "baselines/costs/*": f"jax flax optax __init__ {ENVS} {MODEL} baselines/tables "
     "baselines/env_settings baselines/ppo/* baselines/training/seeds baselines/costs/*",
     "baselines/training/cli": "cli_utils envs/registry envs/checks baselines/config "
-    "baselines/env_settings baselines/method baselines/presets baselines/setting_types",
+    "baselines/env_settings baselines/method baselines/presets baselines/setting_types "
+    "baselines/ppo/settings",
     "baselines/training/signals": "baselines/training/display",
     "baselines/training/display": "rich baselines/ppo/sharding",
     "baselines/training/trackers": "baselines/config baselines/runs/run_dir ~tensorboardX ~wandb",

@@ -5,12 +5,11 @@ from dataclasses import replace
 
 from gridmem.baselines.config import (
     EnvSettings,
-    MixtureConfig,
     ModelConfig,
     OptimizerConfig,
-    PPOConfig,
     TrainConfig,
 )
+from gridmem.baselines.ppo.settings import MixtureConfig, PPOConfig
 from gridmem.baselines.registration import METHOD_CONFIGS, METHOD_PRESETS
 from gridmem.envs.batch.mixture import SEPARATOR
 from gridmem.envs.checks import unknown_name

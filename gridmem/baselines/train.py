@@ -44,8 +44,9 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
     Raises:
         ValueError: for an invalid command or a run that does not fit, before the run starts.
     """
-    from gridmem.baselines.config import PPOConfig, to_dict
+    from gridmem.baselines.config import to_dict
     from gridmem.baselines.costs.plan import plan, problem, table
+    from gridmem.baselines.ppo.settings import PPOConfig
     from gridmem.baselines.ppo.sharding import init_distributed, is_main_process
     from gridmem.baselines.training.attention_choice import XLA, choose_attention, try_attention
     from gridmem.cli_utils import cache_programs

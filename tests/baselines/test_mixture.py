@@ -13,9 +13,10 @@ from saved_runs import rows_of, run
 
 import gridmem
 from gridmem.baselines import compare, evaluate, load, train
-from gridmem.baselines.config import MixtureConfig, to_dict
+from gridmem.baselines.config import to_dict
 from gridmem.baselines.ppo import learner as learner_module
 from gridmem.baselines.ppo.method import PPO
+from gridmem.baselines.ppo.settings import MixtureConfig
 from gridmem.baselines.presets import preset
 from gridmem.baselines.training import loop
 from gridmem.baselines.training.cli import parse

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from gridmem import Env, Return, TextMap
-from gridmem.baselines.config import EnvSettings, ModelConfig, PPOConfig, TrainConfig
+from gridmem.baselines.config import EnvSettings, ModelConfig, TrainConfig
 from gridmem.baselines.ppo.learner import init
 from gridmem.baselines.ppo.method import PPO
+from gridmem.baselines.ppo.settings import PPOConfig
 
 MODEL = ModelConfig(
     num_layers=2, width=16, ff_width=16, num_heads=2, num_kv_heads=1, head_dim=8, value_width=16

@@ -11,7 +11,7 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float32, Int32, Key
 
-from gridmem.baselines.config import PPOConfig, TrainConfig
+from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.model.actor_critic import ActorCritic, Caches, MixtureActorCritic
 from gridmem.baselines.model.policy import member_key
 from gridmem.baselines.ppo.loss import (
@@ -26,6 +26,7 @@ from gridmem.baselines.ppo.loss import (
 from gridmem.baselines.ppo.mixture import join, split_experience, weighted_mean
 from gridmem.baselines.ppo.optimizer import make_optimizer, ordered
 from gridmem.baselines.ppo.rollout import Experience, RolloutState, collect, init_rollout
+from gridmem.baselines.ppo.settings import PPOConfig
 from gridmem.baselines.ppo.sharding import replicate, shard_batch
 from gridmem.envs.batch.mixture import Mixture
 from gridmem.envs.environment import Environment

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float32, Int
 
-from gridmem.baselines.config import PPOConfig
+from gridmem.baselines.ppo.settings import PPOConfig
 from gridmem.envs.batch.policy import batched_index
 
 UNROLL = 16

@@ -8,11 +8,12 @@ from typing import Any
 import jax
 from flax import nnx
 
-from gridmem.baselines.config import EnvSettings, MixtureConfig, PPOConfig, TrainConfig
+from gridmem.baselines.config import EnvSettings, TrainConfig
 from gridmem.baselines.method import Method
 from gridmem.baselines.model.policy import model_policy, streaming_policy
 from gridmem.baselines.ppo.learner import Learner, UpdateMetrics, build_model, init, update
 from gridmem.baselines.ppo.mixture import member_params
+from gridmem.baselines.ppo.settings import MixtureConfig, PPOConfig
 from gridmem.envs.batch.mixture import Mixture
 from gridmem.envs.batch.policy import Policy
 from gridmem.envs.registry import CONFIGS

@@ -12,9 +12,10 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from gridmem.baselines.config import MixtureConfig, PPOConfig, TrainConfig, from_file
+from gridmem.baselines.config import TrainConfig, from_file
 from gridmem.baselines.env_settings import COMMON_OPTIONS, EnvSettings
 from gridmem.baselines.method import MethodConfig
+from gridmem.baselines.ppo.settings import MixtureConfig, PPOConfig
 from gridmem.baselines.presets import preset
 from gridmem.baselines.presets import presets as known_presets
 from gridmem.baselines.setting_types import describe_types, field_types, item_type, value_types

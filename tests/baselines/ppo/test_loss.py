@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gridmem.baselines.config import PPOConfig
 from gridmem.baselines.ppo.loss import (
     Transitions,
     explained_variance,
@@ -15,6 +14,7 @@ from gridmem.baselines.ppo.loss import (
     ppo_loss,
     td_lambda,
 )
+from gridmem.baselines.ppo.settings import PPOConfig
 
 T, B = 7, 5
 

@@ -1,0 +1,191 @@
+"""The settings of PPO."""
+
+from dataclasses import dataclass, field, fields, replace
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from gridmem.baselines.method import MethodConfig
+from gridmem.baselines.setting_types import check_not_negative, check_positive, check_types
+from gridmem.envs.batch.mixture import SEPARATOR, Mixture
+from gridmem.envs.environment import is_on_host
+
+if TYPE_CHECKING:
+    from gridmem.baselines.config import ModelConfig, TrainConfig
+
+
+@dataclass(frozen=True)
+class MixtureConfig:
+    """What differs between the environments of a mixture, in the order of their ids."""
+
+    shares: tuple[float, ...] = ()
+    """How the streams are divided among the environments of a mixture; equally if not given."""
+    gammas: tuple[float, ...] = ()
+    """Discount in each environment of a mixture; gamma if not given."""
+    td_lambdas: tuple[float, ...] = ()
+    """Weight of longer returns in each environment of a mixture; td_lambda if not given."""
+    entropy_coefs: tuple[float, ...] = ()
+    """Entropy bonus in each environment of a mixture; entropy_coef if not given."""
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if any(not 0 < share < inf for share in self.shares):
+            raise ValueError(f"shares are {self.shares}; each must be a number above 0")
+
+
+@dataclass(frozen=True)
+class PPOConfig(MethodConfig):
+    """Rollouts and the loss."""
+
+    num_envs: int = 128
+    """Environments stepped side by side; of a mixture, their agents."""
+    rollout_steps: int | None = None
+    """Steps that an update plays in each environment, at most an episode; continuing the
+    episodes of the last update. Whole episodes if not given."""
+    num_epochs: int = 1
+    """Passes over the data of an update."""
+    num_minibatches: int = 32
+    """Gradient steps per pass; each takes all steps of some of the streams."""
+    gamma: float = 0.97
+    """Discount per step."""
+    td_lambda: float = 0.95
+    """Weight of longer returns in the value target."""
+    policy_clip: float = 0.2
+    """How far the probability ratio may move before its gradient stops."""
+    value_coef: float = 0.5
+    """Weight of the value loss."""
+    entropy_coef: float = 0.003
+    """Weight of the entropy bonus."""
+    normalize_advantage: bool = True
+    """Scale the advantages of an update to mean 0 and deviation 1."""
+    mixture: MixtureConfig = field(default_factory=MixtureConfig)
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_positive(self, "num_envs", "num_epochs", "num_minibatches", "policy_clip")
+        if self.rollout_steps is not None:
+            check_positive(self, "rollout_steps")
+        check_not_negative(self, "value_coef", "entropy_coef")
+        for name in ("gamma", "td_lambda"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
+
+    def check(self, config: "TrainConfig") -> None:
+        """See `MethodConfig`."""
+        env, steps = config.make_env(), self.rollout_steps
+        members = {config.env.env_id: env}
+        if isinstance(env, Mixture):
+            members = dict(zip(env.ids, env.envs, strict=True))
+            if steps is None:
+                raise ValueError("a mixture needs --rollout-steps, for example 64")
+            for number, (id, each) in enumerate(members.items()):
+                _check_share(id, each, env.num_streams[number], self)
+        elif self.mixture != MixtureConfig():
+            raise ValueError(
+                "shares, gammas, td_lambdas and entropy_coefs are for a mixture of environments; "
+                f"join ids by {SEPARATOR!r}, as --env-id "
+                f"{config.env.env_id}{SEPARATOR}GridMem-13x13-v0"
+            )
+        for id, each in members.items():
+            _check_member(id, each, config.model, steps)
+        for settings in self.of_each(len(members)):
+            settings.__post_init__()
+        num_streams = self.num_envs * env.num_agents
+        if num_streams > 2**30:
+            raise ValueError(
+                f"num_envs is {self.num_envs}, which makes {num_streams} streams "
+                "(num_envs x agents); they must be at most 2**30"
+            )
+        if num_streams % self.num_minibatches:
+            raise ValueError(
+                f"num_minibatches is {self.num_minibatches}; it must divide the "
+                f"{num_streams} streams (num_envs x agents)"
+            )
+        num_steps = config.num_updates * self.num_epochs * self.num_minibatches
+        if num_steps >= 2**31:
+            raise ValueError(
+                f"total_steps is {config.total_steps}; they take {num_steps:,} gradient steps, "
+                "which must be less than 2**31"
+            )
+
+    def of_each(self, number: int) -> "list[PPOConfig]":
+        """The settings for each of so many environments."""
+        values = {
+            "gamma": self.mixture.gammas,
+            "td_lambda": self.mixture.td_lambdas,
+            "entropy_coef": self.mixture.entropy_coefs,
+        }
+        values = {name: each for name, each in values.items() if each}
+        return [
+            replace(self, **{name: each[place] for name, each in values.items()})
+            for place in range(number)
+        ]
+
+    def arrange(self, env: Any) -> Any:
+        """See `MethodConfig`."""
+        if not isinstance(env, Mixture):
+            return env
+        for each in fields(self.mixture):
+            given = len(getattr(self.mixture, each.name))
+            if given not in (0, len(env.ids)):
+                numbers = "1 number" if given == 1 else f"{given} numbers"
+                raise ValueError(
+                    f"{each.name} has {numbers}; it must have one for each of the {len(env.ids)} "
+                    "environments"
+                )
+        shares = self.mixture.shares or (1.0,) * len(env.ids)
+        wanted = [self.num_envs * share / sum(shares) for share in shares]
+        for id, number in zip(env.ids, wanted, strict=True):
+            if abs(number - round(number)) > 1e-6 or round(number) < 1:
+                raise ValueError(
+                    f"the share of {id} is {number:g} of {self.num_envs} streams; it must be a "
+                    "whole number of them: change --shares or --num-envs"
+                )
+        return replace(env, num_streams=tuple(map(round, wanted)))
+
+    def steps_per_update(self, env: Any) -> int:
+        """See `MethodConfig`."""
+        return self.num_envs * env.num_agents * (self.rollout_steps or env.max_steps)
+
+    def device_divisors(self, env: Any) -> tuple[int, ...]:
+        """The environments, and the streams of a minibatch; a mixture uses one device."""
+        if isinstance(env, Mixture):
+            return (1,)
+        return self.num_envs, self.num_envs * env.num_agents // self.num_minibatches
+
+
+def _check_share(id: str, env: Any, num_streams: int, settings: PPOConfig) -> None:
+    """Raises ValueError if the streams of an environment of a mixture cannot be divided."""
+    if num_streams % env.num_agents:
+        raise ValueError(
+            f"{id} has {num_streams} streams of the mixture and {env.num_agents} agents; the first "
+            "must be a multiple of the second: change --shares or --num-envs"
+        )
+    if num_streams % settings.num_minibatches:
+        raise ValueError(
+            f"num_minibatches is {settings.num_minibatches}; it must divide the {num_streams} "
+            f"streams of {id}, so that each minibatch has all environments"
+        )
+
+
+def _check_member(id: str, env: Any, model: "ModelConfig", steps: int | None) -> None:
+    """Raises ValueError if PPO cannot be trained in an environment."""
+    if is_on_host(env):
+        raise ValueError(f"{id} is stepped by the host, and ppo needs JAX")
+    if not hasattr(env.actions, "n"):
+        raise ValueError(
+            f"{id} has the actions {env.actions}, and ppo needs a finite number of actions; use "
+            "another method"
+        )
+    if hasattr(env, "evaluation_steps"):
+        limit = f"an episode of {id} may take {env.max_steps:,} steps"
+        if steps is None:
+            raise ValueError(f"{limit}; give --rollout-steps, for example 64")
+        if model.mixer == "attention" and model.window is None:
+            raise ValueError(
+                f"{limit}, too many for attention; give --window, for example 128, or another "
+                "--mixer"
+            )
+    if steps is not None and steps > env.max_steps:
+        raise ValueError(
+            f"rollout_steps is {steps}; it must be at most the {env.max_steps} of an episode"
+        )
