@@ -1,7 +1,8 @@
 """Pins in pyproject.toml what uv would install now: `uv run python .ci/refresh_constraints.py`.
 
-Resolves every dependency group, for all platforms and without the old pins, in a folder of its
-own; then rewrites the block `constraint-dependencies` and nothing else. Sync and test afterwards.
+Resolves every dependency group, and the extra that is in none, for all platforms and without the
+old pins, in a folder of its own; then rewrites the block `constraint-dependencies` and nothing
+else. Sync and test afterwards.
 """
 
 import re
@@ -11,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"
-EXPORT = "uv", "export", "--quiet", "--all-groups"
+EXPORT = "uv", "export", "--quiet", "--all-groups", "--extra", "control"
 BLOCK = re.compile(r"^constraint-dependencies = \[\n.*?^\]\n", re.MULTILINE | re.DOTALL)
 
 

@@ -6,6 +6,7 @@ registering with Gymnasium is cheap.
 
 import json
 from collections.abc import Callable, Collection
+from functools import partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -48,12 +49,19 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 
 IMPORT_HINT = "others must be registered first (in a program: --import MODULE)"
+GYMNASIUM = "gymnasium:"
+"""Begins the id of an environment of Gymnasium's registry."""
 _EXTERNAL = "gridmem.envs.external"
+_HOSTED = f"{_EXTERNAL}.gymnasium_host:gymnasium_env"
 _FACTORIES: dict[str, str | Callable[..., Any]] = {
     "Craftax-Symbolic-v1": f"{_EXTERNAL}.craftax_env:craftax",
     "Craftax-Classic-Symbolic-v1": f"{_EXTERNAL}.craftax_env:craftax_classic",
     "MiniGrid-MemoryS8": f"{_EXTERNAL}.xland_env:memory_s8",
     "MiniGrid-MemoryS16": f"{_EXTERNAL}.xland_env:memory_s16",
+    "Pendulum-v1": f"{_EXTERNAL}.pendulum:Pendulum",
+    "HalfCheetah-v5": _HOSTED,
+    "Hopper-v5": _HOSTED,
+    "Ant-v5": _HOSTED,
 }
 _MADE: dict[tuple[str, Any, str], Any] = {}
 
@@ -81,7 +89,8 @@ def make(id: str, **overrides: Any) -> "Env":
 
     Args:
         id: one of the ids in the README, for example "GridMem-v0"; or a registered one, see
-            `register`, for which the result is an `Environment`.
+            `register`, for which the result is an `Environment`; or "gymnasium:" and an id of
+            Gymnasium, for which it is a `HostEnvironment`.
         **overrides: any field of `EnvConfig`, as a value or as JSON-able data. A dict for `map`
             or `task` changes the fields that it names and keeps the others; with a key "type" it
             chooses another class. Of a registered id, the arguments of its factory.
@@ -106,15 +115,18 @@ def make_environment(id: str, *, shared: bool = False, **overrides: Any) -> Any:
         return make_for_adapter(id, **overrides)
     if "+" in id and id not in _FACTORIES:
         return _make_mixture(id.split("+"), overrides)
-    if id not in _FACTORIES:
+    factory = _FACTORIES.get(id, _HOSTED if id.startswith(GYMNASIUM) else None)
+    if factory is None:
         if id.startswith("Craftax") and "Pixels" in id:
             raise ValueError(
                 f"{id} has pixels for observations, and GridMem has the symbolic ones: "
                 f"{id.replace('Pixels', 'Symbolic')}"
             )
         known = [*CONFIGS, *_FACTORIES]
-        raise ValueError(f"{unknown_name('environment', id, known, 'ids')}; {IMPORT_HINT}")
-    factory = _FACTORIES[id]
+        raise ValueError(
+            f"{unknown_name('environment', id, known, 'ids')}; one of Gymnasium is written "
+            f"{GYMNASIUM}ID; {IMPORT_HINT}"
+        )
     if not shared:
         return _make_foreign(id, factory, overrides)
     key = id, factory, json.dumps(overrides, sort_keys=True)
@@ -142,6 +154,8 @@ def _make_foreign(id: str, factory: str | Callable[..., Any], options: dict[str,
     from gridmem.envs.environment import check_environment
 
     make_env = resolve(f"the environment {id!r}", factory)
+    if factory == _HOSTED:
+        make_env = partial(make_env, id.removeprefix(GYMNASIUM))
     _check_options(id, make_env, options)
     try:
         env = make_env(**options)
