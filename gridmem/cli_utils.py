@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
+TRAINING = "flax", "matplotlib", "optax", "orbax", "rich", "safetensors", "tensorboardX"
+"""What training needs."""
 HELP_ALL = "--help-all"
 """For a program whose --help does not list all options."""
 
@@ -160,6 +162,11 @@ def require(what: str, *libraries: str) -> None:
 def install(extra: str) -> str:
     """The command that installs an extra, as part of a sentence."""
     return f"install gridmem[{extra}] from a clone of it: uv sync, or pip install '.[{extra}]'"
+
+
+def python_command() -> str:
+    """The user's command for this Python."""
+    return "uv run python" if "UV" in os.environ else "python"  # set by uv for its subprocesses
 
 
 def run(program: Callable[[], int]) -> int:

@@ -36,6 +36,9 @@ ROWS = {
     "envs/external/craftax_*": f"jax numpy {GAME} envs/analysis/episode_stats envs/external/* "
     "~craftax",
     "envs/external/xland_env": f"jax numpy {GAME} envs/analysis/episode_stats ~xminigrid",
+    "envs/external/pendulum": f"jax numpy {GAME} envs/analysis/episode_stats envs/external/*",
+    "envs/external/pendulum_picture": "numpy",
+    "envs/external/gymnasium_host": f"numpy gymnasium {GAME} envs/analysis/episode_stats ~mujoco",
     "envs/external/__init__": "",
     "envs/batch/*": f"jax numpy gymnasium {GAME} envs/batch/*",
     "envs/analysis/*": f"jax numpy {ENVS}",
@@ -57,17 +60,22 @@ ROWS = {
     "baselines/env_settings": "envs/config baselines/setting_types",
     "baselines/config": "envs/registry envs/checks envs/config envs/environment "
     "envs/batch/mixture baselines/env_settings baselines/setting_types baselines/method "
-    "baselines/registration baselines/ppo/settings",
+    "baselines/registration baselines/ppo/settings baselines/offpolicy/settings",
     "baselines/presets": "envs/* envs/batch/mixture baselines/config baselines/registration "
-    "baselines/ppo/settings",
+    "baselines/ppo/settings baselines/offpolicy/settings",
     "baselines/model/mixers/*": "jax numpy flax baselines/config baselines/registration "
     "baselines/model/layers baselines/model/mixers/*",
     "baselines/model/*": f"jax numpy flax {GAME} envs/batch/policy {MODEL}",
-    "baselines/ppo/settings": "envs/batch/mixture envs/environment baselines/method "
+    "baselines/ppo/settings": "envs/batch/mixture envs/env envs/environment baselines/method "
     "baselines/setting_types",
-    "baselines/ppo/loss": "jax numpy envs/batch/policy baselines/ppo/settings",
+    "baselines/ppo/loss": "jax numpy envs/batch/policy baselines/ppo/settings "
+    "baselines/training/imitation",
     "baselines/ppo/optimizer": "jax numpy flax optax baselines/config",
-    "baselines/ppo/*": f"jax numpy flax optax {ENVS} {MODEL} baselines/ppo/*",
+    "baselines/ppo/*": f"jax numpy flax optax {ENVS} {MODEL} baselines/ppo/* "
+    "baselines/training/imitation ~baselines/agent",
+    "baselines/offpolicy/settings": "envs/environment baselines/method baselines/setting_types",
+    "baselines/offpolicy/*": f"jax numpy flax optax {ENVS} {MODEL} baselines/offpolicy/* "
+    "baselines/training/imitation",
     "baselines/runs/run_dir": "",
     "baselines/runs/checkpoint": "jax orbax baselines/ppo/sharding",
     "baselines/runs/weights": "jax numpy safetensors __init__ baselines/config",
@@ -85,15 +93,19 @@ ROWS = {
     "baselines/training/cli": "cli_utils envs/registry envs/checks baselines/config "
     "baselines/env_settings baselines/method baselines/presets baselines/setting_types "
     "baselines/ppo/settings",
+    "baselines/training/imitation": "jax envs/batch/policy",
     "baselines/training/signals": "baselines/training/display",
     "baselines/training/display": "rich baselines/ppo/sharding",
     "baselines/training/trackers": "baselines/config baselines/runs/run_dir ~tensorboardX ~wandb",
+    "baselines/training/accelerated_comparison": "numpy baselines/* baselines/offpolicy/settings "
+    "baselines/runs/* baselines/training/*",
     "baselines/training/*": f"jax numpy cli_utils {ENVS} {MODEL} baselines/tables baselines/agent "
     "baselines/ppo/* "
     "baselines/runs/* baselines/evaluation/* baselines/training/*",
     # Applications: everything lazily, so that a missing library can be named.
     "baselines/train": "~cli_utils ~envs/* ~baselines/*",
     "baselines/evaluate": "~jax ~numpy ~cli_utils ~envs/* ~baselines/* ~render/*",
+    "baselines/accelerate": "~cli_utils ~envs/checks ~baselines/*",
     "baselines/compare": "~cli_utils ~baselines/*",
     "baselines/bench": "~jax ~cli_utils ~envs/registry ~envs/checks ~baselines/*",
     "render/play": "~jax ~cli_utils ~envs/* ~baselines/* ~render/*",
@@ -102,6 +114,7 @@ APPLICATIONS = {
     "baselines/train",
     "baselines/evaluate",
     "baselines/compare",
+    "baselines/accelerate",
     "baselines/bench",
     "render/play",
 }

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from gridmem.baselines.env_settings import COMMON_OPTIONS, EnvSettings
 from gridmem.baselines.method import MethodConfig
+from gridmem.baselines.offpolicy.settings import AcceleratorConfig, SACConfig, TD3Config
 from gridmem.baselines.ppo.settings import PPOConfig
 from gridmem.baselines.registration import (
     METHOD_CONFIGS,
@@ -107,6 +108,11 @@ class ModelConfig:
 
 
 register_method("ppo", "gridmem.baselines.ppo.method:PPO", PPOConfig)
+register_method("td3", "gridmem.baselines.offpolicy.td3:TD3", TD3Config)
+register_method("sac", "gridmem.baselines.offpolicy.sac:SAC", SACConfig)
+register_method(
+    "accelerator", "gridmem.baselines.offpolicy.accelerator:Accelerator", AcceleratorConfig
+)
 
 
 @dataclass(frozen=True)
@@ -170,7 +176,7 @@ class TrainConfig:
     run_dir: str | None = None
     """Folder for the run's results; must not exist. A new one under runs/ if not given."""
     checkpoint_seconds: float = 60.0
-    """Time between two checkpoints."""
+    """Time between two checkpoints, at least 20 times what one takes; 0 for one in each update."""
     deterministic: bool = False
     """Make a GPU add in a fixed order, so that a resumed run equals one that never stopped."""
     wandb: str | None = None

@@ -56,6 +56,10 @@ class MethodConfig:
         """The stages of a run of so many updates, in all; to extend a run extends the last."""
         return [Stage("", num_updates)]
 
+    def stages_of(self, config: "TrainConfig") -> list[Stage]:
+        """The stages of a run, if they depend on more than its number of updates; see `stages`."""
+        return self.stages(config.num_updates)
+
     def columns(self, env: Any) -> "tuple[Column, ...]":
         """Metrics that tables and curves show; by default those of the episodes that are played."""
         return env.stats.columns
@@ -103,6 +107,13 @@ class Method:
         """
         raise NotImplementedError
 
+    def inputs(self, stage: int) -> tuple[Any, ...]:
+        """Further arguments of `update`: trees of arrays that it reads and that never change.
+
+        They are the same for all seeds, and not part of a checkpoint. By default there are none.
+        """
+        return ()
+
     def update(self, state: Any, stage: int) -> tuple[Any, Any]:
         """One update: the new state, and metrics.
 
@@ -113,7 +124,7 @@ class Method:
 
         Args:
             state: the state; `num_updates` is to be increased.
-            stage: number of the stage in `MethodConfig.stages`.
+            stage: number of the stage in `MethodConfig.stages_of`.
         """
         raise NotImplementedError
 
@@ -163,6 +174,11 @@ class Method:
         Agents for which it is equal share a compiled program in evaluations.
         """
         return replace(self, config=self.config.recipe, source=self.config.make_env())
+
+    @property
+    def about(self) -> Mapping[str, str]:
+        """Further lines of what a run prints before it starts: topic -> text."""
+        return {}
 
     def warnings(self, row: Mapping[str, float]) -> str:
         """A sentence about metrics that need the user's attention; empty for none."""

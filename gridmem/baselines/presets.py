@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from gridmem.baselines.config import (
     EnvSettings,
@@ -9,6 +10,7 @@ from gridmem.baselines.config import (
     OptimizerConfig,
     TrainConfig,
 )
+from gridmem.baselines.offpolicy.settings import AcceleratorConfig, SACConfig, TD3Config
 from gridmem.baselines.ppo.settings import MixtureConfig, PPOConfig
 from gridmem.baselines.registration import METHOD_CONFIGS, METHOD_PRESETS
 from gridmem.envs.batch.mixture import SEPARATOR
@@ -140,6 +142,56 @@ def _mixture(ids: Sequence[str], mixture: MixtureConfig, total_steps: int) -> Tr
     )
 
 
+_SMALL_CONTROL = {
+    "learning_starts": 1000,
+    "batch_size": 64,
+    "learning_rate": 1e-3,
+    "critic_width": 64,
+    "buffer": 20_000,
+    "update_steps": 500,
+}
+_SMALL_BLOCKS = ModelConfig(num_layers=1, width=64, ff_width=128, num_heads=2, num_kv_heads=2)
+
+
+def _pendulum(method: TD3Config | SACConfig, total_steps: int) -> TrainConfig:
+    """Two layers of 64 in actor and critics, in seconds on a CPU core."""
+    env = EnvSettings("Pendulum-v1")
+    model, steps = ModelConfig(mixer="none"), total_steps
+    return TrainConfig(env=env, model=model, method=method, total_steps=steps, eval_levels=200)
+
+
+def _pendulum_hidden() -> TrainConfig:
+    """The accelerator on a pendulum whose velocity is not seen."""
+    return TrainConfig(
+        env=EnvSettings("Pendulum-v1", options={"hide": "velocity"}),
+        model=replace(_SMALL_BLOCKS, head_dim=32),
+        method=AcceleratorConfig(context=5, stage2_learning_rate=1e-4, **_SMALL_CONTROL),
+        total_steps=24_000,
+        eval_levels=200,
+    )
+
+
+def _mujoco(id: str) -> TrainConfig:
+    """Table 1 of arXiv 2509.26137, without its dropout; the number of steps is ours."""
+    return TrainConfig(
+        env=EnvSettings(id),
+        model=ModelConfig(
+            num_layers=1, width=256, ff_width=512, num_heads=2, num_kv_heads=2, head_dim=128
+        ),
+        method=AcceleratorConfig(
+            context=3,
+            buffer=500_000,
+            learning_starts=25_000,
+            update_steps=5000,
+            stage1_steps=500_000,
+            stage2_buffer=100_000,
+        ),
+        total_steps=1_000_000,
+        eval_levels=10,
+    )
+
+
+_MUJOCO = {"halfcheetah": "HalfCheetah-v5", "hopper": "Hopper-v5", "ant": "Ant-v5"}
 _LADDER = "GridMem-9x9-v0", "GridMem-13x13-v0", "GridMem-20x20-v0"
 _ABOUT_MIXTURES = "one network on several environments"
 _WORLDS = "GridMem-9x9-v0", "MiniGrid-MemoryS16", "Craftax-Classic-Symbolic-v1"
@@ -169,6 +221,13 @@ PRESETS: dict[str, tuple[str, TrainConfig | Callable[[], TrainConfig]]] = {
     },
     "craftax-classic": ("Craftax-Classic, in minutes on two CPU cores", _craftax_classic),
     "craftax": ("the scoreboard's recipe for Craftax; for a GPU", _craftax),
+    "td3": ("TD3 on Pendulum-v1", lambda: _pendulum(TD3Config(**_SMALL_CONTROL), 16_000)),
+    "sac": ("SAC on Pendulum-v1", lambda: _pendulum(SACConfig(**_SMALL_CONTROL), 12_000)),
+    "pendulum-hidden": ("the accelerator on a pendulum whose velocity is hidden", _pendulum_hidden),
+    **{
+        name: ("the accelerator on MuJoCo (extra control); for a GPU", partial(_mujoco, id))
+        for name, id in _MUJOCO.items()
+    },
     "mixture-ladder": (
         _ABOUT_MIXTURES,
         _mixture(_LADDER, MixtureConfig(), 12_000_000),

@@ -11,6 +11,7 @@ _BUILT_IN = "gridmem.baselines.model.mixers"
 MIXERS: dict[str, Any] = {
     "attention": f"{_BUILT_IN}.attention:Attention",
     "gru": f"{_BUILT_IN}.gru:GRU",
+    "lstm": f"{_BUILT_IN}.lstm:LSTM",
     "linear": f"{_BUILT_IN}.linear:LinearRecurrence",
     "gla": f"{_BUILT_IN}.gla:GatedLinearAttention",
     "none": f"{_BUILT_IN}.none:NoMixer",

@@ -79,7 +79,7 @@ def check_positive(config: Any, *names: str, below: float | int = 2**31) -> None
     for name in names:
         value = getattr(config, name)
         if not 0 < value < inf:
-            number = describe_types(value_types(config.__annotations__[name])[:1])
+            number = describe_types(value_types(field_types(type(config))[name])[:1])
             raise ValueError(f"{name} is {value}; it must be {number} above 0")
         if isinstance(value, int) and value >= below:
             limit = "2**31" if below == 2**31 else f"{below:,.0f}"

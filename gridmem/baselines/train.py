@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from gridmem.baselines.training.cli import Command
 
 MODULE = "gridmem.baselines.train"
-NEEDED = ("flax", "matplotlib", "optax", "orbax", "rich", "safetensors", "tensorboardX")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,9 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(argv: Sequence[str]) -> int:
-    from gridmem.cli_utils import import_modules, require
+    from gridmem.cli_utils import TRAINING, import_modules, require
 
-    require("training", *NEEDED)
+    require("training", *TRAINING)
     words = import_modules(argv)
     from gridmem.baselines.training.cli import parse
 
@@ -90,12 +89,12 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
             raise ValueError(f"{tried}; with it {sentence}")
     from gridmem.baselines.training.loop import Run
     from gridmem.baselines.training.trackers import check_trackers
-    from gridmem.cli_utils import imported
+    from gridmem.cli_utils import imported, python_command
 
     check_trackers(config)
     distributed = distributed_flags(command)
     imports = [word for module in imported(argv) for word in ("--import", module)]
-    resume = f"{_python()} {shlex.join(['-m', MODULE, *imports, *distributed, '--resume'])}"
+    resume = f"{python_command()} {shlex.join(['-m', MODULE, *imports, *distributed, '--resume'])}"
     if command.resume is not None:
         return Run.resumed(command.name, config, resume, tried).run
     advice = ""
@@ -122,6 +121,8 @@ def comparison(argv: Sequence[str], mixer: str, run_dir: str | None = None) -> s
         mixer: of the run.
         run_dir: its directory, if the other run must name one, too.
     """
+    from gridmem.cli_utils import python_command
+
     words = list(argv)
     for flag in ("--mixer", "--run-dir"):
         for number, word in enumerate(words):
@@ -132,12 +133,7 @@ def comparison(argv: Sequence[str], mixer: str, run_dir: str | None = None) -> s
     words += ["--mixer", other]
     if run_dir is not None:
         words += ["--run-dir", f"{run_dir}-{other}"]
-    return f"{_python()} {shlex.join(['-m', MODULE, *words])}"
-
-
-def _python() -> str:
-    """The user's command for this Python."""
-    return "uv run python" if "UV" in os.environ else "python"  # set by uv for its subprocesses
+    return f"{python_command()} {shlex.join(['-m', MODULE, *words])}"
 
 
 if __name__ == "__main__":

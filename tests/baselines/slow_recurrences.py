@@ -6,7 +6,7 @@ from flax import nnx
 
 def sequence(name, mixer, x, segments):
     """[B, T, D]: what the mixer makes of x."""
-    step = {"gru": gru, "linear": linear, "gla": gla}[name]
+    step = {"gru": gru, "lstm": lstm, "linear": linear, "gla": gla}[name]
     weights = {
         key: wide(param[...]) for key, param in vars(mixer).items() if isinstance(param, nnx.Param)
     }
@@ -26,6 +26,15 @@ def gru(w, h, x):
     candidate = np.tanh(x @ w["new_input"] + w["new_bias"] + reset * (h @ w["new_state"]))
     h = keep * h + (1 - keep) * candidate
     return h, h @ w["out"]
+
+
+def lstm(w, state, x):
+    def gate(name):
+        return x @ w[f"{name}_input"] + w[f"{name}_bias"] + state[1] @ w[f"{name}_state"]
+
+    cell = sigmoid(gate("keep")) * state[0] + sigmoid(gate("take")) * np.tanh(gate("new"))
+    h = sigmoid(gate("show")) * np.tanh(cell)
+    return np.stack([cell, h]), h @ w["out"]
 
 
 def linear(w, h, x):

@@ -20,7 +20,7 @@ from gridmem.baselines.training import loop
 from gridmem.render import play
 
 corridor, reinforce = foreign.module("corridor"), foreign.module("reinforce")
-MIXERS = ("attention", "gru", "linear", "gla", "none", "average")
+MIXERS = ("attention", "gru", "lstm", "linear", "gla", "none", "average")
 TINY = "--num-layers 1 --width 16 --ff-width 16 --head-dim 8 --value-width 16 --num-envs 8"
 TINY = f"--import corridor --env-id Corridor-v0 {TINY} --num-minibatches 2 --eval-levels 0"
 

@@ -114,7 +114,7 @@ def untouched(tmp_path, monkeypatch):
         ("--num-layers 100000", "error: num_layers is 100000; it must be below 1,001"),
         ("--eval-levels 1e9", "error: eval_levels is 1000000000; it must be at most 1,000,000"),
         ("--view-size 1000001 --plan", "error: the run is too large to be planned (Unable to"),
-        ("--mixer lstm", "argument --mixer: 'lstm' is not one of attention, gru, linear"),
+        ("--mixer mamba", "argument --mixer: 'mamba' is not one of attention, gru, lstm"),
         ("--view-size 4", "error: view_size is 4; it must be an odd number of cells, 3 or more"),
         ("--num-minibatches 77", "error: num_minibatches is 77; it must divide the"),
         ("--num-heads 3 --num-kv-heads 2", "error: num_heads is 3 and num_kv_heads 2"),

@@ -1,4 +1,4 @@
-"""Do trained blocks help elsewhere: `uv run python tests/benchmarks/transfer.py SOURCE ID --out DIR`.
+"""Do trained blocks help elsewhere: `python tests/benchmarks/transfer.py SOURCE ID --out DIR`.
 
 Trains in the environment ID from the blocks of the run SOURCE, from the same numbers in another
 order (each tensor of the blocks permuted by itself), and from new blocks. Encoders and heads are

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jax import ShapeDtypeStruct
 from jaxtyping import Array, Key
@@ -13,6 +14,7 @@ from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.model.actor_critic import Caches
 from gridmem.baselines.ppo.learner import Learner, TrainBatch, build_model, init, make_batches
 from gridmem.baselines.ppo.rollout import collect, context_length
+from gridmem.baselines.ppo.teacher import Teacher, load_teacher
 
 
 class AbstractRun(NamedTuple):
@@ -23,6 +25,7 @@ class AbstractRun(NamedTuple):
     graphdef: Any  # static part of the model
     learner: Learner
     batches: list[TrainBatch]  # of an update, leaves [B, T, ...]; one for each environment
+    teacher: Teacher | None  # with its arrays
 
     @property
     def num_streams(self) -> int:
@@ -60,20 +63,42 @@ class AbstractRun(NamedTuple):
             self.learner.params,
         )
 
+    @property
+    def teacher_room(self) -> int:
+        """Tokens that the teacher's caches have room for before a rollout."""
+        if self.learner.rollout_state is None or not self.teacher or not self.teacher.config:
+            return 0
+        return context_length(self.teacher.config, self.env)
+
+    def teacher_caches(self, length: int) -> Caches:
+        """The teacher's caches of all streams, likewise; empty without its network."""
+        if self.teacher is None or self.teacher.model is None:
+            return []
+        model, segmented = self.teacher.model, self.batches[0].segments is not None
+        return jax.eval_shape(lambda: model.init_cache(self.num_streams, length, segmented))
+
 
 def abstract_run(config: TrainConfig) -> AbstractRun:
-    """The shapes of a run; allocates nothing."""
+    """The shapes of a run; allocates nothing, but for a teacher.
+
+    Raises:
+        ValueError: if the teacher cannot be used.
+    """
     env = config.make_env()
+    teacher = load_teacher(config, env)
 
     def model() -> Any:
         return build_model(config, env, jax.random.key(0))
 
     graphdef, _ = nnx.split(nnx.eval_shape(model))
-    learner = jax.eval_shape(lambda: init(config, env)[1])
-    return AbstractRun(config, env, graphdef, learner, _batches(config, env, graphdef, learner))
+    learner = jax.eval_shape(lambda: init(config, env, teacher)[1])
+    batches = _batches(config, env, graphdef, learner, teacher)
+    return AbstractRun(config, env, graphdef, learner, batches, teacher)
 
 
-def _batches(config: TrainConfig, env: Any, graphdef: Any, learner: Learner) -> list[TrainBatch]:
+def _batches(
+    config: TrainConfig, env: Any, graphdef: Any, learner: Learner, teacher: Teacher | None
+) -> list[TrainBatch]:
     """The data of an update; only one step is traced, since all steps have the same shapes."""
     num_steps = config.ppo.rollout_steps or env.max_steps
     if config.ppo.rollout_steps is not None:
@@ -81,9 +106,13 @@ def _batches(config: TrainConfig, env: Any, graphdef: Any, learner: Learner) -> 
 
     def one_step(params: Any, state: Any, key: Key[Array, ""]) -> list[TrainBatch]:
         model = nnx.merge(graphdef, params)
-        return make_batches(config, env, collect(config, env, model, state, key, key, 1))
+        experience = collect(config, env, model, state, key, key, 1, teacher)
+        weight = None if teacher is None else jnp.float32(0)
+        return make_batches(config, env, experience, weight)
 
     def all_steps(x: ShapeDtypeStruct) -> ShapeDtypeStruct:
+        if not x.ndim:
+            return x
         return ShapeDtypeStruct((x.shape[0], num_steps, *x.shape[2:]), x.dtype)
 
     batches = jax.eval_shape(one_step, learner.params, learner.rollout_state, learner.key)

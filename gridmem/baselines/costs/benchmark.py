@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jax import ShapeDtypeStruct
 from jaxtyping import Array, Key
@@ -109,7 +110,7 @@ def measure_environment(config: TrainConfig, repeats: int) -> Measurement:
 
 
 def measure(config: TrainConfig, parts: Collection[str], repeats: int) -> Iterator[Measurement]:
-    """Measures parts of a run's update, one after the other.
+    """Measures parts of a run's update, one after the other; with its teacher, if it has one.
 
     Args:
         config: of the run.
@@ -117,7 +118,8 @@ def measure(config: TrainConfig, parts: Collection[str], repeats: int) -> Iterat
         repeats: calls of each, after a first one that is not counted.
     """
     speed, env, run = matmul_speed(config.model.dtype), config.make_env(), abstract_run(config)
-    graphdef, learner = init(config, env)
+    graphdef, learner = init(config, env, run.teacher)
+    teachers = () if run.teacher is None else (run.teacher,)
 
     @cache
     def costs(part: str) -> tuple[Any, ...]:
@@ -132,8 +134,9 @@ def measure(config: TrainConfig, parts: Collection[str], repeats: int) -> Iterat
         return Measurement(part, model.mixer, model.num_layers, num_steps, *timing, *costs(part))
 
     def rollout(params: Any, state: Any, key: Key[Array, ""]) -> Any:
-        experience = collect(config, env, nnx.merge(graphdef, params), state, key, key)
-        batches = make_batches(config, env, experience)
+        model = nnx.merge(graphdef, params)
+        experience = collect(config, env, model, state, key, key, teacher=run.teacher)
+        batches = make_batches(config, env, experience, jnp.float32(1) if teachers else None)
         return batches, experience.state, experience.episodes
 
     def training(learner: Any, batches: list[TrainBatch], key: Key[Array, ""]) -> Any:
@@ -154,8 +157,8 @@ def measure(config: TrainConfig, parts: Collection[str], repeats: int) -> Iterat
             yield measurement(TRAINING, compile_seconds, seconds)
         del batches
     if WHOLE in parts:
-        program, compile_seconds = _compiled(update, config, env, graphdef, learner)
-        _, seconds = _timed(lambda result: program(result[0]), (learner, None), repeats)
+        program, compile_seconds = _compiled(update, config, env, graphdef, learner, *teachers)
+        _, seconds = _timed(lambda result: program(result[0], *teachers), (learner, None), repeats)
         yield measurement(WHOLE, compile_seconds, seconds)
 
 

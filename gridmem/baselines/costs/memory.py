@@ -21,7 +21,7 @@ memory analysis, on GPU and CPU)."""
 class MemoryEstimate(NamedTuple):
     """Bytes on each device, by purpose."""
 
-    parameters: int
+    parameters: int  # with those of a teacher
     optimizer: int  # its state
     rollout_state: int  # unfinished episodes between updates, with their caches; 0 for whole ones
     levels: int  # while they are generated
@@ -68,7 +68,11 @@ def estimate_memory(
     data = [batch._replace(caches=()) for batch in run.batches]
     reset, keys = _reset(run)
     state, _ = jax.eval_shape(reset, keys)
-    caches = run.caches(run.context_length + run.num_steps + 1)
+    steps = run.num_steps + 1
+    caches = [
+        run.caches(run.context_length + steps),
+        run.teacher_caches(run.teacher_room + steps),
+    ]
     # XLA copies one of the arrays at a time, to grow it or to change its layout.
     largest = max((num_bytes(leaf) for leaf in jax.tree.leaves(caches)), default=0)
     parameters = num_bytes(learner.params)
@@ -78,7 +82,7 @@ def estimate_memory(
         return working * size // num_devices
 
     return MemoryEstimate(
-        parameters=seeds * parameters,
+        parameters=seeds * parameters + num_bytes(run.teacher),
         optimizer=seeds * num_bytes(learner.opt_state),
         rollout_state=seeds * num_bytes(learner.rollout_state) // num_devices,
         levels=share(estimate_costs(reset, keys, fused=fused).peak),

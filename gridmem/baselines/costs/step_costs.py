@@ -12,8 +12,10 @@ from jax import ShapeDtypeStruct
 
 from gridmem.baselines.costs.abstract_run import AbstractRun
 from gridmem.baselines.costs.jaxpr_costs import Costs, estimate_costs
+from gridmem.baselines.model.actor_critic import Caches
 from gridmem.baselines.ppo.learner import minibatch_loss
 from gridmem.baselines.ppo.optimizer import make_optimizer
+from gridmem.baselines.ppo.teacher import Teacher
 from gridmem.envs.batch.mixture import Mixture
 from gridmem.envs.batch.rollout import CHUNK_STEPS
 
@@ -27,28 +29,43 @@ class StepCosts(NamedTuple):
 
 def rollout_costs(run: AbstractRun, fused: bool) -> StepCosts:
     """The costs of one rollout step; for `fused` see `estimate_costs`."""
-    step, args = rollout_step(run)
-    flops, traffic, _ = estimate_costs(step, *args, fused=fused)
+    steps = [rollout_step(run)]
+    if run.teacher is not None and run.teacher.model is not None:
+        steps.append(_teacher_step(run, run.teacher))
+    costs = [estimate_costs(step, *args, fused=fused) for step, args in steps]
+    flops, traffic = sum(each.flops for each in costs), sum(each.bytes for each in costs)
     return StepCosts(flops / run.num_streams, traffic / run.num_streams)
 
 
 def rollout_step(run: AbstractRun) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """A step of all streams, and the shapes of its arguments, with caches of mean length."""
-    params, num_streams = run.learner.params, run.num_streams
     # The costs of a step are linear in the length.
     chunk = 1 if run.config.model.decode == "triton" else CHUNK_STEPS
     caches = run.caches(run.context_length + round(_mean_length(run.num_steps, chunk)))
-    weights = jax.eval_shape(lambda params: nnx.merge(run.graphdef, params).prepare(), params)
+    return _step(run, run.graphdef, run.learner.params, caches)
+
+
+def _teacher_step(run: AbstractRun, teacher: Teacher) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """The same of the teacher's network."""
+    chunk = run.num_steps if run.config.model.decode == "triton" else CHUNK_STEPS
+    caches = run.teacher_caches(run.teacher_room + round(_mean_length(run.num_steps, chunk)))
+    return _step(run, teacher.graphdef, teacher.params, caches)
+
+
+def _step(
+    run: AbstractRun, graphdef: Any, params: Any, caches: Caches
+) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    weights = jax.eval_shape(lambda params: nnx.merge(graphdef, params).prepare(), params)
     of_each = jax.tree.map(
         lambda x: ShapeDtypeStruct((x.shape[0], *x.shape[2:]), x.dtype),
         [batch.obs for batch in run.batches],
     )
     obs = of_each if isinstance(run.env, Mixture) else of_each[0]
     segmented = run.batches[0].segments is not None
-    segment = ShapeDtypeStruct((num_streams,), jnp.int32) if segmented else None
+    segment = ShapeDtypeStruct((run.num_streams,), jnp.int32) if segmented else None
 
     def step(params: Any, *args: Any) -> Any:
-        return nnx.merge(run.graphdef, params).step(*args)
+        return nnx.merge(graphdef, params).step(*args)
 
     return step, (params, obs, caches, segment, weights)
 

@@ -68,6 +68,12 @@ class Block(nnx.Module):
         x = x + self.mixer.sequence(self.mixer_norm(x), cache, segments)
         return x + self.ff(self.ff_norm(x), self.ff.prepare())
 
+    def last(self, x: Array, cache: Any, segments: Array | None) -> Array:
+        """What `sequence` gives for the last token of each stream, [B, D]."""
+        mixed = self.mixer.sequence(self.mixer_norm(x), cache, segments)
+        x = x[:, -1] + mixed[:, -1]
+        return x + self.ff(self.ff_norm(x), self.ff.prepare())
+
 
 class Interface(nnx.Module):
     """What is of one environment: the encoder of its observations, and two heads.

@@ -18,7 +18,6 @@ from gridmem.baselines.ppo.loss import (
     LossMetrics,
     Transitions,
     explained_variance,
-    masked_mean,
     normalized,
     ppo_loss,
     td_lambda,
@@ -28,6 +27,8 @@ from gridmem.baselines.ppo.optimizer import make_optimizer, ordered
 from gridmem.baselines.ppo.rollout import Experience, RolloutState, collect, init_rollout
 from gridmem.baselines.ppo.settings import PPOConfig
 from gridmem.baselines.ppo.sharding import replicate, shard_batch
+from gridmem.baselines.ppo.teacher import Lesson, Teacher, lesson_loss, teacher_weight
+from gridmem.baselines.training.imitation import masked_mean
 from gridmem.envs.batch.mixture import Mixture
 from gridmem.envs.environment import Environment
 
@@ -42,6 +43,18 @@ class Learner(NamedTuple):
     rollout_state: RolloutState | None  # None if every update plays whole episodes
 
 
+class TaughtMetrics(NamedTuple):
+    """Metrics of a gradient step with a teacher."""
+
+    student: LossMetrics
+    teacher_kl: Float32[Array, ""]  # KL(teacher || student)
+
+    @property
+    def max_ratio_error(self) -> Float32[Array, "*steps"]:
+        """See `LossMetrics`."""
+        return self.student.max_ratio_error
+
+
 class UpdateMetrics(NamedTuple):
     """Metrics of one update; means over the update unless said otherwise."""
 
@@ -51,7 +64,7 @@ class UpdateMetrics(NamedTuple):
     grad_norm: Float32[Array, ""]  # before clipping
     param_norm: Float32[Array, ""]  # after the update
     first_ratio_error: Float32[Array, ""]  # largest |ratio - 1| before the first gradient step
-    loss: LossMetrics | dict[str, Float32[Array, ""]]  # of a mixture by environment
+    loss: LossMetrics | TaughtMetrics | dict[str, Float32[Array, ""]]  # of a mixture by environment
 
 
 class TrainBatch(NamedTuple):
@@ -61,6 +74,8 @@ class TrainBatch(NamedTuple):
     transitions: Transitions  # leaves [B, T]
     caches: Caches  # the model's memory before the first step
     segments: Int32[Array, "B T"] | None
+    lesson: Lesson | None = None  # [B, T, ...]; None without a teacher
+    weight: Float32[Array, ""] | None = None  # of the teacher's loss
 
 
 def build_model(config: TrainConfig, env: Any, key: Key[Array, ""]) -> Any:
@@ -72,31 +87,40 @@ def build_model(config: TrainConfig, env: Any, key: Key[Array, ""]) -> Any:
     return ActorCritic(config.model, env.parts, env.actions, rngs)
 
 
-def init(config: TrainConfig, env: Environment | Mixture) -> tuple[Any, Learner]:
+def init(
+    config: TrainConfig, env: Environment | Mixture, teacher: Teacher | None = None
+) -> tuple[Any, Learner]:
     """The model's static part and the learner at the start of a run."""
     model_key, key = jax.random.split(jax.random.key(config.seed, impl="threefry2x32"))
     graphdef, params = nnx.split(build_model(config, env, model_key))
     rollout_state = None
     if config.ppo.rollout_steps is not None:
         key, env_key = jax.random.split(key)
-        rollout_state = init_rollout(config, env, nnx.merge(graphdef, params), env_key)
+        model = nnx.merge(graphdef, params)
+        rollout_state = init_rollout(config, env, model, env_key, teacher)
     params, opt_state = replicate((params, _optimizer(config).init(params)))
     return graphdef, Learner(params, opt_state, key, jnp.int32(0), rollout_state)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
 def update(
-    config: TrainConfig, env: Environment | Mixture, graphdef: Any, learner: Learner
+    config: TrainConfig,
+    env: Environment | Mixture,
+    graphdef: Any,
+    learner: Learner,
+    teacher: Teacher | None = None,
 ) -> tuple[Learner, UpdateMetrics]:
-    """One update; the arrays of `learner` are donated."""
+    """One update, in the stage of a teacher with it; the arrays of `learner` are donated."""
     key, level_key, action_key, shuffle_key = jax.random.split(learner.key, 4)
     model = nnx.merge(graphdef, learner.params)
 
     # Roll out.
-    experience = collect(config, env, model, learner.rollout_state, level_key, action_key)
+    state, teacher = learner.rollout_state, replicate(teacher)
+    experience = collect(config, env, model, state, level_key, action_key, teacher=teacher)
 
     # Value targets and advantages.
-    batch = make_batches(config, env, experience)
+    weight = None if teacher is None else teacher_weight(config, env, learner.num_updates)
+    batch = make_batches(config, env, experience, weight)
 
     # Epochs of minibatches.
     params, opt_state, grad_norm, losses = replicate(
@@ -118,10 +142,22 @@ def update(
     return learner, replicate(metrics)
 
 
-def make_batches(config: TrainConfig, env: Any, experience: Experience) -> list[TrainBatch]:
-    """The training data of each environment; without a mixture there is one."""
+def make_batches(
+    config: TrainConfig,
+    env: Any,
+    experience: Experience,
+    weight: Float32[Array, ""] | None = None,
+) -> list[TrainBatch]:
+    """The training data of each environment; without a mixture there is one.
+
+    Args:
+        config: of the run.
+        env: the environment.
+        experience: in it.
+        weight: of the teacher's loss; None without a teacher.
+    """
     if not isinstance(env, Mixture):
-        return [make_batch(config.ppo, experience)]
+        return [make_batch(config.ppo, experience)._replace(weight=weight)]
     parts = split_experience(env, experience)
     settings = config.ppo.of_each(len(parts))
     return [make_batch(ppo, part) for ppo, part in zip(settings, parts, strict=True)]
@@ -130,7 +166,7 @@ def make_batches(config: TrainConfig, env: Any, experience: Experience) -> list[
 def make_batch(ppo: PPOConfig, experience: Experience) -> TrainBatch:
     """The rollout with value targets and advantages, batch-major."""
     rollout = experience.rollout
-    valid, (log_prob, value, segments) = rollout.valid, rollout.extras
+    valid, (log_prob, value, segments, *_) = rollout.valid, rollout.extras
     target = td_lambda(
         rollout.reward,
         value,
@@ -144,10 +180,10 @@ def make_batch(ppo: PPOConfig, experience: Experience) -> TrainBatch:
     if ppo.normalize_advantage:
         advantage = normalized(advantage, valid)
     transitions = Transitions(valid, rollout.action, log_prob, value, advantage, target)
-    obs, transitions, segments = jax.tree.map(
-        lambda x: jnp.swapaxes(x, 0, 1), (rollout.obs, transitions, segments)
+    obs, transitions, segments, lesson = jax.tree.map(
+        lambda x: jnp.swapaxes(x, 0, 1), (rollout.obs, transitions, segments, experience.lesson)
     )
-    return TrainBatch(obs, transitions, experience.caches, segments)
+    return TrainBatch(obs, transitions, experience.caches, segments, lesson)
 
 
 def train_epochs(
@@ -156,7 +192,7 @@ def train_epochs(
     learner: Learner,
     batches: Sequence[TrainBatch],
     key: Key[Array, ""],
-) -> tuple[Any, Any, Float32[Array, " steps"], list[LossMetrics]]:
+) -> tuple[Any, Any, Float32[Array, " steps"], list[LossMetrics | TaughtMetrics]]:
     """Epochs of gradient steps on minibatches of whole streams, some of each environment.
 
     Returns:
@@ -194,8 +230,8 @@ def train_epochs(
 
 def minibatch_loss(
     config: TrainConfig, graphdef: Any, params: Any, batches: Sequence[TrainBatch]
-) -> tuple[Float32[Array, ""], list[LossMetrics]]:
-    """The PPO loss of a minibatch, which has a part for each environment.
+) -> tuple[Float32[Array, ""], list[LossMetrics | TaughtMetrics]]:
+    """The PPO loss of a minibatch, which has a part for each environment, and the teacher's.
 
     Of several environments it is the mean of their losses, weighted by their streams.
     """
@@ -211,12 +247,18 @@ def minibatch_loss(
     for ppo, batch, (logits, outputs) in zip(settings, batches, of_each, strict=True):
         value_losses = model.value_head.loss(outputs, batch.transitions.target)
         loss, of_loss = ppo_loss(logits, value_losses, batch.transitions, ppo)
+        if batch.lesson is not None and batch.weight is not None:
+            teacher_kl = lesson_loss(batch.lesson, logits, batch.transitions.valid)
+            loss += batch.weight * teacher_kl
+            of_loss = TaughtMetrics(of_loss, teacher_kl)
         losses.append(loss)
         metrics.append(of_loss)
     return weighted_mean(losses, [len(batch.transitions.valid) for batch in batches]), metrics
 
 
-def _named(env: Any, losses: list[LossMetrics]) -> LossMetrics | dict[str, Float32[Array, ""]]:
+def _named(
+    env: Any, losses: list[LossMetrics | TaughtMetrics]
+) -> LossMetrics | TaughtMetrics | dict[str, Float32[Array, ""]]:
     if not isinstance(env, Mixture):
         return losses[0]
     pairs = zip(env.ids, losses, strict=True)

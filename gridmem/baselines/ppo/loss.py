@@ -8,6 +8,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float32, Int
 
 from gridmem.baselines.ppo.settings import PPOConfig
+from gridmem.baselines.training.imitation import masked_mean
 from gridmem.envs.batch.policy import batched_index
 
 UNROLL = 16
@@ -107,12 +108,6 @@ def ppo_loss(
         max_ratio_error=jnp.max(jnp.where(batch.valid, jnp.abs(ratio - 1), 0)),
     )
     return loss, metrics
-
-
-def masked_mean(x: Float32[Array, "B T"], valid: Bool[Array, "B T"]) -> Float32[Array, ""]:
-    """The mean of the valid entries; 0 if there is none."""
-    count = jnp.sum(valid, dtype=jnp.float32)
-    return jnp.sum(jnp.where(valid, x, 0)) / jnp.maximum(count, 1)
 
 
 def normalized(x: Float32[Array, "B T"], valid: Bool[Array, "B T"]) -> Float32[Array, "B T"]:

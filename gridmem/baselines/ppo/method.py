@@ -14,6 +14,7 @@ from gridmem.baselines.model.policy import model_policy, streaming_policy
 from gridmem.baselines.ppo.learner import Learner, UpdateMetrics, build_model, init, update
 from gridmem.baselines.ppo.mixture import member_params
 from gridmem.baselines.ppo.settings import MixtureConfig, PPOConfig
+from gridmem.baselines.ppo.teacher import Teacher, load_teacher
 from gridmem.envs.batch.mixture import Mixture
 from gridmem.envs.batch.policy import Policy
 from gridmem.envs.registry import CONFIGS
@@ -26,13 +27,25 @@ class PPO(Method):
     def _graphdef(self) -> Any:
         return nnx.split(self._abstract_model())[0]
 
+    @cached_property
+    def _teacher(self) -> Teacher | None:
+        return load_teacher(self.config, self.source)
+
     def init(self) -> Learner:
         """See `Method`."""
-        return init(self.config, self.source)[1]
+        return init(self.config, self.source, self._teacher)[1]
 
-    def update(self, state: Learner, stage: int) -> tuple[Learner, UpdateMetrics]:
+    def inputs(self, stage: int) -> tuple[Teacher, ...]:
+        """See `Method`; the teacher is in the first stage."""
+        return () if self._teacher is None or stage else (self._teacher,)
+
+    def update(
+        self, state: Learner, stage: int, teacher: Teacher | None = None
+    ) -> tuple[Learner, UpdateMetrics]:
         """See `Method`."""
-        return update(self.config, self.source, self._graphdef, state)
+        if teacher is None:
+            return update(self.config, self.source, self._graphdef, state)
+        return update(self.config, self.source, self._graphdef, state, teacher)
 
     def abstract_params(self) -> Any:
         """See `Method`."""
@@ -80,6 +93,16 @@ class PPO(Method):
         method = PPOConfig(rollout_steps=1)
         config = TrainConfig(env=self.config.env, model=self.config.model, method=method)
         return PPO(config, self.source)
+
+    @property
+    def about(self) -> Mapping[str, str]:
+        """See `Method`."""
+        if self._teacher is None:
+            return {}
+        ppo, config = self.config.ppo, self._teacher.config
+        who = "the oracle" if config is None else f"{ppo.teacher}, trained in {config.env.env_id}"
+        fall = f"weight {ppo.teacher_coef:g}, falling to 0 over {ppo.teacher_steps:,} steps"
+        return {"teacher": f"{who}; {fall}"}
 
     def warnings(self, row: Mapping[str, float]) -> str:
         """Says when the histogram of the value head is too narrow."""

@@ -8,8 +8,17 @@ from jaxtyping import Array, Float32, Key
 
 from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.model.actor_critic import ActorCritic, Caches, MixtureActorCritic
-from gridmem.baselines.model.policy import Memory, model_policy, streaming_policy
+from gridmem.baselines.model.policy import model_policy, streaming_policy
 from gridmem.baselines.ppo.sharding import num_devices, shard_batch, shard_map_rows
+from gridmem.baselines.ppo.teacher import (
+    Lesson,
+    TaughtExtras,
+    TaughtMemory,
+    Teacher,
+    oracle_lesson,
+    resting_policy,
+    taught_policy,
+)
 from gridmem.envs.batch.mixture import Mixture, vector_env
 from gridmem.envs.batch.policy import Policy
 from gridmem.envs.batch.rollout import (
@@ -20,24 +29,28 @@ from gridmem.envs.batch.rollout import (
     play,
     unroll,
 )
+from gridmem.envs.env import Env
 from gridmem.envs.environment import Environment
 
 
 class RolloutState(NamedTuple):
     """Where a rollout stopped and the next one continues."""
 
-    runner: RunnerState  # state: VectorState; carry: Memory of the last `context_length` tokens
+    # state: VectorState; carry: Memory of the last `context_length` tokens, beside a teacher's
+    # TaughtMemory
+    runner: RunnerState
     episodes: Any  # the accumulator of `env.stats`
 
 
 class Experience(NamedTuple):
     """A rollout of T steps of B streams, and what training on it needs."""
 
-    rollout: Rollout  # leaves [T, B, ...]; extras: ModelExtras
+    rollout: Rollout  # leaves [T, B, ...]; extras: ModelExtras, or TaughtExtras
     last_value: Float32[Array, " B"]  # of the observation after the last action
     caches: Caches  # the model's memory before the first step
     state: RolloutState | None  # None if the next rollout begins with new episodes
     episodes: dict[str, Float32[Array, ""]]  # the metrics of `env.stats`
+    lesson: Lesson | None = None  # [T, B, ...]; None without a teacher
 
 
 def context_length(config: TrainConfig, env: Environment | Mixture) -> int:
@@ -51,6 +64,7 @@ def init_rollout(
     env: Environment | Mixture,
     model: ActorCritic | MixtureActorCritic,
     key: Key[Array, ""],
+    teacher: Teacher | None = None,
 ) -> RolloutState:
     """The start of an episode in every environment."""
     vector = vector_env(env, config.ppo.num_envs // num_devices())
@@ -62,8 +76,8 @@ def init_rollout(
         reset = shard_map_rows(vector.reset)
         state, timestep = reset(seeds)
         num_streams = timestep.reward.shape[0]
-        memory = streaming_policy(model).init(num_streams)
-        memory = memory._replace(caches=model.keep(memory.caches, length))
+        policy = _streaming(config, env, model, teacher)
+        memory = policy.keep(policy.init(num_streams), length)
         runner = RunnerState(state, timestep, memory)
         return shard_batch(RolloutState(runner, env.stats.init(num_streams)))
 
@@ -78,6 +92,7 @@ def collect(
     level_key: Key[Array, ""],
     action_key: Key[Array, ""],
     num_steps: int | None = None,
+    teacher: Teacher | None = None,
 ) -> Experience:
     """Rolls out the model in every environment.
 
@@ -89,33 +104,49 @@ def collect(
         level_key: source of the new levels.
         action_key: source of the actions.
         num_steps: of each whole episode, for the shapes alone; all if not given.
+        teacher: that is asked what it would do.
     """
     if state is None:
         assert not isinstance(env, Mixture)  # which continues episodes
         assert isinstance(model, ActorCritic)
         policy, length, after = model_policy(model), 0, None
-        result = play_episodes(config, env, policy, level_key, action_key, num_steps)
+        if teacher is not None and teacher.model is not None:
+            policy = taught_policy(policy, teacher.model)
+        begin = new_levels(config, env, level_key)
+        result = play_episodes(config, env, policy, begin, action_key, num_steps)
         episodes = env.stats.whole(result.rollout)
         caches = model.init_cache(result.timestep.reward.shape[0], 0)
     else:
-        policy, length = streaming_policy(model), context_length(config, env)
-        result, after, episodes = continue_rollout(config, env, model, state, action_key)
-        caches = state.runner.carry.caches
-    last_value = _value_after(policy, result, length)
-    return Experience(result.rollout, last_value, caches, after, episodes)
+        length, memory, begin = context_length(config, env), state.runner.carry, state.runner.state
+        policy = _streaming(config, env, model, teacher, memory)
+        result, after, episodes = continue_rollout(config, env, model, state, action_key, teacher)
+        caches = (memory.student if isinstance(memory, TaughtMemory) else memory).caches
+    last_value, lesson = _value_after(policy, result, length), None
+    if teacher is not None:
+        rollout = result.rollout
+        if isinstance(rollout.extras, TaughtExtras):
+            lesson = rollout.extras.teacher
+        else:
+            assert isinstance(env, Env)  # as the settings require
+            lesson = oracle_lesson(env, begin, rollout.action, is_whole=state is None)
+    return Experience(result.rollout, last_value, caches, after, episodes, lesson)
+
+
+def new_levels(config: TrainConfig, env: Environment, key: Key[Array, ""]) -> Any:
+    """A new level for each environment, leaves [N, ...]."""
+    generate = shard_map_rows(jax.vmap(env.generate))
+    return generate(jax.random.split(key, config.ppo.num_envs))
 
 
 def play_episodes(
     config: TrainConfig,
     env: Environment,
     policy: Policy,
-    level_key: Key[Array, ""],
+    levels: Any,
     key: Key[Array, ""],
     num_steps: int | None = None,
 ) -> RolloutResult:
-    """One whole episode in every environment, on new levels."""
-    generate = shard_map_rows(jax.vmap(env.generate))
-    levels = generate(jax.random.split(level_key, config.ppo.num_envs))
+    """One whole episode in every environment, on its level."""
     # The Triton kernel reads only the filled slots, so it gains nothing from a growing cache.
     chunk = env.max_steps if config.model.decode == "triton" else CHUNK_STEPS
     return play(env, policy, shard_batch(levels), key, chunk, num_steps)
@@ -127,18 +158,37 @@ def continue_rollout(
     model: ActorCritic | MixtureActorCritic,
     state: RolloutState,
     key: Key[Array, ""],
+    teacher: Teacher | None = None,
 ) -> tuple[RolloutResult, RolloutState, dict[str, Float32[Array, ""]]]:
     """Plays `rollout_steps` more; where an episode ends, a new one begins."""
     length, num_steps = context_length(config, env), config.ppo.rollout_steps
     assert num_steps is not None
     vector = vector_env(env, config.ppo.num_envs // num_devices())
-    step, policy = shard_map_rows(vector.step), streaming_policy(model)
+    step = shard_map_rows(vector.step)
+    policy = _streaming(config, env, model, teacher, state.runner.carry)
     result = unroll(step, policy, shard_batch(state.runner), key, num_steps, length)
-    memory: Memory = result.carry
-    memory = memory._replace(caches=model.keep(memory.caches, length))
+    memory = policy.keep(result.carry, length)
     accumulator, episodes = env.stats.add(state.episodes, result.rollout)
     after = RolloutState(result.runner_state._replace(carry=memory), accumulator)
     return result, after, episodes
+
+
+def _streaming(
+    config: TrainConfig,
+    env: Environment | Mixture,
+    model: ActorCritic | MixtureActorCritic,
+    teacher: Teacher | None,
+    memory: Any = None,
+) -> Policy:
+    """The policy of rollouts that continue, beside its teacher.
+
+    With a teacher's memory and no teacher, which is thus no longer asked, that stays as it was.
+    """
+    policy = streaming_policy(model)
+    if teacher is not None and teacher.model is not None and teacher.config is not None:
+        room = context_length(teacher.config, env) - context_length(config, env)
+        return taught_policy(policy, teacher.model, room, segmented=True)
+    return resting_policy(policy) if isinstance(memory, TaughtMemory) else policy
 
 
 def _value_after(policy: Policy, result: RolloutResult, length: int) -> Float32[Array, " B"]:

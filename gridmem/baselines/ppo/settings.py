@@ -4,13 +4,17 @@ from dataclasses import dataclass, field, fields, replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from gridmem.baselines.method import MethodConfig
+from gridmem.baselines.method import MethodConfig, Stage
 from gridmem.baselines.setting_types import check_not_negative, check_positive, check_types
 from gridmem.envs.batch.mixture import SEPARATOR, Mixture
+from gridmem.envs.env import Env
 from gridmem.envs.environment import is_on_host
 
 if TYPE_CHECKING:
     from gridmem.baselines.config import ModelConfig, TrainConfig
+
+ORACLE = "oracle"
+"""The teacher that is no agent: it knows the map."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,16 @@ class PPOConfig(MethodConfig):
     """Weight of the entropy bonus."""
     normalize_advantage: bool = True
     """Scale the advantages of an update to mean 0 and deviation 1."""
+    teacher: str | None = None
+    """Learn from this run, file or released agent at first, or from "oracle", which knows the
+    map; see docs/training.md#learning-from-a-teacher."""
+    teacher_coef: float = 1.0
+    """Weight of the divergence from the teacher in the loss of the first update."""
+    teacher_steps: int = 1_000_000
+    """Agent steps over which that weight falls to 0; then there is no teacher."""
+    teacher_sha256: str | None = None
+    """Digest of the teacher's weights, set by each new run; with other weights it is not
+    resumed."""
     mixture: MixtureConfig = field(default_factory=MixtureConfig)
 
     def __post_init__(self) -> None:
@@ -65,6 +79,7 @@ class PPOConfig(MethodConfig):
         if self.rollout_steps is not None:
             check_positive(self, "rollout_steps")
         check_not_negative(self, "value_coef", "entropy_coef")
+        check_positive(self, "teacher_coef", "teacher_steps", below=inf)
         for name in ("gamma", "td_lambda"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
@@ -85,6 +100,7 @@ class PPOConfig(MethodConfig):
                 f"join ids by {SEPARATOR!r}, as --env-id "
                 f"{config.env.env_id}{SEPARATOR}GridMem-13x13-v0"
             )
+        _check_teacher(config.env.env_id, env, self)
         for id, each in members.items():
             _check_member(id, each, config.model, steps)
         for settings in self.of_each(len(members)):
@@ -146,11 +162,33 @@ class PPOConfig(MethodConfig):
         """See `MethodConfig`."""
         return self.num_envs * env.num_agents * (self.rollout_steps or env.max_steps)
 
+    def stages_of(self, config: "TrainConfig") -> list[Stage]:
+        """See `MethodConfig`: with the teacher, then alone."""
+        number = config.num_updates
+        if self.teacher is None:
+            return super().stages_of(config)
+        taught = min(number, -(-self.teacher_steps // config.steps_per_update))
+        stages = Stage("teacher", taught), Stage("alone", number - taught)
+        return [stage for stage in stages if stage.num_updates]
+
     def device_divisors(self, env: Any) -> tuple[int, ...]:
         """The environments, and the streams of a minibatch; a mixture uses one device."""
         if isinstance(env, Mixture):
             return (1,)
         return self.num_envs, self.num_envs * env.num_agents // self.num_minibatches
+
+
+def _check_teacher(id: str, env: Any, settings: PPOConfig) -> None:
+    """Raises ValueError if there cannot be such a teacher, whatever it is like."""
+    if settings.teacher is None:
+        for each in fields(settings):
+            given = getattr(settings, each.name)
+            if each.name.startswith("teacher_") and given != each.default:
+                raise ValueError(f"{each.name} is {given}, and there is no teacher; give --teacher")
+    elif isinstance(env, Mixture):
+        raise ValueError(f"a teacher is for one environment, and {id} is a mixture")
+    elif settings.teacher == ORACLE and not isinstance(env, Env):
+        raise ValueError(f"the oracle knows the maps of GridMem, and {id} is no environment of it")
 
 
 def _check_share(id: str, env: Any, num_streams: int, settings: PPOConfig) -> None:

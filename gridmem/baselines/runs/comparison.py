@@ -17,12 +17,12 @@ from gridmem.baselines.runs.plots import (
     series,
     smooth,
     smoothed_steps,
+    steps_axis,
 )
 from gridmem.baselines.tables import aligned
 from gridmem.envs.environment import Column
 
 SCORE = Column("score", "score", 2, "score")
-AXES = {"steps": ("million agent steps", 1e6), "seconds": ("minutes of training", 60.0)}
 _TOO_MANY = 5  # settings for a label
 
 
@@ -36,7 +36,9 @@ def draw_comparison(records: Sequence[RunRecord]) -> bytes:
     from matplotlib.lines import Line2D
 
     metrics = _columns(records)
-    axes = [name for name in AXES if name != "seconds" or _recorded(records, name)]
+    axes = {"steps": steps_axis([record.rows for record in records])}
+    if _recorded(records, "seconds"):
+        axes["seconds"] = "minutes of training", 60.0
     size = (1.5 + 5 * len(axes), 0.5 + 2.8 * len(metrics))
     figure = Figure(figsize=size, dpi=120, layout="constrained")
     panels = figure.subplots(len(metrics), len(axes), squeeze=False, sharey="row", sharex="col")
@@ -46,7 +48,7 @@ def draw_comparison(records: Sequence[RunRecord]) -> bytes:
         for axis, panel in zip(axes, line, strict=True):
             for recipe, color in colors.items():
                 runs = [record for record in records if record.recipe == recipe]
-                _draw_runs(panel, runs, metric.name, axis, width, color)
+                _draw_runs(panel, runs, metric.name, axis, axes[axis][1], width, color)
             if metric.reference is not None:
                 panel.axhline(metric.reference, color="#444444", linewidth=0.8)
             panel.set_xlim(left=0)
@@ -55,7 +57,7 @@ def draw_comparison(records: Sequence[RunRecord]) -> bytes:
         levels = [] if metric.reference is None else [metric.reference]
         limit(line[0], [series(record.rows, metric.name)[0] for record in records], levels)
     for axis, panel in zip(axes, panels[-1], strict=True):
-        panel.set_xlabel(AXES[axis][0])
+        panel.set_xlabel(axes[axis][0])
     # With handles of its own a legend also shows labels that begin with "_".
     handles = [Line2D([], [], color=color) for color in colors.values()]
     texts = [escape(label) for label in label_of.values()]
@@ -104,10 +106,17 @@ def labels(records: Sequence[RunRecord]) -> dict[TrainConfig, str]:
 
 
 def _draw_runs(
-    panel: Any, runs: Sequence[RunRecord], metric: str, axis: str, width: float, color: str
+    panel: Any,
+    runs: Sequence[RunRecord],
+    metric: str,
+    axis: str,
+    unit: float,
+    width: float,
+    color: str,
 ) -> None:
     """Draws the runs of one recipe."""
-    curves = [_curve(run, metric, axis, width) for run in runs]
+    of_runs = [_curve(run, metric, axis, width) for run in runs]
+    curves = [(where / unit, values, smoothed) for where, values, smoothed in of_runs]
     if len(curves) == 1:
         draw_line(panel, *curves[0], color)
     else:
@@ -117,9 +126,9 @@ def _draw_runs(
 def _curve(
     record: RunRecord, metric: str, axis: str, width: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Places on the axis, values of a metric, and these smoothed over `width` steps: [K] each."""
+    """Steps or seconds, values of a metric, and these smoothed over `width` steps: [K] each."""
     where, steps, values = series(record.rows, axis, "steps", metric)
-    return where / AXES[axis][1], values, smooth(steps, values, width)
+    return where, values, smooth(steps, values, width)
 
 
 def _recorded(records: Sequence[RunRecord], name: str) -> bool:
@@ -130,7 +139,14 @@ def _columns(records: Sequence[RunRecord]) -> list[Column]:
     """The metrics with an axis; the score, if a run has one, comes after the first."""
     columns = dict.fromkeys(column for record in records for column in record.config.columns)
     first, *others = (column for column in columns if column.axis)
+    others = [column for column in others if not _is_constant(records, column.name)]
     return [first, *([SCORE] if _recorded(records, SCORE.name) else []), *others]
+
+
+def _is_constant(records: Sequence[RunRecord], name: str) -> bool:
+    """Whether a metric always has one value, such as the length of episodes without an end."""
+    values = [row[name] for record in records for row in record.rows if name in row]
+    return len(values) > 1 and min(values) == max(values)
 
 
 def _last(record: RunRecord, columns: Sequence[Column], width: float) -> list[str]:

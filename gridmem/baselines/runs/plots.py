@@ -11,6 +11,7 @@ from jaxtyping import Float64
 from gridmem.envs.analysis.episode_stats import ACHIEVEMENT
 from gridmem.envs.environment import Column
 
+_SHORT = 200_000  # steps
 Rows = Sequence[Mapping[str, float]]
 
 
@@ -33,16 +34,17 @@ def draw_curve(
     drawn = [column for column in columns if column.axis]
     figure = Figure(figsize=(5 * len(drawn), 4), dpi=120, layout="constrained")
     panels = figure.subplots(1, len(drawn), squeeze=False)[0]
+    label, unit = steps_axis([rows])
     for panel, column in zip(panels, drawn, strict=True):
         steps, values = series(rows, "steps", column.name)
         smoothed = smooth(steps, values, smoothed_steps([rows]))
-        draw_line(panel, steps / 1e6, values, smoothed, "#1f78b4", "training levels")
+        draw_line(panel, steps / unit, values, smoothed, "#1f78b4", "training levels")
         levels = []
         for (name, result), style in zip(evaluation.items(), ("-", "--", ":"), strict=False):
             if (level := result.get(column.name)) is not None:
                 levels.append(level)
                 panel.axhline(level, color="#444444", linestyle=style, linewidth=1, label=name)
-        panel.set_xlabel("million agent steps")
+        panel.set_xlabel(label)
         panel.set_ylabel(column.axis)
         limit(panel, [values], levels)
         panel.grid(alpha=0.3)
@@ -103,6 +105,12 @@ def series(rows: Rows, *names: str) -> list[Float64[np.ndarray, " K"]]:
     """
     values = [[row[name] for name in names] for row in rows if all(name in row for name in names)]
     return list(np.array(values, np.float64).reshape(-1, len(names)).T)
+
+
+def steps_axis(runs: Sequence[Rows]) -> tuple[str, float]:
+    """The label of an axis of steps, and its unit in steps."""
+    longest = max((row["steps"] for rows in runs for row in rows), default=0.0)
+    return ("thousand agent steps", 1e3) if longest < _SHORT else ("million agent steps", 1e6)
 
 
 def smoothed_steps(runs: Sequence[Rows]) -> float:

@@ -4,6 +4,7 @@ import jax
 
 from gridmem.baselines.config import TrainConfig
 from gridmem.envs.batch.mixture import compiles_slowly
+from gridmem.envs.environment import is_on_host
 
 
 def announcement(
@@ -39,6 +40,7 @@ def announcement(
         else parameters,
         "attention": attention if model.mixer == "attention" and uses_model else "",
         "training": _steps(config, steps_done),
+        "episodes": _episodes(config, steps_done),
         "device": _devices(num_devices),
         "run folder": path,
         "compiling": _compiling(config),
@@ -64,6 +66,12 @@ def _steps(config: TrainConfig, steps_done: int) -> str:
         asked = f"{config.total_steps:,} requested"
         text += f" ({asked}, but a run consists of whole updates)"
     return text
+
+
+def _episodes(config: TrainConfig, steps_done: int) -> str:
+    if not steps_done or not is_on_host(config.make_env()):
+        return ""
+    return "new ones begin, as an environment that Python steps cannot be saved"
 
 
 def _compiling(config: TrainConfig) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from gridmem.baselines.config import TrainConfig, from_file
 from gridmem.baselines.env_settings import COMMON_OPTIONS, EnvSettings
-from gridmem.baselines.method import MethodConfig
+from gridmem.baselines.method import MethodConfig, Stage
 from gridmem.baselines.ppo.settings import MixtureConfig, PPOConfig
 from gridmem.baselines.presets import preset
 from gridmem.baselines.presets import presets as known_presets
@@ -135,9 +135,9 @@ def _resumed(command: Command, run: Path) -> Command:
         if command.extend < 1:
             raise ValueError(f"--extend is {command.extend}; it must be a whole number above 0")
         played = config.num_updates * config.steps_per_update  # at least total_steps
-        before = config.method.stages(config.num_updates)[:-1]
+        before = config.method.stages_of(config)
         config = replace(config, total_steps=played + command.extend)
-        if config.method.stages(config.num_updates)[:-1] != before:
+        if not _go_on(before, config.method.stages_of(config)):
             raise ValueError(
                 f"--extend would change the stages of {config.method.name} that are over"
             )
@@ -147,6 +147,15 @@ def _resumed(command: Command, run: Path) -> Command:
     decode = "auto" if model.decode == "triton" else model.decode
     config = replace(config, model=replace(model, attention=attention, decode=decode))
     return replace(command, config=replace(config, run_dir=str(run)), name=run.name)
+
+
+def _go_on(before: Sequence[Stage], after: Sequence[Stage]) -> bool:
+    """Whether the updates of a run's stages are of the same kinds in a longer run."""
+    *over, last = before
+    if len(after) <= len(over) or list(after[: len(over)]) != over:
+        return False
+    same = after[len(over)]
+    return same.name == last.name and same.num_updates >= last.num_updates
 
 
 def _settings(name: str) -> TrainConfig:

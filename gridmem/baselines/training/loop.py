@@ -21,6 +21,7 @@ from gridmem.baselines.ppo.sharding import (
     mesh,
     usable_devices,
 )
+from gridmem.baselines.ppo.teacher import pinned
 from gridmem.baselines.runs import checkpoint
 from gridmem.baselines.runs.run_dir import (
     ACHIEVEMENTS,
@@ -49,6 +50,8 @@ from gridmem.baselines.training.signals import StopSignal
 from gridmem.baselines.training.trackers import Tracker, open_trackers
 from gridmem.cli_utils import drop_unwritten
 
+_MOST_OF_SAVES = 20
+"""Training lasts so many times as long as the checkpoint before it took."""
 STALE = (EVALUATION, "evaluation.png", "eval.json", CURVE, ACHIEVEMENTS)
 """Results of an agent that a resumed run replaces; older versions wrote eval.json."""
 
@@ -116,9 +119,11 @@ class Run:
                 "several processes need a folder that all of them know; name it with --run-dir"
             )
         # These raise for some configs, before the directory is made.
+        config = pinned(config)
         _check_method(config)
         usable_devices(config)
         method = _make_method(config, attention)
+        method.inputs(0)
         transfer = _plan_transfer(config, method)
         run_dir = all_or_raise(lambda: _create(config.run_dir, name))
         run = cls(name, config, run_dir, method, resume, attention)
@@ -217,10 +222,11 @@ class Run:
         Metrics are read one update late, so that the device never waits for the logger.
         """
         config, num_updates = self.config, self.config.num_updates
-        steps_per_update, stages = config.steps_per_update, config.method.stages(num_updates)
+        steps_per_update, stages = config.steps_per_update, config.method.stages_of(config)
         rows = self._seeds[0].rows
         before = rows[-1].get("seconds", 0.0) if rows else 0.0
         started, waiting, last_save = time.monotonic(), None, time.monotonic()
+        due_after = config.checkpoint_seconds
         first = self._num_updates + 1
         with StopSignal() as signal:
             for number in range(first, num_updates + 1):
@@ -229,7 +235,7 @@ class Run:
                     self._state = begin_stage(self._method, self._state, stage)
                 metrics = self._update(stage, number == first)
                 elapsed = time.monotonic() - last_save
-                stop, due = any_process(signal.received, elapsed >= config.checkpoint_seconds)
+                stop, due = any_process(signal.received, elapsed >= due_after)
                 steps = number * steps_per_update
                 if waiting is not None:
                     logger.add(waiting[0], before + time.monotonic() - started, waiting[1])
@@ -238,9 +244,14 @@ class Run:
                     jax.block_until_ready(metrics)
                     logger.add(steps, before + time.monotonic() - started, metrics)
                     waiting = None
+                    last_save = time.monotonic()
                     if not logger.ending:
                         logger.checkpoint = self._save(steps)
-                    last_save = time.monotonic()
+                        took = time.monotonic() - last_save
+                        due_after = max(config.checkpoint_seconds, _MOST_OF_SAVES * took)
+                        last_save += took
+                    if not config.checkpoint_seconds:
+                        due_after = 0.0
                 if stop and not logger.ending:
                     logger.interrupt(steps)
                 if logger.ending:
@@ -295,8 +306,10 @@ class Run:
             str(self.run_dir.path),
         )
         echo(text)
-        if self._transfer:
-            echo(f"{'initial':11}  {self._transfer}")
+        about = {"initial": self._transfer, **self._method.about}
+        for topic, sentence in about.items():
+            if sentence:
+                echo(f"{topic:11}  {sentence}")
 
     def _dirs(self) -> dict[RunDir, TrainConfig]:
         """The run directory and those of its seeds -> what is trained there."""
@@ -389,7 +402,7 @@ def _stage(stages: list[Stage], number: int) -> tuple[int, bool]:
 
 def _check_method(config: TrainConfig) -> None:
     """Raises ValueError if a method's settings contradict each other."""
-    stages, number = config.method.stages(config.num_updates), config.num_updates
+    stages, number = config.method.stages_of(config), config.num_updates
     if sum(stage.num_updates for stage in stages) != number:
         raise ValueError(
             f"the stages of {config.method.name} are {stages}; they must have the {number} updates "

@@ -33,11 +33,14 @@ def init_seeds(method: Method) -> Any:
 def update_seeds(method: Method, state: Any, stage: int) -> tuple[Any, Any]:
     """`Method.update` for all seeds; of several, the metrics have leaves [S]."""
     several = method.config.num_seeds > 1
+    inputs = method.inputs(stage)
     if method.traceable:
-        return (_update_each if several else type(method).update)(method, state, stage)
+        if several:
+            return _update_each(method, state, stage, inputs)
+        return method.update(state, stage, *inputs)
     pairs = zip(method.seeds, state if several else [state], strict=True)
     states, metrics = zip(
-        *(_as_arrays(each.update(one, stage)) for each, one in pairs), strict=True
+        *(_as_arrays(each.update(one, stage, *inputs)) for each, one in pairs), strict=True
     )
     if not several:
         return states[0], metrics[0]
@@ -84,8 +87,12 @@ def _sequential() -> bool:
 
 
 @partial(jax.jit, static_argnums=(0, 2), donate_argnums=1)
-def _update_each(method: Method, states: Any, stage: int) -> tuple[Any, Any]:
-    step = partial(method.update, stage=stage)
+def _update_each(
+    method: Method, states: Any, stage: int, inputs: tuple[Any, ...]
+) -> tuple[Any, Any]:
+    def step(state: Any) -> tuple[Any, Any]:
+        return method.update(state, stage, *inputs)
+
     states, metrics = lax.map(step, states) if _sequential() else jax.vmap(step)(states)
     # What processes read must be whole in each of them.
     num_updates, metrics = replicate((states.num_updates, metrics))

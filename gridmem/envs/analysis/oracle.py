@@ -1,5 +1,6 @@
 """Full information as a reference: the shortest-path oracle, and the ceiling of a level."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,16 +11,18 @@ from jaxtyping import Array, Int32
 
 from gridmem.envs.analysis.shortest_paths import (
     LEVELS_PER_CHUNK,
+    MAPS_PER_CHUNK,
     UNREACHABLE,
     distances,
     paths_are_fixed,
     refresh_distances,
     steps_by_move,
 )
-from gridmem.envs.batch.chunks import map_in_chunks
+from gridmem.envs.batch.autoreset import VectorState
+from gridmem.envs.batch.chunks import map_in_chunks, update_in_chunks
 from gridmem.envs.env import Env
 from gridmem.envs.tasks import Return, next_spawn
-from gridmem.envs.types import Level, State
+from gridmem.envs.types import Level, State, TimeStep
 
 
 def oracle_action(env: Env, state: State, distance: Int32[Array, "H W"]) -> Int32[Array, " A"]:
@@ -47,6 +50,41 @@ def oracle_actions(env: Env, levels: Level) -> Int32[Array, "N T A"]:
     be: a tunnel can pay off in later trips. `levels` has one level per episode, leaves [N, ...].
     """
     return map_in_chunks(partial(_oracle_actions, env), LEVELS_PER_CHUNK, levels)
+
+
+def oracle_advice(
+    step: Callable[[VectorState, Array], tuple[VectorState, TimeStep]],
+    env: Env,
+    state: VectorState,
+    actions: Int32[Array, "N T A"],
+) -> Int32[Array, "N T A"]:
+    """What the oracle would do in each of the states that other actions lead through.
+
+    Its paths are those of `oracle_actions`; they are also updated where an episode begins.
+
+    Args:
+        step: of a `VectorEnv`, with or without resets.
+        env: its environment.
+        state: the first state.
+        actions: T of each of the N environments.
+    """
+    num_envs, search = len(actions), partial(distances, dig_steps=env.config.dig_steps)
+
+    def one(carry: tuple[VectorState, Array], action: Int32[Array, "N A"]) -> Any:
+        state, distance = carry
+        advice = jax.vmap(partial(oracle_action, env))(state.envs, distance)
+        state, timestep = step(state, action.reshape(-1))
+        changed = timestep.time == 0
+        if not paths_are_fixed(env):
+            changed |= timestep.reward > 0
+        mask, tiles = jnp.any(changed.reshape(num_envs, -1), axis=1), state.envs.world.tiles
+        distance = update_in_chunks(
+            mask, distance, lambda rows: jax.vmap(search)(tiles[rows]), MAPS_PER_CHUNK
+        )
+        return (state, distance), advice
+
+    start = state, jax.vmap(search)(state.envs.world.tiles)
+    return jnp.swapaxes(lax.scan(one, start, jnp.swapaxes(actions, 0, 1))[1], 0, 1)
 
 
 def ceiling(env: Env, levels: Level) -> Int32[Array, "N A"]:

@@ -19,7 +19,7 @@ from gridmem.baselines.model.mixers import make_mixer
 from gridmem.baselines.model.mixers.gla import CHUNK, Heads, mix
 from gridmem.baselines.model.mixers.recurrence import memory_lengths
 
-NAMES = ["gru", "linear", "gla"]
+NAMES = ["gru", "lstm", "linear", "gla"]
 OF_EACH = pytest.mark.parametrize("name", NAMES)
 # One feature wide, with a state of one feature, or of two that keys may choose from.
 SMALLEST = ModelConfig(width=1, num_heads=1, num_kv_heads=1, head_dim=2)
@@ -72,6 +72,18 @@ def test_the_gates_of_a_gru_by_hand():
     second = 3 / 4 * first + math.tanh(1 + 1.5 * first) / 4
     for out in outputs(mixer, [1, 1]):
         np.testing.assert_allclose(out, [first, second], rtol=1e-6)
+
+
+def test_an_lstm_by_hand():
+    # The gates are 3/4 (keep), 1/4 (take) and 1/2 (show); the candidate is tanh(x + 2 h).
+    bias = math.log(3)
+    mixer = with_params("lstm", new_input=1, new_state=2, out=10, keep_bias=bias, take_bias=-bias)
+    cell = math.tanh(1) / 4
+    first = math.tanh(cell) / 2
+    cell = 3 / 4 * cell + math.tanh(1 + 2 * first) / 4
+    second = math.tanh(cell) / 2
+    for out in outputs(mixer, [1, 1, 1], [0, 0, 1]):
+        np.testing.assert_allclose(out, [10 * first, 10 * second, 10 * first], rtol=1e-6)
 
 
 def test_a_linear_recurrence_by_hand():
@@ -188,14 +200,16 @@ def test_lengths_are_spread_over_their_logarithm():
 @pytest.mark.slow
 @OF_EACH
 def test_memories_last_tens_to_hundreds_of_steps_at_first(name):
-    # Without input and without what a GRU makes of its state, a state only decays.
+    # Without input and without what a GRU makes of its state, a state only decays; of an LSTM
+    # the first half, the cell.
     graphdef, params = nnx.split(make(name, ModelConfig()))
     vectors = jax.tree.map(lambda leaf: jnp.zeros_like(leaf) if leaf.ndim > 1 else leaf, params)
     mixer = nnx.merge(graphdef, vectors)
     cache = mixer.init_cache(1, 0)
     cache = cache._replace(state=jnp.ones_like(cache.state))
     _, after = jax.jit(mixer.step)(jnp.zeros((1, 64)), cache, None, mixer.prepare())
-    lengths = np.unique(-1 / np.log(np.asarray(after.state)))
+    state = after.state[:, 0] if name == "lstm" else after.state
+    lengths = np.unique(-1 / np.log(np.asarray(state)))
     assert 15 < lengths.min() < 40
     assert 200 < lengths.max() < 520
 
@@ -218,6 +232,7 @@ def test_the_far_past_is_remembered(name):
     breadth(
         product(NAMES, ["float32", "bfloat16"]),
         ("gru", "float32"),
+        ("lstm", "bfloat16"),
         ("linear", "bfloat16"),
         ("gla", "float32"),
     ),

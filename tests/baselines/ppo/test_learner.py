@@ -17,7 +17,7 @@ from gridmem.baselines.model.actor_critic import ActorCritic
 from gridmem.baselines.model.policy import model_policy
 from gridmem.baselines.ppo.learner import TrainBatch, build_model, make_batch, train_epochs, update
 from gridmem.baselines.ppo.loss import Transitions
-from gridmem.baselines.ppo.rollout import collect, init_rollout, play_episodes
+from gridmem.baselines.ppo.rollout import collect, init_rollout, new_levels, play_episodes
 from gridmem.envs.types import Observation
 
 ENV, ROOM = tiny.CONFIG.make_env(), tiny.small_room(tiny.CONFIG)
@@ -139,7 +139,8 @@ def whole_episode(config, env, graphdef, params):
     """The transitions of one episode, its rewards, and its values by a full pass."""
     model, keys = nnx.merge(graphdef, params), jax.random.split(jax.random.key(0))
     batch = make_batch(config.ppo, collect(config, env, model, None, *keys))
-    result = play_episodes(config, env, model_policy(model), *keys)
+    levels = new_levels(config, env, keys[0])
+    result = play_episodes(config, env, model_policy(model), levels, keys[1])
     obs = jax.tree.map(
         lambda past, last: jnp.swapaxes(jnp.concatenate([past, last[None]]), 0, 1),
         result.rollout.obs,

@@ -9,12 +9,12 @@ import pytest
 from gridmem.baselines.ppo.loss import (
     Transitions,
     explained_variance,
-    masked_mean,
     normalized,
     ppo_loss,
     td_lambda,
 )
 from gridmem.baselines.ppo.settings import PPOConfig
+from gridmem.baselines.training.imitation import masked_mean
 
 T, B = 7, 5
 

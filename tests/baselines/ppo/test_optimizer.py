@@ -117,6 +117,14 @@ def named(tree):
                 "out",
             ],
         ),
+        (
+            "lstm",
+            [
+                *(f"{gate}_input" for gate in ("keep", "take", "show", "new")),
+                *(f"{gate}_state" for gate in ("keep", "take", "show", "new")),
+                "out",
+            ],
+        ),
         ("linear", ["gate", "value", "decay", "input", "out"]),
         ("gla", ["query", "key", "value", "gate", "decay", "out"]),
         ("none", ["gate", "value", "out"]),

@@ -1,7 +1,8 @@
-from functools import cache
+from functools import cache, partial
 
 import dijkstra
 import jax
+import jax.numpy as jnp
 import numpy as np
 import playing
 import pytest
@@ -11,8 +12,9 @@ from twin import Twin
 import gridmem
 from gridmem import Env, EnvConfig, TextMap
 from gridmem.envs.analysis.metrics import measure
-from gridmem.envs.analysis.oracle import ceiling, oracle_action, oracle_actions
+from gridmem.envs.analysis.oracle import ceiling, oracle_action, oracle_actions, oracle_advice
 from gridmem.envs.analysis.shortest_paths import distances
+from gridmem.envs.batch.autoreset import VectorEnv
 
 CLASSIC = [id for id in gridmem.CONFIGS if gridmem.make(id).config.dig_steps == 0]
 SMALL_DIG = {"height": 10, "width": 11, "max_steps": 96}
@@ -132,6 +134,28 @@ def test_several_oracles_dig_and_find():
     assert (np.asarray(metrics.bumps) == 0).all()
     # Tunnels of others can only help.
     assert np.nanmin(metrics.path_ratio) == 1 < np.nanmax(metrics.path_ratio)
+
+
+@pytest.mark.parametrize("options", breadth([{}, {"goal_moves": True}], {"goal_moves": True}))
+def test_the_advice_to_who_follows_it_is_what_the_oracle_does(options):
+    env = gridmem.make("GridMem-9x9-v0", num_agents=2, max_steps=40, **options)
+    levels = playing.generate_many(env, jax.random.split(jax.random.key(3), 6))
+    actions = oracle_actions(env, levels)
+    vector, zeros = VectorEnv(env, 6), jnp.zeros((6, 2), jnp.uint32)
+    state, _ = vector.start(levels, zeros, zeros[:, 0])
+    advice = jax.jit(partial(oracle_advice, vector.step_only, env))(state, actions)
+    np.testing.assert_array_equal(advice, actions)
+
+
+def test_advice_to_who_goes_another_way_and_begins_again():
+    env, levels = drawn("#######", "#..G.0#", "#######", max_steps=3)
+    vector, zeros = VectorEnv(env, 1), jnp.zeros((1, 2), jnp.uint32)
+    state, _ = vector.start(levels, zeros, zeros[:, 0])
+    right, left = gridmem.Action.RIGHT, gridmem.Action.LEFT
+    # Past the goal it starts again; the fourth action begins the next episode.
+    actions = jnp.array([[[left], [left], [left], [right], [left]]], jnp.int32)
+    advice = jax.jit(partial(oracle_advice, vector.step, env))(state, actions)
+    assert advice.tolist() == [[[left]] * 5]
 
 
 def test_an_episode_by_hand_with_a_tunnel():

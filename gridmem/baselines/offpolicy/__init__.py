@@ -1,0 +1,1 @@
+"""Off-policy methods: TD3, SAC and the accelerator."""

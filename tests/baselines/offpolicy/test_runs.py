@@ -1,0 +1,257 @@
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+import small
+from safetensors.numpy import load_file
+
+import gridmem
+from gridmem.baselines import load
+from gridmem.baselines.accelerate import main as accelerate
+from gridmem.baselines.config import from_dict, to_dict
+from gridmem.baselines.runs import checkpoint
+from gridmem.baselines.train import main as train
+from gridmem.baselines.training.loop import Run
+
+NAMES = pytest.mark.parametrize(
+    "name", ["accelerator", *(pytest.param(x, marks=pytest.mark.slow) for x in ("td3", "sac"))]
+)
+
+
+def run(config, folder):
+    config = from_dict({**json.loads(json.dumps(to_dict(config))), "run_dir": str(folder)})
+    if (folder / "checkpoint").exists():
+        return Run.resumed("small", config, "resume").run()
+    return Run.new("small", config, "resume", "").run()
+
+
+def rows_of(folder):
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def state_of(config, folder):
+    like = config.make_method().init()
+    return jax.device_get(jax.tree.map(_data, checkpoint.load(folder / "checkpoint", like)))
+
+
+def _data(leaf):
+    is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return jax.random.key_data(leaf) if is_key else leaf
+
+
+@NAMES
+def test_a_resumed_run_equals_one_that_never_stopped(name, tmp_path, monkeypatch):
+    config = small.config(name, checkpoint_seconds=0.0)
+    assert run(config, tmp_path / "straight") == 0
+    saves, save = [], Run._save
+
+    def dying(self, steps):
+        path = save(self, steps)
+        saves.append(steps)
+        if len(saves) in (2, 4):
+            raise KeyboardInterrupt
+        return path
+
+    monkeypatch.setattr(Run, "_save", dying)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            run(config, tmp_path / "resumed")
+    assert run(config, tmp_path / "resumed") == 0
+    assert rows_of(tmp_path / "resumed") == rows_of(tmp_path / "straight")
+    states = [state_of(config, tmp_path / each) for each in ("straight", "resumed")]
+    jax.tree.map(np.testing.assert_array_equal, *states)
+    agent = load(tmp_path / "resumed")
+    assert agent.env == gridmem.make("Pendulum-v1", **config.env.options)
+    rows = json.loads((tmp_path / "resumed" / "evaluation.json").read_text())["rows"]
+    assert [row["player"] for row in rows] == ["sampled", "greedy", "random"]
+
+
+@pytest.mark.slow
+def test_a_run_may_be_killed_at_any_moment(tmp_path):
+    config = small.config("td3", checkpoint_seconds=0.0, total_steps=4000)
+    (tmp_path / "small.json").write_text(json.dumps(to_dict(config)))
+    start = [str(tmp_path / "small.json"), "--run-dir"]
+    assert train([*start, str(tmp_path / "straight")]) == 0
+    path, rng = tmp_path / "killed", random.Random(0)
+    for kills in (True, True, True, False):
+        words = ["--resume", str(path)] if (path / "checkpoint").exists() else [*start, str(path)]
+        process = subprocess.Popen([sys.executable, "-m", "gridmem.baselines.train", *words])
+        lines = path / "metrics.jsonl"
+        before = lines.read_bytes().count(b"\n") if lines.exists() else 0
+        wanted = before + rng.randint(5, 40)
+        while kills and process.poll() is None:
+            if lines.exists() and lines.read_bytes().count(b"\n") >= wanted:
+                process.send_signal(signal.SIGKILL)
+            time.sleep(0.01)
+        assert process.wait() == (-signal.SIGKILL if kills else 0)
+    assert rows_of(path) == rows_of(tmp_path / "straight")
+    same = [load_file(each / "agent.safetensors") for each in (path, tmp_path / "straight")]
+    jax.tree.map(np.testing.assert_array_equal, *same)
+
+
+def test_the_time_limit_does_not_end_the_bootstrap_and_the_last_observation_is_kept():
+    method = small.config("td3").make_method()
+    state, _ = method.update(jax.jit(method.init)(), 0)
+    data, number = jax.device_get(state.buffer.data), int(state.buffer.added)
+    time = data.time[:number, 0]
+    assert time.tolist() == [*range(15), *range(5)]
+    assert not data.terminated.any()
+    obs, following = (each["observation"][:number, 0] for each in (data.obs, data.next_obs))
+    np.testing.assert_array_equal(following[:14], obs[1:15])
+    assert not np.array_equal(following[14], obs[15])  # which is of another episode
+    # One step of the pendulum turns it by at most 8 rad/s * 0.05 s.
+    angles = np.unwrap([np.arctan2(each[14][1], each[14][0]) for each in (obs, following)])
+    assert abs(angles[1] - angles[0]) < 0.41
+
+
+def test_the_second_stage_begins_with_a_small_empty_buffer():
+    method = small.config("accelerator").make_method()
+    state = jax.jit(method.init)()
+    sizes = []
+    for number in range(method.config.num_updates):
+        stages = method.config.method.stages(method.config.num_updates)
+        ends = np.cumsum([stage.num_updates for stage in stages])
+        stage = int(np.searchsorted(ends, number, side="right"))
+        if number and number == ends[stage - 1]:
+            state = method.begin_stage(state, stage)
+        before = jax.device_get(jax.tree.map(_data, state.networks.td3.actor))
+        state, metrics = method.update(state, stage)
+        sizes.append(int(state.buffer.num_rows))
+        cloned = "clone_loss" in metrics
+        assert cloned is (stage == 1)
+    assert sizes == [20, 40, 60, 20, 30, 30]
+    # The accelerator's own actor rests in the second stage.
+    after = jax.device_get(jax.tree.map(_data, state.networks.td3.actor))
+    jax.tree.map(np.testing.assert_array_equal, before, after)
+
+
+@pytest.mark.parametrize("ascent", [0.0, pytest.param(0.1, marks=pytest.mark.slow)])
+def test_the_clone_learns_to_act_like_the_accelerator(ascent):
+    config = small.config("accelerator", learning_rate=1e-2, stage1_steps=400, ascent=ascent)
+    method = config.make_method()
+    state = jax.jit(method.init)()
+    state, _ = method.update(state, 0)
+    state, first = method.update(state, 1)
+    for _ in range(15):
+        state, last = method.update(state, 1)
+    assert float(last["clone_loss"]) < 0.5 * float(first["clone_loss"])
+
+
+def test_several_environments_at_a_time():
+    method = small.config("td3", num_envs=2, total_steps=60).make_method()
+    state, metrics = method.update(jax.jit(method.init)(), 0)
+    state, metrics = method.update(state, 1)
+    assert int(state.buffer.added) == 20
+    assert float(metrics["num_episodes"]) == 2
+    assert float(metrics["episode_length"]) == 15
+
+
+SETTINGS = ["--total-steps", "120", "--update-steps", "20", "--learning-starts", "20"]
+BAD = {
+    "ppo's environment": (["--env-id", "GridMem-9x9-v0"], "needs continuous actions"),
+    "context 0": (["--context", "0"], "context is 0; it must be a whole number above 0"),
+    "long context": (["--context", "201"], "longer than an episode"),
+    "buffer below batch": (["--buffer", "32"], "it must be at least 64"),
+    "buffer below context": (["--buffer", "100", "--context", "150"], "it must be at least 150"),
+    "warm-up": (["--learning-starts", "120"], "it must be below total_steps"),
+    "steps": (["--learning-starts", "30"], "multiple of 20"),
+    "hidden": (["--set", "hide=everything"], "hide"),
+    "one of two": (["--stage1-steps", "60"], "go together"),
+    "teacher": (["--teacher", "GridMem-9x9-v0"], "no option '--teacher'"),
+    "plan": (["--plan"], "--plan is for ppo"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_sentence(case, capsys):
+    words, sentence = BAD[case]
+    assert train(["td3", *SETTINGS, *words]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+
+
+def test_extending_across_stages_is_refused(tmp_path, capsys):
+    config = small.config("accelerator", total_steps=40)
+    assert run(config, tmp_path / "run") == 0
+    assert train(["--resume", str(tmp_path / "run"), "--extend", "60"]) == 2
+    assert "would change the stages" in capsys.readouterr().err
+
+
+COMPARED = ["--stage1-steps", "1000", "--stage2-steps", "1000", "--learning-starts", "500"]
+COMPARED += ["--eval-levels", "3", "--critic-width", "8", "--width", "8", "--mixer", "gru"]
+COMPARED += ["--stage2-buffer", "64", "--agent", "accelerated", "--num-seeds", "2"]
+
+
+@pytest.mark.slow
+def test_the_comparison_is_resumed_and_printed(tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "comparison"
+    calls, run_ = [], Run.run
+
+    def interrupted(self):
+        calls.append(self)
+        return 130 if len(calls) == 2 else run_(self)
+
+    monkeypatch.setattr(Run, "run", interrupted)
+    assert accelerate([*COMPARED, "--run-dir", str(folder)]) == 130
+    assert accelerate(["--resume", str(folder / "accelerated")]) == 0
+    printed = capsys.readouterr().out
+    table = printed[printed.rindex("buffer 1") :]
+    assert "medians of 2 seeds" in table
+    returns = {
+        line.split("  ")[0]: float(line.split()[-4 if "clone" in line else -5])
+        for line in table.splitlines()[1:3]
+    }
+    for name, label in (("stage1-", "its clone before stage 2"), ("", "accelerated")):
+        evaluation = folder / "accelerated" / f"{name}evaluation.json"
+        rows = json.loads(evaluation.read_text())["rows"]
+        own = [row["episode_return"] for row in rows if row["player"] == "sampled"]
+        assert returns[label] == pytest.approx(np.median(own), abs=0.06)
+    assert (folder / "comparison.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--agent", "mlp"], "agent"),
+        (["td3"], "preset of an accelerator"),
+        (["--stage2-steps", "500", "--total-steps", "2000"], "leave out one"),
+        (["--resume", "nowhere"], "is not the folder of a comparison"),
+    ],
+)
+def test_bad_input_of_the_comparison(words, sentence, capsys):
+    assert accelerate(words) == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_environment_of_the_host(tmp_path, capfd):
+    options = {"hide": "velocity", "max_steps": 15}
+    config = small.config("sac", "gymnasium:Pendulum-v1", options, checkpoint_seconds=0.0)
+    first = small.config("sac", "gymnasium:Pendulum-v1", options, total_steps=60)
+    folder = tmp_path / "run"
+    assert run(first, folder) == 0
+    state = state_of(first, folder)
+    assert state.buffer.data.time[:60, 0].tolist() == [number % 15 for number in range(60)]
+    assert "new ones begin" not in capfd.readouterr().out
+    assert run(config, folder) == 0
+    assert "new ones begin" in capfd.readouterr().out
+    after = state_of(config, folder)
+    assert int(after.buffer.added) == 120
+    assert after.buffer.data.time[0, 0] == 0  # of row 60, in the slot of row 0
+    assert load(folder).env_id == "gymnasium:Pendulum-v1"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("id", ["HalfCheetah-v5", "Hopper-v5", "Ant-v5"])
+def test_a_few_steps_of_mujoco(id, tmp_path):
+    pytest.importorskip("mujoco")
+    config = small.config("accelerator", id, {"hide": "velocity", "max_steps": 30}, eval_levels=1)
+    assert run(config, tmp_path / "run") == 0

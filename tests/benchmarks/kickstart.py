@@ -1,0 +1,78 @@
+"""Does a student learn faster from a teacher: `python tests/benchmarks/kickstart.py --out DIR`.
+
+Trains agents in GridMem-13x13-v0 from the released agent, from the oracle and from nothing, with
+the same settings otherwise. Prints the agent steps after which the score of the training episodes,
+whose levels are new each time, first reaches 0.95 times the teacher's score on the stored levels
+(the mean over a fortieth of the budget; a run that never does has none), and the score of each run
+on the stored levels at its end. Runs that are in DIR are not trained again.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from gridmem.baselines.runs.history import read_record
+
+ID, SHARE = "GridMem-13x13-v0", 0.95
+SETTINGS = f"--env-id {ID} --view-size None --max-steps None --optimizer muon --num-envs 256"
+TEACHER = "--teacher {} --teacher-steps 1000000"
+ARMS = {"teacher": TEACHER.format(ID), "oracle": TEACHER.format("oracle"), "new": ""}
+
+
+def program(name: str, *words: str) -> None:
+    """Runs a program of the package."""
+    subprocess.run([sys.executable, "-m", f"gridmem.baselines.{name}", *words], check=True)
+
+
+def score(evaluation: Path) -> float:
+    """That of sampled actions on the stored levels."""
+    rows = json.loads(evaluation.read_text())["rows"]
+    return next(row["score"]["score"] for row in rows if row["player"] == "sampled")
+
+
+def steps_to(target: float, budget: int, run: Path) -> int | None:
+    """The agent steps after which the smoothed score is at least `target`."""
+    rows = [row for row in read_record(run.name, run).rows if "score" in row]
+    for row in rows:
+        recent = [
+            each["score"]
+            for each in rows
+            if row["steps"] - budget / 40 < each["steps"] <= row["steps"]
+        ]
+        if row["steps"] >= budget / 40 and np.mean(recent) >= target:
+            return int(row["steps"])
+    return None
+
+
+def main() -> None:
+    """Trains what is missing, and prints."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    parser.add_argument("--mixer", default="attention", help="of the students")
+    parser.add_argument("--total-steps", type=int, default=16_000_000)
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    of_teacher = given.out / "of-teacher"
+    if not of_teacher.exists():
+        program("evaluate", ID, "--out", str(of_teacher))
+    target = SHARE * score(of_teacher / "evaluation.json")
+    for arm in given.arms:
+        runs = [given.out / f"{given.mixer}-{arm}-{seed}" for seed in given.seeds]
+        for seed, run in zip(given.seeds, runs, strict=True):
+            words = f"{SETTINGS} {ARMS[arm]} --mixer {given.mixer} --seed {seed}".split()
+            words += ["--total-steps", str(given.total_steps), "--run-dir", str(run)]
+            if not run.exists():
+                program("train", *words)
+        steps = [steps_to(target, given.total_steps, run) for run in runs]
+        scores = [round(score(run / "evaluation.json"), 3) for run in runs]
+        print(f"{arm:8} steps to {target:.3f}: {steps}; score at the end: {scores}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
