@@ -165,7 +165,7 @@ def _pendulum_hidden() -> TrainConfig:
     return TrainConfig(
         env=EnvSettings("Pendulum-v1", options={"hide": "velocity"}),
         model=replace(_SMALL_BLOCKS, head_dim=32),
-        method=AcceleratorConfig(context=5, stage2_learning_rate=1e-4, **_SMALL_CONTROL),
+        method=AcceleratorConfig(context=5, **_SMALL_CONTROL),
         total_steps=24_000,
         eval_levels=200,
     )

@@ -20,11 +20,10 @@ class TwinCritics(nnx.Module):
         context: int,
         num_actions: int,
         rngs: nnx.Rngs,
-        norm: bool = False,
     ) -> None:
-        """New parameters; `num_actions` are the coordinates of an action, K; `norm` as there."""
+        """New parameters; `num_actions` are the coordinates of an action, K."""
         self.critics = nnx.List(
-            [WindowMLP(sizes, parts, context, 1, rngs, num_actions, norm) for _ in range(2)]
+            [WindowMLP(sizes, parts, context, 1, rngs, num_actions) for _ in range(2)]
         )
 
     def __call__(self, window: Window, action: Float32[Array, "B K"]) -> Float32[Array, "2 B"]:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float32
 from gridmem.baselines.config import ModelConfig
 from gridmem.baselines.model.actor_critic import Trunk
 from gridmem.baselines.model.encoders import encode, make_encoder
-from gridmem.baselines.model.layers import RMSNorm, dense, matrix
+from gridmem.baselines.model.layers import dense, matrix
 from gridmem.envs.environment import Bits, Ids, Numbers, Part
 
 # The first actions are near 0: those near -1 and 1 have nearly no gradient.
@@ -69,7 +69,6 @@ class WindowMLP(nnx.Module):
         num_outputs: int,
         rngs: nnx.Rngs,
         num_further: int = 0,
-        norm: bool = False,
     ) -> None:
         """New parameters.
 
@@ -80,7 +79,6 @@ class WindowMLP(nnx.Module):
             num_outputs: K.
             rngs: source of the parameters.
             num_further: numbers beside the observations, F.
-            norm: normalise the hidden features before the activation.
         """
         self.parts = tuple(replace(part, shape=(context, *part.shape)) for part in parts)
         first, *inner = sizes
@@ -89,7 +87,6 @@ class WindowMLP(nnx.Module):
         pairs = list(zip(sizes, [*inner, num_outputs], strict=True))
         hidden = [matrix(rngs, *pair) for pair in pairs[:-1]]
         self.weights = nnx.List([*hidden, matrix(rngs, *pairs[-1], _SMALL)])
-        self.norms = nnx.List([RMSNorm(width) for width in sizes] if norm else [])
         widths = (first, *(width for _, width in pairs))
         self.biases = nnx.List([nnx.Param(jnp.zeros((width,), jnp.float32)) for width in widths])
 
@@ -105,10 +102,8 @@ class WindowMLP(nnx.Module):
         if self.further is not None and further is not None:
             x = x + dense(further, self.further[...])
         biases = [bias[...][None] for bias in self.biases]
-        for layer, weight in enumerate(self.weights):
-            x = x + biases[layer]
-            x = self.norms[layer](x) if self.norms else x
-            x = dense(jax.nn.relu(x), weight[...])
+        for weight, bias in zip(self.weights, biases[:-1], strict=True):
+            x = dense(jax.nn.relu(x + bias), weight[...])
         return x + biases[-1]
 
 

@@ -122,8 +122,7 @@ class OffPolicy(Method):
         """New critics."""
         settings, parts = self.settings, self.source.parts
         sizes = (settings.critic_width,) * settings.critic_layers
-        rngs, norm = nnx.Rngs(params=key), settings.critic_norm
-        return TwinCritics(sizes, parts, settings.context, self.num_actions, rngs, norm)
+        return TwinCritics(sizes, parts, settings.context, self.num_actions, nnx.Rngs(params=key))
 
     def init(self) -> OffPolicyState:
         """See `Method`."""

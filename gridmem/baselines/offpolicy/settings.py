@@ -43,8 +43,6 @@ class OffPolicyConfig(MethodConfig):
     """Hidden features of a layer of the critics."""
     critic_layers: int = 2
     """Hidden layers of the critics."""
-    critic_norm: bool = False
-    """Normalise the hidden features of the critics, as in RLPD (Ball et al. 2023)."""
     num_envs: int = 1
     """Environments stepped side by side; each step of all is followed by one gradient step."""
     update_steps: int = 1000
