@@ -193,6 +193,7 @@ def _mujoco(id: str) -> TrainConfig:
 
 _MUJOCO = {"halfcheetah": "HalfCheetah-v5", "hopper": "Hopper-v5", "ant": "Ant-v5"}
 _LADDER = "GridMem-9x9-v0", "GridMem-13x13-v0", "GridMem-20x20-v0"
+_ABOUT_PENDULUM = "off-policy learning on Pendulum-v1, in a minute on a CPU"
 _ABOUT_MIXTURES = "one network on several environments"
 _WORLDS = "GridMem-9x9-v0", "MiniGrid-MemoryS16", "Craftax-Classic-Symbolic-v1"
 
@@ -221,9 +222,12 @@ PRESETS: dict[str, tuple[str, TrainConfig | Callable[[], TrainConfig]]] = {
     },
     "craftax-classic": ("Craftax-Classic, in minutes on two CPU cores", _craftax_classic),
     "craftax": ("the scoreboard's recipe for Craftax; for a GPU", _craftax),
-    "td3": ("TD3 on Pendulum-v1", lambda: _pendulum(TD3Config(**_SMALL_CONTROL), 16_000)),
-    "sac": ("SAC on Pendulum-v1", lambda: _pendulum(SACConfig(**_SMALL_CONTROL), 12_000)),
-    "pendulum-hidden": ("the accelerator on a pendulum whose velocity is hidden", _pendulum_hidden),
+    "td3": (_ABOUT_PENDULUM, lambda: _pendulum(TD3Config(**_SMALL_CONTROL), 16_000)),
+    "sac": (_ABOUT_PENDULUM, lambda: _pendulum(SACConfig(**_SMALL_CONTROL), 12_000)),
+    **dict.fromkeys(
+        ("pendulum-hidden", "accelerator"),
+        ("the accelerator on a pendulum whose velocity is hidden", _pendulum_hidden),
+    ),
     **{
         name: ("the accelerator on MuJoCo (extra control); for a GPU", partial(_mujoco, id))
         for name, id in _MUJOCO.items()

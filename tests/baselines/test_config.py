@@ -46,6 +46,7 @@ def test_a_config_survives_json(config):
     if config in EXTERNAL:
         pytest.importorskip("craftax")
         pytest.importorskip("xminigrid")
+        pytest.importorskip("mujoco")
     config = CHANGED if config == "changed" else preset(config)
     again = from_dict(json.loads(json.dumps(to_dict(config))))
     assert again == config

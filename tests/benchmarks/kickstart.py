@@ -28,10 +28,13 @@ def program(name: str, *words: str) -> None:
     subprocess.run([sys.executable, "-m", f"gridmem.baselines.{name}", *words], check=True)
 
 
-def score(evaluation: Path) -> float:
-    """That of sampled actions on the stored levels."""
-    rows = json.loads(evaluation.read_text())["rows"]
-    return next(row["score"]["score"] for row in rows if row["player"] == "sampled")
+def scores(folder: Path, *agents: str) -> list[float]:
+    """Those of agents with sampled actions on the stored levels; evaluates what is missing."""
+    if not folder.exists():
+        program("evaluate", *agents, "--out", str(folder))
+    rows = json.loads((folder / "evaluation.json").read_text())["rows"]
+    mine = [row for row in rows if row["player"] == "sampled" and row["levels"] == "test"]
+    return [round(row["score"]["score"], 3) for row in mine]
 
 
 def steps_to(target: float, budget: int, run: Path) -> int | None:
@@ -58,20 +61,18 @@ def main() -> None:
     parser.add_argument("--total-steps", type=int, default=16_000_000)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    of_teacher = given.out / "of-teacher"
-    if not of_teacher.exists():
-        program("evaluate", ID, "--out", str(of_teacher))
-    target = SHARE * score(of_teacher / "evaluation.json")
+    target = SHARE * scores(given.out / "of-teacher", ID)[0]
     for arm in given.arms:
         runs = [given.out / f"{given.mixer}-{arm}-{seed}" for seed in given.seeds]
         for seed, run in zip(given.seeds, runs, strict=True):
             words = f"{SETTINGS} {ARMS[arm]} --mixer {given.mixer} --seed {seed}".split()
             words += ["--total-steps", str(given.total_steps), "--run-dir", str(run)]
+            words += ["--eval-levels", "0"]
             if not run.exists():
                 program("train", *words)
         steps = [steps_to(target, given.total_steps, run) for run in runs]
-        scores = [round(score(run / "evaluation.json"), 3) for run in runs]
-        print(f"{arm:8} steps to {target:.3f}: {steps}; score at the end: {scores}", flush=True)
+        ends = scores(given.out / f"of-{given.mixer}-{arm}", *map(str, runs))
+        print(f"{arm:8} steps to {target:.3f}: {steps}; score at the end: {ends}", flush=True)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from gridmem.baselines.runs.plots import (
     steps_axis,
 )
 from gridmem.baselines.tables import aligned
+from gridmem.envs.analysis.episode_stats import LENGTH
 from gridmem.envs.environment import Column
 
 SCORE = Column("score", "score", 2, "score")
@@ -139,7 +140,8 @@ def _columns(records: Sequence[RunRecord]) -> list[Column]:
     """The metrics with an axis; the score, if a run has one, comes after the first."""
     columns = dict.fromkeys(column for record in records for column in record.config.columns)
     first, *others = (column for column in columns if column.axis)
-    others = [column for column in others if not _is_constant(records, column.name)]
+    if _is_constant(records, LENGTH.name):
+        others = [column for column in others if column != LENGTH]
     return [first, *([SCORE] if _recorded(records, SCORE.name) else []), *others]
 
 

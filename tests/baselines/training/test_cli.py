@@ -20,6 +20,7 @@ def test_a_preset_is_printed_as_json_and_can_be_named_by_its_file(name, tmp_path
     if name not in PLAIN:  # in extras
         pytest.importorskip("craftax")
         pytest.importorskip("xminigrid")
+        pytest.importorskip("mujoco")
     assert main([name, "--print-config"]) == 0
     out = capfd.readouterr().out
     (tmp_path / "mine.json").write_text(out)
