@@ -1,4 +1,4 @@
-"""The accelerator: Zelezetsky et al. 2025, "Accelerating transformers in online RL" (2509.26137).
+"""The accelerator: "Accelerating Transformers in Online RL" (arXiv 2509.26137).
 
 A TD3 agent with a simple network, the accelerator, plays and learns; the network of the run learns
 to act like it. Then that one goes on by itself, with the critics of the accelerator and a small
