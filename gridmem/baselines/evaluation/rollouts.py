@@ -17,7 +17,14 @@ from gridmem.baselines.ppo.method import PPO
 from gridmem.envs import environment
 from gridmem.envs.batch.chunks import map_in_chunks
 from gridmem.envs.batch.policy import Policy, random_policy
-from gridmem.envs.batch.rollout import Rollout, RunnerState, by_environment, flatten, play
+from gridmem.envs.batch.rollout import (
+    Rollout,
+    RunnerState,
+    by_environment,
+    flatten,
+    play,
+    recorded,
+)
 from gridmem.envs.env import Env
 from gridmem.envs.environment import (
     EVALUATION_KEY_DATA,
@@ -133,16 +140,7 @@ def _play_on_host(
 
 def _row(seen: TimeStep, action: Array, following: TimeStep, valid: Array) -> Rollout:
     """One step as a rollout."""
-    row = Rollout(
-        obs=seen.obs,
-        valid=valid,
-        action=action,
-        reward=following.reward,
-        terminated=following.terminated,
-        truncated=following.truncated,
-        extras=(),
-        events=following.events,
-    )
+    row = recorded(seen.obs, valid, action, following)
     return jax.tree.map(lambda leaf: leaf[None], row)
 
 

@@ -12,8 +12,9 @@ from jaxtyping import Array, Key
 from gridmem.baselines.model.action_heads import to_box
 from gridmem.baselines.model.windows import Window, moved, parts_of
 from gridmem.baselines.offpolicy.replay_buffer import ReplayBuffer, add
-from gridmem.baselines.offpolicy.rows import add_episodes, rollout_row, transition
+from gridmem.baselines.offpolicy.rows import add_episodes, transition
 from gridmem.baselines.offpolicy.settings import LEARNING
+from gridmem.envs.batch.rollout import recorded
 from gridmem.envs.types import TimeStep
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def update(
             live.taken = to_box(env.actions, live.action)
         taken = np.asarray(live.taken)
         now, following = live.timestep, env.step(taken)
-        rows.append(jax.device_get(rollout_row(now, taken, following)))
+        rows.append(recorded((), np.ones(method.num_streams, bool), taken, following))
         start = env.reset(_seed(method, number, step)) if following.done.any() else following
         with_actor = step % settings.actor_delay == settings.actor_delay - 1
         networks, buffer, live.window, live.action, live.taken, key, metrics = _step(
@@ -58,7 +59,7 @@ def update(
         )  # fmt: skip
         live.timestep = start
         learned += [metrics] if with_actor else []
-    rollout = jax.tree.map(lambda *each: jnp.stack(each), *rows)
+    rollout = jax.tree.map(lambda *each: jnp.asarray(np.stack(each)), *rows)
     live.statistics, metrics = add_episodes(env.stats, live.statistics, rollout)
     means = jax.tree.map(lambda *each: jnp.mean(jnp.stack(each)), *learned)
     state = state._replace(networks=networks, buffer=buffer, key=key)

@@ -24,11 +24,11 @@ from gridmem.baselines.offpolicy.replay_buffer import (
     emptied,
     empty_buffer,
 )
-from gridmem.baselines.offpolicy.rows import add_episodes, rollout_row, transition
+from gridmem.baselines.offpolicy.rows import add_episodes, transition
 from gridmem.baselines.offpolicy.settings import FILLING, LEARNING, WARMUP, OffPolicyConfig
 from gridmem.envs.batch.autoreset import with_reset
 from gridmem.envs.batch.policy import Policy, PolicyOutput
-from gridmem.envs.batch.rollout import Rollout, by_environment, flatten
+from gridmem.envs.batch.rollout import Rollout, by_environment, flatten, recorded
 from gridmem.envs.environment import is_on_host
 from gridmem.envs.types import TimeStep
 
@@ -237,7 +237,8 @@ class OffPolicy(Method):
         row = transition(env.parts, now, action, ended)
         window = moved(playing.window, parts_of(following.obs, env.parts), following.time == 0)
         playing = playing._replace(state=state, timestep=timestep, window=window)
-        return playing, row, rollout_row(now, taken, ended)
+        valid = jnp.ones_like(ended.terminated)
+        return playing, row, recorded((), valid, taken, ended)
 
 
 def copied(tree: Any) -> Any:

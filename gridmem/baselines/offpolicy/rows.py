@@ -29,20 +29,6 @@ def transition(
     )
 
 
-def rollout_row(now: TimeStep, action: Any, following: TimeStep) -> Rollout:
-    """What the statistics of episodes need of a step."""
-    return Rollout(
-        obs=(),
-        valid=jnp.ones_like(following.terminated),
-        action=action,
-        reward=following.reward,
-        terminated=following.terminated,
-        truncated=following.truncated,
-        extras=(),
-        events=following.events,
-    )
-
-
 def add_episodes(
     stats: EpisodeStatistics, accumulator: Any, rollout: Rollout
 ) -> tuple[Any, dict[str, Array]]:

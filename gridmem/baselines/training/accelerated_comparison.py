@@ -34,6 +34,7 @@ class Member:
         label: in the table.
         config: of the whole run.
         first_label: in the table, of the agent after the first stage; empty if it has no row.
+        first_steps: of the first stage.
         held: the largest number of transitions in the buffer in each stage.
     """
 
@@ -41,6 +42,7 @@ class Member:
     label: str
     config: TrainConfig
     first_label: str = ""
+    first_steps: int = 0
     held: tuple[int, int] = (0, 0)
 
 
@@ -77,6 +79,7 @@ def members(config: TrainConfig, agent: str | None) -> list[Member]:
             "accelerated",
             config,
             "its clone before stage 2",
+            first,
             (full[0], small),
         ),
         of_mixer("attention"),
@@ -90,7 +93,12 @@ def members(config: TrainConfig, agent: str | None) -> list[Member]:
         of_mixer("gru"),
         of_mixer("lstm"),
         Member(
-            "window-mlp", "window-mlp", scratch(whole, perceptron), "window-mlp at stage 1", full
+            "window-mlp",
+            "window-mlp",
+            scratch(whole, perceptron),
+            "window-mlp at stage 1",
+            first,
+            full,
         ),
         Member(
             "none", "none (memoryless)", scratch(replace(whole, context=1), perceptron), held=full
@@ -122,19 +130,8 @@ def run_all(folder: Path, runs: Sequence[Member], resume: str) -> int:
 def _parts(member: Member, folder: Path) -> list[tuple[TrainConfig, bool]]:
     """Configs to train one after the other, and whether it is the end of the run."""
     whole = replace(member.config, run_dir=str(folder / member.name))
-    settings = member.config.method
-    first = getattr(settings, "stage1_steps", None)
-    if not member.first_label:
-        return [(whole, True)]
-    if first is None:
-        first = _first_stage(folder)
-    return [(replace(whole, total_steps=first), False), (whole, True)]
-
-
-def _first_stage(folder: Path) -> int:
-    settings = from_file(folder / "config.json").method
-    assert isinstance(settings, AcceleratorConfig)
-    return settings.stage1_steps or 0
+    first = [(replace(whole, total_steps=member.first_steps), False)] if member.first_label else []
+    return [*first, (whole, True)]
 
 
 def _train(member: Member, config: TrainConfig, resume: str, ends: bool) -> int:
@@ -177,10 +174,8 @@ def table(folder: Path, runs: Sequence[Member]) -> list[str]:
     for member in runs:
         path, held = folder / member.name, [f"{each:,}" for each in member.held]
         if member.first_label:
-            steps = from_file(folder / "config.json").method
-            assert isinstance(steps, AcceleratorConfig)
-            first = steps.stage1_steps or 0
-            line(member.first_label, path / f"{FIRST_STAGE}{EVALUATION}", first, [held[0], ""])
+            first = path / f"{FIRST_STAGE}{EVALUATION}"
+            line(member.first_label, first, member.first_steps, [held[0], ""])
         line(member.label, path / EVALUATION, member.config.total_steps, held)
     number = runs[0].config.num_seeds
     what = "of 1 seed" if number == 1 else f"medians of {number} seeds"

@@ -109,16 +109,7 @@ def unroll(
         (state, timestep, memory), over = carry
         memory, action, extras = policy.act(memory, timestep, key)
         state, following = step(state, action)
-        rollout = Rollout(
-            obs=timestep.obs,
-            valid=~over,
-            action=action,
-            reward=following.reward,
-            terminated=following.terminated,
-            truncated=following.truncated,
-            extras=extras,
-            events=following.events,
-        )
+        rollout = recorded(timestep.obs, ~over, action, following, extras)
         over = following.done | (over & (following.time > 0))
         return (RunnerState(state, following, memory), over), rollout
 
@@ -137,6 +128,28 @@ def unroll(
         rollouts.append(rollout)
     rollout = jax.tree.map(lambda *chunks: jnp.concatenate(chunks), *rollouts)
     return RolloutResult(*runner_state, rollout)
+
+
+def recorded(obs: Any, valid: Any, action: Any, following: TimeStep, extras: Any = ()) -> Rollout:
+    """A step of B streams as a row of a `Rollout`, leaves [B, ...].
+
+    Args:
+        obs: before the action; () if nobody needs it.
+        valid: whether it is a step, and no reset.
+        action: that was taken.
+        following: the timestep after it.
+        extras: of the policy.
+    """
+    return Rollout(
+        obs=obs,
+        valid=valid,
+        action=action,
+        reward=following.reward,
+        terminated=following.terminated,
+        truncated=following.truncated,
+        extras=extras,
+        events=following.events,
+    )
 
 
 def flatten(timestep: TimeStep) -> TimeStep:

@@ -10,15 +10,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax import lax
-from jaxtyping import Array, Bool, Float, Float32, Int
+from jaxtyping import Array, Bool, Float, Float32
 
 from gridmem.baselines.config import ModelConfig
-from gridmem.baselines.model.layers import dense, matrix, precision
+from gridmem.baselines.model.layers import matrix, precision
 from gridmem.baselines.model.mixers.recurrence import (
-    Recurrence,
-    RecurrentCache,
-    first,
+    StepByStep,
     memory_lengths,
 )
 
@@ -32,7 +29,7 @@ class GRUWeights(NamedTuple):
     out: Float[Array, "n D"]
 
 
-class GRU(Recurrence):
+class GRU(StepByStep):
     """The state is what the gate keeps of it, and of a candidate what it does not."""
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
@@ -65,60 +62,32 @@ class GRU(Recurrence):
             out=self.out[...].astype(self.dtype),
         )
 
-    def step(
+    def shown(self, state: Float32[Array, "B n"]) -> Float32[Array, "B n"]:
+        """See `StepByStep`."""
+        return state
+
+    def following(
         self,
-        x: Float[Array, "B D"],
-        cache: RecurrentCache,
-        segment: Int[Array, " B"] | None,
+        state: Float32[Array, "B n"],
+        inputs: Float[Array, "B 3*n"],
+        reset: Bool[Array, " B"] | None,
         weights: GRUWeights,
-    ) -> tuple[Float[Array, "B D"], RecurrentCache]:
-        """See `Mixer`."""
-        segments = None if segment is None else segment[:, None]
-        resets = first(cache, segments)
-        reset = None if resets is None else resets[:, 0]
-        state = _next(cache.state, dense(x, weights.inputs), reset, weights)
-        return dense(state.astype(self.dtype), weights.out), RecurrentCache(state, segment)
-
-    def sequence(
-        self,
-        x: Float[Array, "B T D"],
-        cache: RecurrentCache,
-        segments: Int[Array, "B T"] | None = None,
-    ) -> Float[Array, "B T D"]:
-        """See `Mixer`."""
-        weights = self.prepare()
-        resets = first(cache, segments)
-        columns = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), (x, resets))
-
-        def step(state: Array, column: tuple[Array, Array | None]) -> tuple[Array, Array]:
-            state = _next(state, *column, weights)
-            return state, state.astype(self.dtype)
-
-        states = lax.scan(step, cache.state, (dense(columns[0], weights.inputs), columns[1]))[1]
-        return jnp.swapaxes(dense(states, weights.out), 0, 1)
-
-
-def _next(
-    state: Float32[Array, "B n"],
-    inputs: Float[Array, "B 3*n"],
-    reset: Bool[Array, " B"] | None,
-    weights: GRUWeights,
-) -> Float32[Array, "B n"]:
-    """The state after a token, of which the projections are given."""
-    if reset is not None:
-        state = jnp.where(reset[:, None], 0, state)
-    of_input = inputs.astype(jnp.float32) + weights.bias[None]
-    of_state = jnp.dot(
-        state.astype(inputs.dtype),
-        weights.recurrent,
-        precision=precision(inputs.dtype),
-        preferred_element_type=jnp.float32,
-    )
-    keep, reset_gate, new = jnp.split(of_input, 3, axis=1)
-    keep_state, reset_state, new_state = jnp.split(of_state, 3, axis=1)
-    keep = jax.nn.sigmoid(keep + keep_state)
-    candidate = jnp.tanh(new + jax.nn.sigmoid(reset_gate + reset_state) * new_state)
-    return keep * state + (1 - keep) * candidate
+    ) -> Float32[Array, "B n"]:
+        """See `StepByStep`."""
+        if reset is not None:
+            state = jnp.where(reset[:, None], 0, state)
+        of_input = inputs.astype(jnp.float32) + weights.bias[None]
+        of_state = jnp.dot(
+            state.astype(inputs.dtype),
+            weights.recurrent,
+            precision=precision(inputs.dtype),
+            preferred_element_type=jnp.float32,
+        )
+        keep, reset_gate, new = jnp.split(of_input, 3, axis=1)
+        keep_state, reset_state, new_state = jnp.split(of_state, 3, axis=1)
+        keep = jax.nn.sigmoid(keep + keep_state)
+        candidate = jnp.tanh(new + jax.nn.sigmoid(reset_gate + reset_state) * new_state)
+        return keep * state + (1 - keep) * candidate
 
 
 def _inner(config: ModelConfig) -> int:

@@ -9,15 +9,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax import lax
-from jaxtyping import Array, Bool, Float, Float32, Int
+from jaxtyping import Array, Bool, Float, Float32
 
 from gridmem.baselines.config import ModelConfig
-from gridmem.baselines.model.layers import dense, matrix, precision
+from gridmem.baselines.model.layers import matrix, precision
 from gridmem.baselines.model.mixers.recurrence import (
-    Recurrence,
-    RecurrentCache,
-    first,
+    StepByStep,
     memory_lengths,
 )
 
@@ -34,7 +31,7 @@ class LSTMWeights(NamedTuple):
     out: Float[Array, "n D"]
 
 
-class LSTM(Recurrence):
+class LSTM(StepByStep):
     """The state is two vectors: the cell, and what a gate shows of it."""
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
@@ -71,58 +68,30 @@ class LSTM(Recurrence):
             out=self.out[...].astype(self.dtype),
         )
 
-    def step(
+    def shown(self, state: Float32[Array, "B 2 n"]) -> Float32[Array, "B n"]:
+        """See `StepByStep`."""
+        return state[:, 1]
+
+    def following(
         self,
-        x: Float[Array, "B D"],
-        cache: RecurrentCache,
-        segment: Int[Array, " B"] | None,
+        state: Float32[Array, "B 2 n"],
+        inputs: Float[Array, "B 4*n"],
+        reset: Bool[Array, " B"] | None,
         weights: LSTMWeights,
-    ) -> tuple[Float[Array, "B D"], RecurrentCache]:
-        """See `Mixer`."""
-        segments = None if segment is None else segment[:, None]
-        resets = first(cache, segments)
-        reset = None if resets is None else resets[:, 0]
-        state = _next(cache.state, dense(x, weights.inputs), reset, weights)
-        return dense(state[:, 1].astype(self.dtype), weights.out), RecurrentCache(state, segment)
-
-    def sequence(
-        self,
-        x: Float[Array, "B T D"],
-        cache: RecurrentCache,
-        segments: Int[Array, "B T"] | None = None,
-    ) -> Float[Array, "B T D"]:
-        """See `Mixer`."""
-        weights = self.prepare()
-        resets = first(cache, segments)
-        columns = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), (x, resets))
-
-        def step(state: Array, column: tuple[Array, Array | None]) -> tuple[Array, Array]:
-            state = _next(state, *column, weights)
-            return state, state[:, 1].astype(self.dtype)
-
-        shown = lax.scan(step, cache.state, (dense(columns[0], weights.inputs), columns[1]))[1]
-        return jnp.swapaxes(dense(shown, weights.out), 0, 1)
-
-
-def _next(
-    state: Float32[Array, "B 2 n"],
-    inputs: Float[Array, "B 4*n"],
-    reset: Bool[Array, " B"] | None,
-    weights: LSTMWeights,
-) -> Float32[Array, "B 2 n"]:
-    """The state after a token, of which the projections are given."""
-    if reset is not None:
-        state = jnp.where(reset[:, None, None], 0, state)
-    of_state = jnp.dot(
-        state[:, 1].astype(inputs.dtype),
-        weights.recurrent,
-        precision=precision(inputs.dtype),
-        preferred_element_type=jnp.float32,
-    )
-    gates = inputs.astype(jnp.float32) + weights.bias[None] + of_state
-    keep, take, show, new = jnp.split(gates, 4, axis=1)
-    cell = jax.nn.sigmoid(keep) * state[:, 0] + jax.nn.sigmoid(take) * jnp.tanh(new)
-    return jnp.stack([cell, jax.nn.sigmoid(show) * jnp.tanh(cell)], axis=1)
+    ) -> Float32[Array, "B 2 n"]:
+        """See `StepByStep`."""
+        if reset is not None:
+            state = jnp.where(reset[:, None, None], 0, state)
+        of_state = jnp.dot(
+            state[:, 1].astype(inputs.dtype),
+            weights.recurrent,
+            precision=precision(inputs.dtype),
+            preferred_element_type=jnp.float32,
+        )
+        gates = inputs.astype(jnp.float32) + weights.bias[None] + of_state
+        keep, take, show, new = jnp.split(gates, 4, axis=1)
+        cell = jax.nn.sigmoid(keep) * state[:, 0] + jax.nn.sigmoid(take) * jnp.tanh(new)
+        return jnp.stack([cell, jax.nn.sigmoid(show) * jnp.tanh(cell)], axis=1)
 
 
 def _inner(config: ModelConfig) -> int:
