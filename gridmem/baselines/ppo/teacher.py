@@ -70,7 +70,7 @@ class TaughtExtras(NamedTuple):
     teacher: Float32[Array, "B actions"]
 
 
-def load_teacher(config: TrainConfig, env: Environment) -> Teacher | None:
+def load_teacher(config: TrainConfig, env: Environment | Mixture) -> Teacher | None:
     """The teacher of a run; None if it has none.
 
     Raises:
@@ -78,8 +78,10 @@ def load_teacher(config: TrainConfig, env: Environment) -> Teacher | None:
             run began with.
     """
     name = config.ppo.teacher
-    if name is None or name == ORACLE:
-        return None if name is None else Teacher()
+    if name is None or isinstance(env, Mixture):  # a mixture has no teacher: see PPOConfig
+        return None
+    if name == ORACLE:
+        return Teacher()
     from gridmem.baselines.agent import load
 
     found, wanted = _digest(name), config.ppo.teacher_sha256
