@@ -70,9 +70,8 @@ ROWS = {
     "baselines/setting_types",
     "baselines/ppo/loss": "jax numpy envs/batch/policy baselines/ppo/settings "
     "baselines/training/imitation",
-    "baselines/ppo/optimizer": "jax numpy flax optax baselines/config",
     "baselines/ppo/*": f"jax numpy flax optax {ENVS} {MODEL} baselines/ppo/* "
-    "baselines/training/imitation ~baselines/agent",
+    "baselines/training/imitation baselines/training/optimizer ~baselines/agent",
     "baselines/offpolicy/settings": "envs/environment baselines/method baselines/setting_types",
     "baselines/offpolicy/*": f"jax numpy flax optax {ENVS} {MODEL} baselines/offpolicy/* "
     "baselines/training/imitation",
@@ -89,11 +88,13 @@ ROWS = {
     "baselines/method baselines/ppo/method baselines/model/policy baselines/runs/plots "
     "baselines/evaluation/* ~matplotlib",
     "baselines/costs/*": f"jax flax optax __init__ {ENVS} {MODEL} baselines/tables "
-    "baselines/env_settings baselines/ppo/* baselines/training/seeds baselines/costs/*",
+    "baselines/env_settings baselines/ppo/* baselines/training/seeds baselines/training/optimizer "
+    "baselines/costs/*",
     "baselines/training/cli": "cli_utils envs/registry envs/checks baselines/config "
     "baselines/env_settings baselines/method baselines/presets baselines/setting_types "
     "baselines/ppo/settings",
     "baselines/training/imitation": "jax envs/batch/policy",
+    "baselines/training/optimizer": "jax optax baselines/config",
     "baselines/training/signals": "baselines/training/display",
     "baselines/training/display": "rich baselines/ppo/sharding",
     "baselines/training/trackers": "baselines/config baselines/runs/run_dir ~tensorboardX ~wandb",

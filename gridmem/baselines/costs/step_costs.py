@@ -14,8 +14,8 @@ from gridmem.baselines.costs.abstract_run import AbstractRun
 from gridmem.baselines.costs.jaxpr_costs import Costs, estimate_costs
 from gridmem.baselines.model.actor_critic import Caches
 from gridmem.baselines.ppo.learner import minibatch_loss
-from gridmem.baselines.ppo.optimizer import make_optimizer
 from gridmem.baselines.ppo.teacher import Teacher
+from gridmem.baselines.training.optimizer import make_optimizer
 from gridmem.envs.batch.mixture import Mixture
 from gridmem.envs.batch.rollout import CHUNK_STEPS
 

@@ -23,12 +23,12 @@ from gridmem.baselines.ppo.loss import (
     td_lambda,
 )
 from gridmem.baselines.ppo.mixture import join, split_experience, weighted_mean
-from gridmem.baselines.ppo.optimizer import make_optimizer, ordered
 from gridmem.baselines.ppo.rollout import Experience, RolloutState, collect, init_rollout
 from gridmem.baselines.ppo.settings import PPOConfig
 from gridmem.baselines.ppo.sharding import replicate, shard_batch
 from gridmem.baselines.ppo.teacher import Lesson, Teacher, lesson_loss, teacher_weight
 from gridmem.baselines.training.imitation import masked_mean
+from gridmem.baselines.training.optimizer import make_optimizer, ordered
 from gridmem.envs.batch.mixture import Mixture
 from gridmem.envs.environment import Environment
 

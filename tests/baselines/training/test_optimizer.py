@@ -9,7 +9,7 @@ from flax import nnx
 
 from gridmem.baselines.config import OptimizerConfig
 from gridmem.baselines.ppo.learner import build_model
-from gridmem.baselines.ppo.optimizer import labels, make_optimizer
+from gridmem.baselines.training.optimizer import labels, make_optimizer
 
 IN_BLOCK = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
 DIRECTION = {
