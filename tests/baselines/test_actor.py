@@ -397,6 +397,7 @@ def test_other_streams_need_a_word(agent):
     assert act({"bob": obs, "ann": obs}) == {"ann": first, "bob": first}
 
 
+@pytest.mark.slow
 def test_a_batch_may_have_any_axes(agent):
     envs = gymnasium.make_vec(agent.env_id, num_envs=NUM_ENVS, **agent.options)
     one, other = agent.actor(), agent.actor()

@@ -89,6 +89,7 @@ def test_a_foreign_environment_is_trained_on_like_any_other(mixer, rollout, capf
     assert same_agents("a", "b")
 
 
+@pytest.mark.slow
 def test_a_foreign_run_is_evaluated_compared_and_loaded(capfd):
     words = f"{TINY} --total-steps 200 --mixer none"
     assert run(train, capfd, f"{words} --run-dir a --eval-levels 16")[0] == 0
@@ -203,6 +204,7 @@ def test_a_method_may_learn_from_stored_data_in_stages(capfd):
     assert rows_of("s/seed-0") == rows_of("a")[:8]
 
 
+@pytest.mark.slow
 def test_a_method_may_step_an_environment_in_python(capfd):
     climbing = importlib.import_module("climbing")
     words = "climbing --env-id Slope-v0 --eval-levels 4"

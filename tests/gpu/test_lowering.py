@@ -78,6 +78,7 @@ def test_the_platform_that_is_lowered_for_decides(plugin):
 
 
 @without_card
+@pytest.mark.slow
 def test_without_plugin_and_card_attention_is_that_of_xla():
     config = preset("small")
     assert config.model.attention == "auto"

@@ -250,6 +250,7 @@ def test_episodes_may_be_terminated(ppo):
     assert float(metrics.episodes["num_episodes"]) > 0
 
 
+@pytest.mark.slow
 def test_an_epoch_visits_every_stream_once_and_whole(monkeypatch):
     num_streams, num_steps, seen = 8, 5, 3
     config = tiny.config(model={"num_layers": 1}, method={"num_minibatches": 4, **SHORT})

@@ -184,6 +184,7 @@ def test_numbers_of_seeds_that_cannot_be(changes, sentence):
         tiny.config(**changes)
 
 
+@pytest.mark.slow
 def test_a_seed_whose_numbers_end_is_named(monkeypatch, tmp_path, capfd):
     original, tracked = training.update_seeds, []
 

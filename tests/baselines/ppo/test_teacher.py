@@ -134,7 +134,8 @@ def test_whole_episodes_have_what_the_teacher_says_of_them(school):
     assert isinstance(plain, LossMetrics)
 
 
-@pytest.mark.parametrize("mixer", breadth(["gru", "attention"], "gru"))
+@pytest.mark.slow
+@pytest.mark.parametrize("mixer", ["gru", "attention"])
 def test_rollouts_that_continue_have_what_it_says_of_whole_episodes(school, mixer):
     config = student(school, {"rollout_steps": 12})
     config = replace(config, model=replace(config.model, mixer=mixer))
@@ -204,6 +205,7 @@ def test_the_oracle_says_where_to_go(steps):
         np.testing.assert_array_equal(np.asarray(batch.lesson)[seen], expected[seen])
 
 
+@pytest.mark.slow
 def test_a_student_moves_towards_its_teacher(school):
     config = student(
         school,

@@ -41,6 +41,7 @@ def test_every_leaf_comes_back(learners, tmp_path):
         assert_same(first, later)
 
 
+@pytest.mark.slow
 def test_every_leaf_of_unfinished_episodes_comes_back(tmp_path):
     config = tiny.config(
         method={"rollout_steps": 10},

@@ -136,7 +136,8 @@ def test_several_oracles_dig_and_find():
     assert np.nanmin(metrics.path_ratio) == 1 < np.nanmax(metrics.path_ratio)
 
 
-@pytest.mark.parametrize("options", breadth([{}, {"goal_moves": True}], {"goal_moves": True}))
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{}, {"goal_moves": True}])
 def test_the_advice_to_who_follows_it_is_what_the_oracle_does(options):
     env = gridmem.make("GridMem-9x9-v0", num_agents=2, max_steps=40, **options)
     levels = playing.generate_many(env, jax.random.split(jax.random.key(3), 6))
