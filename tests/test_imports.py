@@ -60,9 +60,10 @@ ROWS = {
     "baselines/env_settings": "envs/config baselines/setting_types",
     "baselines/config": "envs/registry envs/checks envs/config envs/environment "
     "envs/batch/mixture baselines/env_settings baselines/setting_types baselines/method "
-    "baselines/registration baselines/ppo/settings baselines/offpolicy/settings",
+    "baselines/registration baselines/ppo/settings baselines/offpolicy/settings "
+    "baselines/offline/settings",
     "baselines/presets": "envs/* envs/batch/mixture baselines/config baselines/registration "
-    "baselines/ppo/settings baselines/offpolicy/settings",
+    "baselines/ppo/settings baselines/offpolicy/settings baselines/offline/settings",
     "baselines/model/mixers/*": "jax numpy flax baselines/config baselines/registration "
     "baselines/model/layers baselines/model/mixers/*",
     "baselines/model/*": f"jax numpy flax {GAME} envs/batch/policy {MODEL}",
@@ -75,6 +76,18 @@ ROWS = {
     "baselines/offpolicy/settings": "envs/environment baselines/method baselines/setting_types",
     "baselines/offpolicy/*": f"jax numpy flax optax {ENVS} {MODEL} baselines/offpolicy/* "
     "baselines/training/imitation",
+    "baselines/offline/settings": "envs/environment baselines/method baselines/setting_types "
+    "baselines/offpolicy/settings",
+    "baselines/offline/datasets": f"jax numpy {GAME} baselines/model/windows ~minari",
+    "baselines/offline/recording": f"jax numpy __init__ {ENVS} ~minari ~gymnasium",
+    "baselines/offline/sources": f"jax numpy {ENVS} baselines/agent baselines/offline/recording "
+    "baselines/evaluation/rollouts baselines/training/seeds",
+    "baselines/offline/asked_returns": "numpy envs/environment baselines/agent "
+    "baselines/offline/* baselines/evaluation/* baselines/runs/plots ~matplotlib",
+    "baselines/offline/td3_bc": f"jax flax {MODEL} baselines/offline/* baselines/offpolicy/* "
+    "baselines/training/imitation",
+    "baselines/offline/*": f"jax numpy flax optax {ENVS} {MODEL} baselines/offline/* "
+    "baselines/training/imitation baselines/training/optimizer",
     "baselines/runs/run_dir": "",
     "baselines/runs/checkpoint": "jax orbax baselines/ppo/sharding",
     "baselines/runs/weights": "jax numpy safetensors __init__ baselines/config",
@@ -108,6 +121,8 @@ ROWS = {
     "baselines/evaluate": "~jax ~numpy ~cli_utils ~envs/* ~baselines/* ~render/*",
     "baselines/accelerate": "~cli_utils ~envs/checks ~baselines/*",
     "baselines/compare": "~cli_utils ~baselines/*",
+    "baselines/collect": "~cli_utils ~envs/* ~baselines/*",
+    "baselines/decision_transformer": "~cli_utils ~envs/* ~baselines/*",
     "baselines/bench": "~jax ~cli_utils ~envs/registry ~envs/checks ~baselines/*",
     "render/play": "~jax ~cli_utils ~envs/* ~baselines/* ~render/*",
 }
@@ -117,6 +132,8 @@ APPLICATIONS = {
     "baselines/compare",
     "baselines/accelerate",
     "baselines/bench",
+    "baselines/collect",
+    "baselines/decision_transformer",
     "render/play",
 }
 MOST_FILES = 16  # of a room: what one sees at a glance

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from gridmem.baselines.env_settings import COMMON_OPTIONS, EnvSettings
 from gridmem.baselines.method import MethodConfig
+from gridmem.baselines.offline.settings import DecisionTransformerConfig, TD3BCConfig
 from gridmem.baselines.offpolicy.settings import AcceleratorConfig, SACConfig, TD3Config
 from gridmem.baselines.ppo.settings import PPOConfig
 from gridmem.baselines.registration import (
@@ -113,6 +114,12 @@ register_method("sac", "gridmem.baselines.offpolicy.sac:SAC", SACConfig)
 register_method(
     "accelerator", "gridmem.baselines.offpolicy.accelerator:Accelerator", AcceleratorConfig
 )
+register_method(
+    "decision-transformer",
+    "gridmem.baselines.offline.decision_transformer:DecisionTransformer",
+    DecisionTransformerConfig,
+)
+register_method("td3bc", "gridmem.baselines.offline.td3_bc:TD3BC", TD3BCConfig)
 
 
 @dataclass(frozen=True)

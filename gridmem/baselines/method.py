@@ -160,6 +160,13 @@ class Method:
         """A policy for B streams of one episode each; `source` is the environment."""
         raise NotImplementedError
 
+    can_forget: ClassVar[bool] = False
+    """Whether there is a `forgetful_policy`."""
+
+    def forgetful_policy(self, params: Any, greedy: bool = False) -> "Policy":
+        """`policy` that forgets all whenever the last reward was above 0, as a control."""
+        raise NotImplementedError
+
     @cached_property
     def seeds(self) -> "list[Method]":
         """The method for each seed of the config, each with a source of its own."""

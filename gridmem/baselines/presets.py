@@ -10,12 +10,17 @@ from gridmem.baselines.config import (
     OptimizerConfig,
     TrainConfig,
 )
+from gridmem.baselines.offline.settings import (
+    AlgorithmName,
+    DecisionTransformerConfig,
+    TD3BCConfig,
+)
 from gridmem.baselines.offpolicy.settings import AcceleratorConfig, SACConfig, TD3Config
 from gridmem.baselines.ppo.settings import MixtureConfig, PPOConfig
 from gridmem.baselines.registration import METHOD_CONFIGS, METHOD_PRESETS
 from gridmem.envs.batch.mixture import SEPARATOR
 from gridmem.envs.checks import unknown_name
-from gridmem.envs.registry import IMPORT_HINT
+from gridmem.envs.registry import CONFIGS, IMPORT_HINT, make_environment
 
 _REFERENCE = TrainConfig(
     env=EnvSettings("GridMem-v0", num_agents=16),
@@ -150,6 +155,9 @@ _SMALL_CONTROL = {
     "buffer": 20_000,
     "update_steps": 500,
 }
+_ABOUT_DATA = "learn from a dataset; best by gridmem.baselines.decision_transformer"
+_OF_LEARNING = "batch_size", "learning_rate", "critic_width", "update_steps"
+_ALGORITHMS: dict[str, AlgorithmName] = {"dt": "dt", "bc": "bc", "bc10": "bc10"}
 _SMALL_BLOCKS = ModelConfig(num_layers=1, width=64, ff_width=128, num_heads=2, num_kv_heads=2)
 
 
@@ -232,6 +240,11 @@ PRESETS: dict[str, tuple[str, TrainConfig | Callable[[], TrainConfig]]] = {
         name: ("the accelerator on MuJoCo (extra control); for a GPU", partial(_mujoco, id))
         for name, id in _MUJOCO.items()
     },
+    "decision-transformer": (
+        _ABOUT_DATA,
+        lambda: offline_preset("", EnvSettings("GridMem-9x9-v0"), "dt"),
+    ),
+    "td3bc": (_ABOUT_DATA, lambda: offline_preset("", EnvSettings("Pendulum-v1"), "td3bc")),
     "mixture-ladder": (
         _ABOUT_MIXTURES,
         _mixture(_LADDER, MixtureConfig(), 12_000_000),
@@ -246,6 +259,52 @@ PRESETS: dict[str, tuple[str, TrainConfig | Callable[[], TrainConfig]]] = {
     ),
 }
 """Name -> (what it is for, config or, where other packages are needed for it, what makes it)."""
+
+
+def offline_preset(
+    dataset: str, env: EnvSettings, algorithm: str, published: bool = False
+) -> TrainConfig:
+    """The settings for a dataset.
+
+    Args:
+        dataset: Minari's id.
+        env: of the dataset.
+        algorithm: dt, bc, bc10 or td3bc.
+        published: with the sizes and the schedule of Chen et al. 2021.
+    """
+    steps = make_environment(env.env_id, **env.options).max_steps
+    has_caves = env.env_id in CONFIGS
+    if algorithm == "td3bc":
+        method = TD3BCConfig(
+            **{name: value for name, value in _SMALL_CONTROL.items() if name in _OF_LEARNING},
+            dataset=dataset,
+        )
+        model, total = ModelConfig(mixer="none"), 16_000 * method.batch_size
+        return TrainConfig(env=env, model=model, method=method, total_steps=total, eval_levels=200)
+    if published:
+        context, updates = min(20, steps), 100_000
+        model = ModelConfig(
+            num_layers=3, width=128, ff_width=512, num_heads=1, num_kv_heads=1, head_dim=128
+        )
+        optimizer = OptimizerConfig(
+            learning_rate=1e-4, warmup=0.1, weight_decay=1e-4, max_grad_norm=0.25
+        )
+        tokens = 3
+    else:
+        context, updates = (steps, 1500) if has_caves else (min(5, steps), 1500)
+        model, tokens = ModelConfig(), 1 if has_caves else 3
+        optimizer = OptimizerConfig()
+    method = DecisionTransformerConfig(
+        dataset=dataset, algorithm=_ALGORITHMS[algorithm], tokens=tokens, context=context
+    )
+    return TrainConfig(
+        env=env,
+        model=model,
+        method=method,
+        optimizer=optimizer,
+        total_steps=updates * method.batch_size * context,
+        eval_levels=256 if has_caves else 200,
+    )
 
 
 def preset(name: str) -> TrainConfig:

@@ -20,7 +20,6 @@ from gridmem.baselines.evaluation.scenarios import (
     own_scenario,
 )
 from gridmem.baselines.method import Method
-from gridmem.baselines.ppo.method import PPO
 from gridmem.envs.analysis.metrics import Episodes, episode_stats, measure
 from gridmem.envs.env import Env
 from gridmem.envs.environment import evaluation_keys
@@ -136,7 +135,7 @@ def _entries(
         Entry(name, "sampled", own),
         Entry(name, "greedy", own),
     ]
-    if isinstance(agent.env, Env) and isinstance(agent.method, PPO):
+    if isinstance(agent.env, Env) and agent.method.can_forget:
         entries.append(Entry(name, "memory wiped", own))
     if own.kind == "test" or isinstance(agent.env, Env):
         entries.append(Entry(name, "sampled", fresh_scenario(agent, num_levels)))

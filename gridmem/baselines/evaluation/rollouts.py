@@ -12,8 +12,6 @@ from jax import lax
 from jaxtyping import Array, Bool, Float32, Int32, Integer, Key, Num, UInt8
 
 from gridmem.baselines.method import Method
-from gridmem.baselines.model.policy import streaming_policy
-from gridmem.baselines.ppo.method import PPO
 from gridmem.envs import environment
 from gridmem.envs.batch.chunks import map_in_chunks
 from gridmem.envs.batch.policy import Policy, random_policy
@@ -49,7 +47,7 @@ class Player:
     Attributes:
         method: of the agent; None for uniformly random actions.
         greedy: take the most probable action instead of drawing one.
-        forgetful: wipe the memory whenever a goal has been found; a control, for PPO's network.
+        forgetful: wipe the memory whenever a goal has been found; a control.
     """
 
     method: Method | None = None
@@ -61,8 +59,7 @@ class Player:
         if self.method is None:
             return random_policy(env.actions)
         if self.forgetful:
-            assert isinstance(self.method, PPO)
-            return streaming_policy(self.method.model(params), self.greedy, forget_at_finds=True)
+            return self.method.forgetful_policy(params, self.greedy)
         return self.method.policy(params, self.greedy)
 
 

@@ -32,12 +32,12 @@ class Window(NamedTuple):
 
 def parts_of(obs: Any, parts: Sequence[Part]) -> dict[str, Array]:
     """The parts of observations by name, in the dtypes of a window."""
-    return {part.name: jnp.asarray(getattr(obs, part.name), _dtype(part)) for part in parts}
+    return {part.name: jnp.asarray(getattr(obs, part.name), part_dtype(part)) for part in parts}
 
 
 def empty_window(parts: Sequence[Part], batch: int, context: int) -> Window:
     """A window before the first observation."""
-    obs = {part.name: jnp.zeros((batch, context, *part.shape), _dtype(part)) for part in parts}
+    obs = {part.name: jnp.zeros((batch, context, *part.shape), part_dtype(part)) for part in parts}
     return Window(obs, jnp.zeros((batch, context), bool))
 
 
@@ -52,7 +52,8 @@ def _appended(old: Array, new: Array) -> Array:
     return jnp.concatenate([old[:, 1:], new[:, None]], axis=1)
 
 
-def _dtype(part: Part) -> Any:
+def part_dtype(part: Part) -> Any:
+    """The dtype of a part in a window."""
     if isinstance(part, Numbers):
         return jnp.float32
     return jnp.bool_ if isinstance(part, Bits) else jnp.int32

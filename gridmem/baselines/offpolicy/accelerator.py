@@ -90,6 +90,8 @@ class Accelerator(TD3):
         settings = self.settings
         sample_key, noise_key, clone_key = jax.random.split(key, 3)
         batch = sample(buffer, sample_key, settings.batch_size, settings.context)
+        if stage == SECOND and settings.stage2_critics == "fixed":
+            return networks, batch, {}
         if stage == SECOND:
             td3, metrics = self.learn_critics(
                 self.actor_def, self._alone(networks), batch, noise_key

@@ -89,9 +89,14 @@ class OffPolicy(Method):
         return self.config.method
 
     @property
+    def env(self) -> Any:
+        """The environment that is learned for."""
+        return self.source
+
+    @property
     def traceable(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether the environment is one of JAX."""
-        return not is_on_host(self.source)
+        return not is_on_host(self.env)
 
     @property
     def optimizer(self) -> optax.GradientTransformation:
@@ -101,12 +106,12 @@ class OffPolicy(Method):
     @property
     def num_actions(self) -> int:
         """Coordinates of an action, K."""
-        return len(self.source.actions.low)
+        return len(self.env.actions.low)
 
     @property
     def num_streams(self) -> int:
         """Agents that play, B."""
-        return self.settings.num_envs * self.source.num_agents
+        return self.settings.num_envs * self.env.num_agents
 
     @cached_property
     def critics_def(self) -> Any:
@@ -120,7 +125,7 @@ class OffPolicy(Method):
 
     def make_critics(self, key: Key[Array, ""]) -> TwinCritics:
         """New critics."""
-        settings, parts = self.settings, self.source.parts
+        settings, parts = self.settings, self.env.parts
         sizes = (settings.critic_width,) * settings.critic_layers
         return TwinCritics(sizes, parts, settings.context, self.num_actions, nnx.Rngs(params=key))
 
@@ -134,7 +139,7 @@ class OffPolicy(Method):
 
     def _blank_row(self) -> Transition:
         blank = jax.tree.map(
-            lambda leaf: leaf[:, 0], empty_window(self.source.parts, self.num_streams, 1).obs
+            lambda leaf: leaf[:, 0], empty_window(self.env.parts, self.num_streams, 1).obs
         )
         zero = jnp.zeros(self.num_streams, jnp.float32)
         action = jnp.zeros((self.num_streams, self.num_actions), jnp.float32)
@@ -149,7 +154,7 @@ class OffPolicy(Method):
 
     def first_window(self, timestep: TimeStep) -> Window:
         """The window at the start of an episode in each stream, leaves [B, ...]."""
-        parts = self.source.parts
+        parts = self.env.parts
         empty = empty_window(parts, self.num_streams, self.settings.context)
         return moved(empty, parts_of(timestep.obs, parts), timestep.time == 0)
 
@@ -183,12 +188,12 @@ class OffPolicy(Method):
 
     def policy(self, params: Any, greedy: bool = False) -> Policy:
         """See `Method`."""
-        parts, context = self.source.parts, self.settings.context
+        parts, context = self.env.parts, self.settings.context
 
         def act(window: Window, timestep: TimeStep, key: Key[Array, ""]) -> PolicyOutput:
             window = moved(window, parts_of(timestep.obs, parts), timestep.time == 0)
             action = self.act(params, window, greedy, key)
-            return PolicyOutput(window, to_box(self.source.actions, action), ())
+            return PolicyOutput(window, to_box(self.env.actions, action), ())
 
         return Policy(lambda batch: empty_window(parts, batch, context), act)
 

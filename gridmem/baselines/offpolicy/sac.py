@@ -36,7 +36,7 @@ class SAC(OffPolicy):
 
     def make_actor(self, key: Key[Array, ""]) -> Any:
         """A new network from windows to the mean and the log of the deviation of actions."""
-        parts, context = self.source.parts, self.settings.context
+        parts, context = self.env.parts, self.settings.context
         model, rngs = self.config.model, nnx.Rngs(params=key)
         return make_network(model, parts, context, 2 * self.num_actions, rngs)
 

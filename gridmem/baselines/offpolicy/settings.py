@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 AcceleratorName = Literal["window-mlp", "gru", "lstm"]
 CloneName = Literal["relabel", "taken"]
+Stage2CriticsName = Literal["learning", "fixed"]
 WARMUP, FIRST, FILLING, SECOND = range(4)
 """Stages: only playing, learning, only playing, learning; the last two with a small buffer."""
 
@@ -196,6 +197,8 @@ class AcceleratorConfig(TD3Config):
     """What is cloned: the accelerator's present action, or the one that was taken."""
     clone_newest: int = 5000
     """How many of the newest transitions are cloned."""
+    stage2_critics: Stage2CriticsName = "learning"
+    """Whether the critics go on to learn in the second stage."""
     ascent: float = 0.0
     """Weight of the accelerator's critic in what the clone learns."""
 

@@ -35,7 +35,7 @@ class TD3(OffPolicy):
 
     def make_actor(self, model: ModelConfig, key: Key[Array, ""]) -> Any:
         """A new network from windows to actions before tanh."""
-        parts, context = self.source.parts, self.settings.context
+        parts, context = self.env.parts, self.settings.context
         return make_network(model, parts, context, self.num_actions, nnx.Rngs(params=key))
 
     def actor_def_of(self, model: ModelConfig) -> Any:

@@ -86,6 +86,12 @@ class PPO(Method):
             return streaming_policy(model, greedy, context=(window or 1) - 1)
         return model_policy(model, greedy)
 
+    can_forget = True
+
+    def forgetful_policy(self, params: Any, greedy: bool = False) -> Policy:
+        """See `Method`."""
+        return streaming_policy(self.model(params), greedy, forget_at_finds=True)
+
     @property
     def acting(self) -> "PPO":
         """See `Method`."""

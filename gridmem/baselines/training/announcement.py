@@ -23,7 +23,7 @@ def announcement(
         config: of the run.
         num_parameters: of one model.
         steps_done: agent steps before the run was resumed.
-        attention: the kernels; not shown for other mixers.
+        attention: the kernels; not shown for other mixers and methods.
         num_devices: that the run uses.
         path: of the run directory.
     """
@@ -38,7 +38,7 @@ def announcement(
         f"{parameters}, {model.dtype}"
         if uses_model
         else parameters,
-        "attention": attention if model.mixer == "attention" and uses_model else "",
+        "attention": attention if model.mixer == "attention" and name_of == "ppo" else "",
         "training": _steps(config, steps_done),
         "episodes": _episodes(config, steps_done),
         "device": _devices(num_devices),
@@ -56,8 +56,9 @@ def _seeds(config: TrainConfig) -> str:
 
 def _steps(config: TrainConfig, steps_done: int) -> str:
     updates, of_update = config.num_updates, config.steps_per_update
+    kind = "recorded" if hasattr(config.method, "dataset") else "agent"
     text = (
-        f"{updates * of_update:,} agent steps: {updates:,} update{'s' if updates > 1 else ''} of "
+        f"{updates * of_update:,} {kind} steps: {updates:,} update{'s' if updates > 1 else ''} of "
         f"{of_update:,}"
     )
     if steps_done:

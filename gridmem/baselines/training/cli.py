@@ -81,12 +81,13 @@ class Command:
     """Of the preset; not a flag."""
 
 
-def parse(argv: Sequence[str], program: str) -> Command:
+def parse(argv: Sequence[str], program: str, settings: TrainConfig | None = None) -> Command:
     """Parses a command line.
 
     Args:
         argv: the words after the program's name: a preset or a JSON file, then flags.
         program: its name, for the help.
+        settings: what the flags change; then no preset is named.
 
     Raises:
         ValueError: for an unknown preset or flag, or an invalid value.
@@ -95,7 +96,9 @@ def parse(argv: Sequence[str], program: str) -> Command:
     name, flags = DEFAULT, [_hyphenated(word) for word in argv]
     if flags and not flags[0].startswith("-"):
         name = flags.pop(0)
-    default = Command(_settings(name), name=_short(name))
+    if settings is not None and flags != [_hyphenated(word) for word in argv]:
+        raise ValueError(f"there is no place for {name!r}; give settings as --name value")
+    default = Command(settings or _settings(name), name=_short(name))
     parser = _parser(default, program, HELP_ALL in flags)
     given = vars(parser.read(flags, "a preset's name comes before all options"))
     command = _changed(default, given)
@@ -105,7 +108,7 @@ def parse(argv: Sequence[str], program: str) -> Command:
     if command.resume is None:
         return command
     others = [flag for flag in map(_flag, given) if flag not in _RESUME_FLAGS]
-    others = [name] if argv[0] == name else others
+    others = [name] if argv and argv[0] == name else others
     if others:
         raise ValueError(
             f"a run is resumed with the settings that it has; leave out {others[0]}, or start a "
@@ -230,7 +233,7 @@ def _add_options(group: Any, env: EnvSettings, everything: bool) -> None:
     )
     group.add_argument(
         "--set",
-        type=_option_path,
+        type=option_path,
         action="append",
         default=argparse.SUPPRESS,
         metavar="PATH=VALUE",
@@ -293,7 +296,7 @@ def _value(known: Sequence[Any], text: str) -> Any:
     raise argparse.ArgumentTypeError(f"{text!r} is not {allowed}")
 
 
-def _option_path(text: str) -> tuple[list[str], Any]:
+def option_path(text: str) -> tuple[list[str], Any]:
     """The path and the value of an option of the environment."""
     path, is_, value = text.partition("=")
     if not is_ or not all(path.split(".")):

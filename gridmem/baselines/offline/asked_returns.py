@@ -1,0 +1,129 @@
+"""The returns that a trained agent reaches, by the returns that it is asked for."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from gridmem.baselines.agent import Agent
+from gridmem.baselines.evaluation.evaluator import Entry
+from gridmem.baselines.evaluation.report import PlayerName, Row
+from gridmem.baselines.evaluation.scenarios import held_out_scenario, own_scenario
+from gridmem.baselines.offline.datasets import RecordedPlay
+from gridmem.baselines.offline.settings import AUTO, DecisionTransformerConfig
+from gridmem.baselines.runs.plots import escape, png
+from gridmem.envs.environment import Discrete, evaluation_keys
+
+TEST_LEVELS = 1000
+
+
+class Asked(NamedTuple):
+    """The episodes of an agent that was asked for a return."""
+
+    target: str  # "" of an agent that is not asked
+    player: PlayerName
+    row: Row
+
+    @property
+    def mean(self) -> float:
+        """Mean return."""
+        return float(self.row.returns.mean())
+
+    @property
+    def error(self) -> float:
+        """Its standard error over levels."""
+        return float(self.row.returns.std(ddof=1) / np.sqrt(len(self.row.returns)))
+
+
+def asked_for(agent: Agent, target: str) -> Agent:
+    """The same agent with another target; itself if it is asked for none."""
+    settings = agent.config.method
+    if not isinstance(settings, DecisionTransformerConfig) or not settings.asks:
+        return agent
+    config = replace(agent.config, method=replace(settings, target=target))
+    return replace(agent, config=config, method=config.make_method(acting=True))
+
+
+def ask(
+    agent: Agent, targets: Sequence[str], num_levels: int, progress: Callable[[str], None]
+) -> list[Asked]:
+    """Plays levels that are not the test levels, with each target and both decodings."""
+    settings = agent.config.method
+    asks = isinstance(settings, DecisionTransformerConfig) and settings.asks
+    players: Sequence[PlayerName] = ("sampled", "greedy")
+    if not isinstance(agent.env.actions, Discrete):
+        players = ("greedy",)  # both are the same
+    _, key = evaluation_keys()
+    scenario, found = held_out_scenario(agent.env_id, agent.env, num_levels), []
+    for target in targets if asks else [""]:
+        one = asked_for(agent, target)
+        for player in players:
+            progress(f"asked for {target}, {player}" if target else player)
+            entry = Entry("agent", player, scenario)
+            found.append(
+                Asked(target, player, entry.play(one.method.acting, one.params, key, False))
+            )
+    return found
+
+
+def on_test_levels(agent: Agent, chosen: Asked) -> Asked:
+    """The episodes with that target and decoding on the levels that nothing was chosen by."""
+    one = asked_for(agent, chosen.target)
+    _, key = evaluation_keys()
+    entry = Entry("agent", chosen.player, own_scenario(one, TEST_LEVELS))
+    return chosen._replace(row=entry.play(one.method.acting, one.params, key, True))
+
+
+def normalized(value: float, play: RecordedPlay) -> float | None:
+    """D4RL's score: 0 for random actions, 100 for the expert; None if they are not known."""
+    if play.scores is None or play.scores[0] == play.scores[1]:
+        return None
+    random, expert = play.scores
+    return 100 * (value - random) / (expert - random)
+
+
+def lines_of(found: Sequence[Asked], play: RecordedPlay) -> list[list[str]]:
+    """The cells of a table."""
+    lines = [["asked for", "actions", "return", "normalized"]]
+    for each in found:
+        score = normalized(each.mean, play)
+        cells = f"{each.mean:.2f} ± {each.error:.2f}", "" if score is None else f"{score:.1f}"
+        lines.append([each.target or "nothing", each.player, *cells])
+    return lines
+
+
+def draw(title: str, found: Sequence[Asked], play: RecordedPlay) -> bytes:
+    """A PNG: reached against asked return, and below it the returns in the data."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 6), dpi=120, layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    colors = {"sampled": "#1f78b4", "greedy": "#33a02c"}
+    for player, color in colors.items():
+        mine = [each for each in found if each.player == player]
+        numbers = [each for each in mine if each.target not in ("", AUTO)]
+        if numbers:
+            top.errorbar(
+                [float(each.target) for each in numbers],
+                [each.mean for each in numbers],
+                yerr=[1.96 * each.error for each in numbers],
+                color=color,
+                marker="o",
+                capsize=3,
+                label=player,
+            )
+        for each in mine:
+            if each.target in ("", AUTO):
+                label = f"{player}, {each.target or 'not asked'}"
+                top.axhline(each.mean, color=color, linestyle="--", linewidth=1, label=label)
+    low, high = float(play.returns.min()), float(play.returns.max())
+    top.plot([low, high], [low, high], color="#999999", linewidth=1, label="reached = asked")
+    top.set_ylabel("reached return")
+    top.grid(alpha=0.3)
+    top.legend(frameon=False, fontsize=8)
+    bottom.hist(play.returns, bins=40, color="#a6cee3")
+    bottom.set_xlabel("asked return")
+    bottom.set_ylabel("episodes\nin the data")
+    figure.suptitle(escape(title))
+    return png(figure)

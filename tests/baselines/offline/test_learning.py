@@ -1,0 +1,262 @@
+"""Methods that learn from recorded play: policies, losses, runs."""
+
+import json
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import recordings
+from breadth import breadth
+from flax import nnx
+from recordings import SHORT
+
+import gridmem
+from gridmem.baselines import load
+from gridmem.baselines.config import (
+    EnvSettings,
+    ModelConfig,
+    OptimizerConfig,
+    TrainConfig,
+)
+from gridmem.baselines.decision_transformer import main as learn
+from gridmem.baselines.offline.datasets import cut, transitions
+from gridmem.baselines.offline.settings import DecisionTransformerConfig, TD3BCConfig
+from gridmem.baselines.offpolicy.replay_buffer import Batch
+from gridmem.baselines.runs import checkpoint
+from gridmem.baselines.train import main as train
+from gridmem.baselines.training.loop import Run
+from gridmem.envs.batch.policy import Policy
+
+MODEL = ModelConfig(
+    mixer="gru", num_layers=1, width=8, ff_width=8, num_heads=1, num_kv_heads=1, head_dim=8
+)
+SMALL = {"batch_size": 4, "gradient_steps": 2}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def data(tmp_path_factory):
+    with recordings.folder(tmp_path_factory.mktemp("datasets")) as path:
+        recordings.make(recordings.PENDULUM, **SHORT)
+        recordings.make(recordings.CAVE, "GridMem-9x9-v0", number=8, max_steps=12)
+        yield path
+
+
+def config(name=recordings.PENDULUM, model=MODEL, total=None, **settings):
+    id = "Pendulum-v1" if name == recordings.PENDULUM else "GridMem-9x9-v0"
+    settings = {"context": 3, **SMALL, **settings}
+    method = DecisionTransformerConfig(dataset=name, **settings)
+    return TrainConfig(
+        env=EnvSettings(id, options=SHORT),
+        model=model,
+        method=method,
+        optimizer=OptimizerConfig(learning_rate=1e-2),
+        total_steps=total or 6 * method.steps_per_update(None),
+        eval_levels=4,
+    )
+
+
+def watching(policy):
+    """The same policy; what it was asked for is recorded."""
+
+    def act(memory, timestep, key):
+        out = policy.act(memory, timestep, key)
+        return out._replace(extras=out.carry.return_to_go)
+
+    return Policy(policy.init, act, policy.grow, policy.context, policy.keep)
+
+
+MIXERS = ("attention", "gru", "lstm", "linear", "gla", "none")
+LAYOUTS = [(m, t, c) for m in MIXERS for t in (1, 3) for c in (3, 12)]
+
+
+@pytest.mark.parametrize(
+    ("mixer", "tokens", "context"), breadth(LAYOUTS, ("attention", 3, 12), ("gru", 1, 3))
+)
+@pytest.mark.parametrize("target", ["-20", pytest.param("auto", marks=pytest.mark.slow)])
+def test_stepping_equals_the_full_pass(mixer, tokens, context, target):
+    model = replace(MODEL, mixer=mixer, num_layers=2)
+    method = config(model=model, tokens=tokens, context=context, target=target).make_method()
+    params = jax.jit(method.init)().networks
+    # Larger outputs than those of a new network, so that actions differ.
+    params.actor["out"][...] = 30 * params.actor["out"][...]
+    params.asker["out"][...] = 30 * params.asker["out"][...]
+    env = method.env
+    levels = jax.vmap(env.generate)(jax.random.split(jax.random.key(0), 2))
+
+    @jax.jit
+    def both(params, levels):
+        policy = watching(method.policy(params._asdict()))
+        rollout = gridmem.play(env, policy, levels, jax.random.key(0)).rollout
+        num_steps, batch = rollout.reward.shape
+        none = jnp.zeros((1, batch), jnp.float32)
+
+        def by_stream(x):
+            last = jnp.zeros_like(x[:1])
+            return jnp.swapaxes(jnp.concatenate([x, last]), 0, 1).reshape(-1, *x.shape[2:])
+
+        time = jnp.broadcast_to(jnp.arange(num_steps)[:, None], (num_steps, batch))
+        rows = method.source.rows._replace(
+            obs={"observation": by_stream(rollout.obs.observation)},
+            action=by_stream(rollout.action / 2),
+            reward=by_stream(rollout.reward),
+            time=by_stream(time.astype(jnp.int32)),
+            return_to_go=by_stream(rollout.extras),
+        )
+        ends = (jnp.arange(batch)[:, None] * (num_steps + 1) + jnp.arange(num_steps)[None]).reshape(
+            -1
+        )
+        windows = cut(rows, env.actions, ends.astype(jnp.int32), context)
+        steps = method.normalized(params, windows.steps)
+        outputs = nnx.merge(method.actor_def, params.actor).sequence(steps, windows.valid)
+        expected = jnp.tanh(outputs[:, -1]).reshape(batch, num_steps, 1)
+        said = nnx.merge(method.asker_def, params.asker).sequence(steps, windows.valid)
+        said = said[:, -1, 0].reshape(batch, num_steps) * params.scale
+        left = -20 - jnp.cumsum(jnp.concatenate([none, rollout.reward[:-1]]), axis=0)
+        asked = jnp.swapaxes(said, 0, 1) if target == "auto" else left
+        return rollout.action / 2, jnp.swapaxes(expected, 0, 1), rollout.extras, asked
+
+    action, expected, asked, wanted = both(params, levels)
+    np.testing.assert_allclose(action, expected, atol=2e-5)
+    np.testing.assert_allclose(asked, wanted, rtol=1e-4, atol=1e-4)
+    assert np.std(action) > 1e-3
+
+
+def test_the_loss_of_the_expectile_by_hand():
+    method = config(expectile=0.9).make_method()
+    networks = jax.jit(method.init)().networks
+
+    @jax.jit
+    def both(networks, rows):
+        windows = cut(rows, method.env.actions, jnp.array([5, 20], jnp.int32), 3)
+        steps = method.normalized(networks, windows.steps)
+        said = nnx.merge(method.asker_def, networks.asker).sequence(steps, windows.valid)
+        _, metrics = method.loss(networks, windows)
+        return steps.return_to_go - said[..., 0], windows.valid, metrics["expectile_loss"]
+
+    missed, valid, loss = map(np.asarray, both(networks, method.source.rows))
+    by_hand = np.where(missed > 0, 0.9, 0.1) * missed**2
+    assert float(loss) == pytest.approx(by_hand[valid].mean(), rel=1e-4)
+
+
+def test_the_actor_of_td3_bc_by_hand():
+    method = td3bc().make_method()
+    state = jax.jit(method.init)()
+
+    @jax.jit
+    def both(networks, rows):
+        ends = jnp.array([0, 5, 20], jnp.int32)
+        batch = Batch(*transitions(rows, ends, method.settings.context))
+        _, loss = method.step_actor(method.actor_def, networks, batch)
+        action = jnp.tanh(nnx.merge(method.actor_def, networks.actor)(batch.window))
+        value = nnx.merge(method.critics_def, networks.critics).first(batch.window, action)
+        return loss, action, batch.action, value
+
+    loss, action, wanted, value = both(state.networks, method.source.rows)
+    expected = np.mean((action - wanted) ** 2) - 2.5 * np.mean(value) / np.mean(np.abs(value))
+    assert float(loss) == pytest.approx(float(expected), rel=1e-4)
+
+
+def td3bc(**changes):
+    settings = {"batch_size": 4, "update_steps": 4, "critic_width": 8, "critic_layers": 1}
+    method = TD3BCConfig(dataset=recordings.PENDULUM, **settings, **changes)
+    model = ModelConfig(mixer="none", num_layers=1, width=8)
+    return TrainConfig(
+        env=EnvSettings("Pendulum-v1", options=SHORT),
+        model=model,
+        method=method,
+        total_steps=96,
+        eval_levels=4,
+    )
+
+
+CONFIGS = {
+    "dt in caves": lambda: config(recordings.CAVE, context=12, tokens=1),
+    "bc10": lambda: config(algorithm="bc10"),
+    "td3bc": td3bc,
+}
+
+
+@pytest.mark.parametrize("name", breadth(list(CONFIGS), "dt in caves"))
+def test_a_resumed_run_equals_one_that_never_stopped(name, tmp_path, monkeypatch):
+    plain = replace(CONFIGS[name](), checkpoint_seconds=0.0, eval_levels=0)
+
+    def run(folder):
+        one = replace(plain, run_dir=str(folder))
+        if (folder / "checkpoint").exists():
+            return Run.resumed("small", one, "resume").run()
+        return Run.new("small", one, "resume", "").run()
+
+    assert run(tmp_path / "straight") == 0
+    saves, save = [], Run._save
+
+    def dying(self, steps):
+        path = save(self, steps)
+        saves.append(steps)
+        if len(saves) == 3:
+            raise KeyboardInterrupt
+        return path
+
+    monkeypatch.setattr(Run, "_save", dying)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "resumed")
+    assert run(tmp_path / "resumed") == 0
+    states = []
+    for each in ("straight", "resumed"):
+        like = plain.make_method().init()
+        state = checkpoint.load(tmp_path / each / "checkpoint", like)
+        states.append(jax.device_get(state._replace(key=jax.random.key_data(state.key))))
+    jax.tree.map(np.testing.assert_array_equal, *states)
+    assert load(tmp_path / "resumed").env == plain.make_env()
+
+
+@pytest.mark.slow
+def test_a_dataset_to_a_picture(tmp_path, capsys):
+    words = "--width 8 --ff-width 8 --num-layers 1 --head-dim 8 --batch-size 4 --eval-levels 4"
+    folder = tmp_path / "run"
+    words = [recordings.CAVE, *words.split(), "--gradient-steps", "200", "--target", "auto,0,3"]
+    assert learn([*words, "--run-dir", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert "warning      with fewer than 50 episodes" in out
+    assert "best of these" in out
+    found = json.loads((folder / "asked_returns.json").read_text())
+    assert [each["target"] for each in found[:-1]] == ["auto", "auto", "0", "0", "3", "3"]
+    assert (folder / "asked_returns.png").stat().st_size > 10_000
+    agent = load(folder)
+    assert agent.method.can_forget
+    levels = jax.vmap(agent.env.generate)(jax.random.split(jax.random.key(0), 2))
+    forgetful = agent.method.forgetful_policy(agent.params)
+    rollout = gridmem.play(agent.env, forgetful, levels, jax.random.key(1)).rollout
+    assert rollout.reward.shape == (12, 2)
+
+
+BAD = {
+    "no dataset": (learn, [], "name a dataset"),
+    "unknown": (learn, ["test/none-v0"], "there is no dataset 'test/none-v0' here"),
+    "algorithm": (learn, [recordings.CAVE, "--algorithm", "dr"], "algorithm"),
+    "tokens": (learn, [recordings.CAVE, "--tokens", "2"], "tokens is 2; it must be 1 or 3"),
+    "target": (learn, [recordings.CAVE, "--target", "high"], "it must be auto or a number"),
+    "context": (learn, [recordings.CAVE, "--context", "13"], "context is 13, longer than an"),
+    "discrete": (learn, [recordings.CAVE, "--algorithm", "td3bc"], "td3bc needs continuous"),
+    "place": (learn, [recordings.CAVE, "quickstart"], "quickstart"),
+    "of playing": (
+        train,
+        ["td3bc", "--dataset", "x", "--env-id", "Pendulum-v1", "--buffer", "999"],
+        "buffer is for agents that play",
+    ),
+    "other environment": (
+        train,
+        ["decision-transformer", "--dataset", recordings.CAVE, "--env-id", "Pendulum-v1"],
+        "cannot be used: its observations are",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_sentence(case, capsys):
+    program, words, sentence = BAD[case]
+    assert program(words) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
