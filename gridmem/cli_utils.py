@@ -152,11 +152,11 @@ def whole(least: int) -> Callable[[str], int]:
     return read
 
 
-def require(what: str, *libraries: str) -> None:
-    """Raises ValueError if one of the libraries of `gridmem[train]` is missing."""
+def require(what: str, *libraries: str, extra: str = "train") -> None:
+    """Raises ValueError if one of the libraries of an extra of gridmem is missing."""
     missing = [name for name in libraries if find_spec(name) is None]
     if missing:
-        raise ValueError(f"{what} needs {missing[0]}; {install('train')}")
+        raise ValueError(f"{what} needs {missing[0]}; {install(extra)}")
 
 
 def install(extra: str) -> str:

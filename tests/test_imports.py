@@ -82,7 +82,7 @@ ROWS = {
     "baselines/offline/recording": f"jax numpy __init__ {ENVS} ~minari ~gymnasium",
     "baselines/offline/sources": f"jax numpy {ENVS} baselines/agent baselines/offline/recording "
     "baselines/evaluation/rollouts baselines/training/seeds",
-    "baselines/offline/asked_returns": "numpy envs/environment baselines/agent "
+    "baselines/offline/target_returns": "numpy envs/environment baselines/agent "
     "baselines/offline/* baselines/evaluation/* baselines/runs/plots ~matplotlib",
     "baselines/offline/td3_bc": f"jax flax {MODEL} baselines/offline/* baselines/offpolicy/* "
     "baselines/training/imitation",

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 MODULE = "gridmem.baselines.collect"
+PREFIX = "gridmem"
 DESCRIPTION = """\
 Plays an environment and writes the episodes as datasets in Minari's format, with a page each. Ids
 of GridMem: random, reactive, medium (an agent in training with half of the expert's score),
@@ -26,7 +27,7 @@ def _collect(argv: Sequence[str]) -> int:
     from gridmem.cli_utils import TRAINING, import_modules, require
 
     require("training", *TRAINING)
-    require("data", "minari", "h5py")
+    require("a dataset", "minari", "h5py", extra="data")
     options = _options(import_modules(argv))
     from gridmem.baselines.env_settings import EnvSettings
     from gridmem.envs.env import Env
@@ -39,8 +40,9 @@ def _collect(argv: Sequence[str]) -> int:
 
 
 def _options(argv: Sequence[str]) -> Any:
-    from gridmem.baselines.training.cli import option_path
+    from gridmem.baselines.training.cli import option_path, with_option
     from gridmem.cli_utils import Parser, whole
+    from gridmem.envs.batch.mixture import SEPARATOR
 
     parser = Parser(f"python -m {MODULE}", DESCRIPTION)
     parser.usage = "%(prog)s ID [DATASET ...] [OPTIONS]"
@@ -53,7 +55,7 @@ def _options(argv: Sequence[str]) -> Any:
         "--run", metavar="RUN", help="folder of a trained agent, in place of the released one"
     )
     parser.add_argument(
-        "--prefix", default="gridmem", metavar="NAME", help="datasets are PREFIX/ID/DATASET-v0"
+        "--prefix", default=PREFIX, metavar="NAME", help="datasets are PREFIX/ID/DATASET-v0"
     )
     parser.add_argument(
         "--set",
@@ -63,8 +65,19 @@ def _options(argv: Sequence[str]) -> Any:
         metavar="NAME=VALUE",
         help="an option of gridmem.make; repeatable",
     )
-    options = parser.parse_args(list(argv))
-    options.options = {".".join(path): value for path, value in options.set}
+    options, others = parser.parse_known_args(list(argv))
+    if others:
+        raise ValueError(f"there is no option {others[0]!r}; names of datasets come before options")
+    options.options = {}
+    for path, value in options.set:
+        options.options = with_option(options.options, path, value)
+    if options.set and options.prefix == PREFIX:
+        raise ValueError(
+            f"with --set give another --prefix than {PREFIX}, as the names of datasets do not say "
+            "options"
+        )
+    if SEPARATOR in options.id:
+        raise ValueError(f"a dataset is of one environment, and {options.id} is a mixture")
     return options
 
 
@@ -74,6 +87,7 @@ class _Collection:
     known: tuple[str, ...] = ()
 
     def __init__(self, env: Any, settings: Any, options: Any) -> None:
+        from gridmem.baselines.offline.recording import check_name
         from gridmem.envs.checks import unknown_name
 
         self.env, self.settings, self.options = env, settings, options
@@ -83,6 +97,11 @@ class _Collection:
             if name not in self.known:
                 raise ValueError(unknown_name("dataset", name, self.known, "datasets"))
         self.names = list(options.datasets or self.default)
+        for name in self.names:
+            check_name(self._id(name))
+
+    def _id(self, name: str) -> str:
+        return f"{self.options.prefix}/{self.settings.env_id}/{name}-v0"
 
     @property
     def default(self) -> Sequence[str]:
@@ -93,31 +112,65 @@ class _Collection:
         """Makes the datasets; returns the exit code."""
         raise NotImplementedError
 
+    def agent(self, name: str) -> Any:
+        """A trained agent.
+
+        Raises:
+            ValueError: if it is none, or was trained in another environment.
+        """
+        from gridmem.baselines.agent import load
+
+        agent = load(name)
+        if agent.env != self.env:
+            trained = f"{agent.env_id}, {agent.env.about}"
+            raise ValueError(
+                f"the agent {name} was trained in another environment ({trained}) than is to be "
+                f"recorded ({self.settings.env_id}, {self.env.about})"
+            )
+        return agent
+
     def num_episodes(self, num_steps: int, at_least: int) -> int:
         """As asked for, or enough for so many steps."""
         return self.options.episodes or max(at_least, -(-num_steps // self.env.max_steps))
 
-    def write(self, name: str, policy: str, episodes: Iterator[Any], scores: Any) -> None:
-        """Writes a dataset and says so."""
+    def write(
+        self, name: str, policy: str, episodes: Iterator[Any], scores: Any, best: str
+    ) -> None:
+        """Writes a dataset and says so.
+
+        Args:
+            name: of the dataset.
+            policy: in words.
+            episodes: what was played.
+            scores: a `Reference`.
+            best: whose the expert's score is.
+        """
+        import json
+        import shlex
+
         from gridmem.baselines.offline.recording import FIRST_SEED, write
         from gridmem.cli_utils import python_command
+        from gridmem.envs.env import Env
 
-        id = f"{self.options.prefix}/{self.settings.env_id}/{name}-v0"
-        words = [self.settings.env_id, name]
+        words = ["-m", MODULE, self.settings.env_id, name]
         for flag in ("episodes", "run"):
             if value := getattr(self.options, flag):
                 words += [f"--{flag}", str(value)]
-        words += [word for path, value in self.options.set for word in _set(path, value)]
+        if self.options.prefix != PREFIX:
+            words += ["--prefix", self.options.prefix]
+        for path, value in self.options.set:
+            words += ["--set", f"{'.'.join(path)}={json.dumps(value)}"]
         about = {
             "policy": policy,
-            "command": f"{python_command()} -m {MODULE} {' '.join(words)}",
-            "seed": f"{FIRST_SEED} of the first episode",
+            "command": f"{python_command()} {shlex.join(words)}",
+            "reference scores": f"random actions {scores.random:.3f}, {best} {scores.expert:.3f}",
         }
-        page = write(
-            id, self.env, self.settings.env_id, self.settings.options, episodes, about,
-            (scores.random, scores.expert),
-        )  # fmt: skip
-        print(f"{id}: {page}")
+        if isinstance(self.env, Env):
+            about["seed"] = f"{FIRST_SEED} of the first episode, and so on"
+        id, options = self.settings.env_id, self.settings.options
+        both = scores.random, scores.expert
+        page = write(self._id(name), self.env, id, options, episodes, about, both)
+        print(f"{self._id(name)}: {page}")
 
 
 class _GridMem(_Collection):
@@ -128,134 +181,135 @@ class _GridMem(_Collection):
     @property
     def default(self) -> Sequence[str]:
         """All where there is an agent; else what needs none."""
-        from gridmem.baselines.agent import released
+        from gridmem.baselines.offline.sources import NEED_NO_AGENT
 
-        has_agent = self.options.run is not None or self.settings.env_id in released()
-        return self.known if has_agent else ("random", "reactive", "oracle")
+        return self.known if self.options.run or self._released() else NEED_NO_AGENT
+
+    def _released(self) -> Any:
+        """The released agent of this environment; None if there is none."""
+        from gridmem.baselines.agent import load, released
+
+        id = self.settings.env_id
+        agent = load(id) if id in released() else None
+        return agent if agent is not None and agent.env == self.env else None
 
     def run(self) -> int:
-        from gridmem.baselines.agent import load
-        from gridmem.baselines.evaluation.rollouts import Player
         from gridmem.baselines.offline import sources
 
-        env, trains = self.env, {"medium", "medium-replay", "mixed"} & set(self.names)
-        number, agent = self.num_episodes(100_000, 1000), None
-        if self.options.run is not None or trains or "expert" in self.names:
-            agent = load(self.options.run or self.settings.env_id)
-            if agent.env != env:
-                raise ValueError(
-                    f"the agent was trained in another environment ({agent.env_id} "
-                    f"{agent.config.env.options}); record with these options"
-                )
-        random = sources.mean_return(env, Player(), ())
-        oracle = sources.scripted(env, "oracle")
-        best = (
-            sources.mean_return(env, Player(agent.method.acting), agent.params)
-            if agent is not None
-            else _mean_of(sources.record(env, oracle, sources.SCORED_LEVELS, 0))
-        )
-        scores, snapshots, half = sources.Reference(random, best), [], None
-        if trains:
-            assert agent is not None
-            config = agent.config
-            print(f"an agent is trained first, {config.total_steps:,} steps: {', '.join(trains)}")
-            all_of_them = sources.training(config, print)
-            if "medium-replay" in self.names:
-                snapshots = list(all_of_them)
-                all_of_them = iter(snapshots)
-            if trains - {"medium-replay"}:
-                half = sources.medium(agent, all_of_them, scores)
+        env, number = self.env, self.num_episodes(100_000, 1000)
+        agent, oracle = self._released(), sources.scripted(env, "oracle")
+        expert = oracle if agent is None else sources.of_agent(agent, "the released agent")
+        if self.options.run is not None:
+            agent = self.agent(self.options.run)
+            expert = sources.of_agent(agent, f"trained agent {self.options.run}")
+        with_agent = [name for name in self.names if name not in sources.NEED_NO_AGENT]
+        if with_agent and agent is None:
+            raise ValueError(
+                f"{with_agent[0]} needs a trained agent, and none is released for "
+                f"{self.settings.env_id} with these options; name one with --run"
+            )
+        scores = sources.reference(env, sources.scripted(env, "random"), expert)
+        best = expert.about.partition(":")[0]
         for name in self.names:
             if name in sources.NEED_NO_AGENT:
                 source = sources.scripted(env, name)
-                self.write(name, source.about, sources.record(env, source, number), scores)
-                continue
-            assert agent is not None
-            expert = sources.of_agent(agent, f"trained agent {self.options.run or agent.env_id}")
-            if name == "expert":
-                self.write(name, expert.about, sources.record(env, expert, number), scores)
-            elif name == "medium-replay":
-                what = f"an agent at {len(snapshots)} equally distant times of its training"
-                self.write(name, what, sources.over_training(agent, snapshots, number), scores)
-            else:
-                assert half is not None
-                snapshot, value = half
-                what = f"an agent after {snapshot.steps:,} steps of training (return {value:.3f})"
-                middle = sources.of_agent(agent, what, snapshot.params)
-                if name == "medium":
-                    self.write(name, what, sources.record(env, middle, number), scores)
-                    continue
-                three = sources.scripted(env, "random"), middle, expert
-                third = -(-number // 3)
-                parts = [
-                    sources.record(env, each, third, sources.FIRST_SEED + k * third)
-                    for k, each in enumerate(three)
-                ]
-                what = f"in turn: {'; '.join(each.about for each in three)}"
-                self.write(name, what, sources.in_turn(parts), scores)
+                episodes = sources.record(env, source, number)
+                self.write(name, source.about, episodes, scores, best)
+        for name, what, episodes in self._with_agent(with_agent, agent, expert, scores, number):
+            self.write(name, what, episodes, scores, best)
         return 0
+
+    def _with_agent(
+        self, names: Sequence[str], agent: Any, expert: Any, scores: Any, number: int
+    ) -> Iterator[tuple[str, str, Iterator[Any]]]:
+        """Name, policy and episodes of the datasets that need one."""
+        from gridmem.baselines.offline import sources
+
+        env = self.env
+        if "expert" in names:
+            yield "expert", expert.about, sources.record(env, expert, number)
+        trained = [name for name in names if name != "expert"]
+        if not trained:
+            return
+        steps = agent.config.total_steps
+        print(f"{', '.join(trained)}: an agent is trained first, {steps:,} steps")
+        snapshots = sources.training(agent.config, print)
+        if "medium-replay" in trained:
+            all_of_them = list(snapshots)
+            snapshots = iter(all_of_them)
+            what = f"an agent at {len(all_of_them)} evenly spaced times of its training"
+            yield "medium-replay", what, sources.over_training(agent, all_of_them, number)
+        if trained == ["medium-replay"]:
+            return
+        snapshot, value = sources.medium(agent, snapshots, scores)
+        what = f"an agent after {snapshot.steps:,} steps of training (mean return {value:.3f})"
+        medium = sources.of_agent(agent, what, snapshot.params)
+        if "medium" in trained:
+            yield "medium", what, sources.record(env, medium, number)
+        if "mixed" in trained:
+            three, third = (sources.scripted(env, "random"), medium, expert), -(-number // 3)
+            parts = [
+                sources.record(env, each, third, sources.FIRST_SEED + k * third)
+                for k, each in enumerate(three)
+            ]
+            what = f"in turn: {'; '.join(each.about for each in three)}"
+            yield "mixed", what, sources.in_turn(parts)
 
 
 class _Others(_Collection):
-    """Of an environment with continuous actions."""
+    """Of Pendulum-v1."""
 
     known = ("random", "medium-replay", "medium")
 
+    @property
+    def default(self) -> Sequence[str]:
+        """Without the training of an agent, there is no replay of it."""
+        return self.known if self.options.run is None else ("random", "medium")
+
     def run(self) -> int:
-        from dataclasses import replace
-
-        from gridmem.baselines.agent import load
-        from gridmem.baselines.evaluation.rollouts import Player
         from gridmem.baselines.offline import sources
-        from gridmem.baselines.presets import preset
-        from gridmem.envs.environment import Box, is_on_host
 
-        env = self.env
-        if not isinstance(env.actions, Box) or is_on_host(env):
+        env, id = self.env, self.settings.env_id
+        if id != "Pendulum-v1":
             raise ValueError(
-                f"datasets are of GridMem's ids and of Pendulum-v1, and not of "
-                f"{self.settings.env_id}; record others with minari.DataCollector"
+                f"datasets are of GridMem's ids and of Pendulum-v1, and not of {id}; record "
+                "others with minari.DataCollector"
             )
-        random, path, seen = sources.mean_return(env, Player(), ()), self.options.run, []
-        if path is None:
-            config = preset("sac")
-            config = replace(
-                config,
-                env=self.settings,
-                method=replace(config.method, update_steps=env.max_steps),
+        if self.options.run is not None and "medium-replay" in self.names:
+            raise ValueError(
+                "medium-replay needs the agent's whole training; leave out --run, or name the "
+                "other datasets"
             )
+        random, seen = sources.scripted(env, "random"), []
+        if self.options.run is None:
+            config = self._recipe()
             print(f"an agent of SAC is trained first, {config.total_steps:,} steps")
             seen, agent = sources.watched_run(config, print)
         else:
-            agent = load(path)
-            if "medium-replay" in self.names:
-                raise ValueError(
-                    "medium-replay needs the agent's whole training; leave out --run, or name "
-                    "the other datasets"
-                )
-        best = sources.mean_return(env, Player(agent.method.acting), agent.params)
-        scores = sources.Reference(random, best)
+            agent = self.agent(self.options.run)
+        best = f"agent of {agent.config.method.name}"
+        expert = sources.of_agent(agent, f"{best} (--run)" if self.options.run else best)
+        scores = sources.reference(env, random, expert)
         for name in self.names:
             if name == "medium-replay":
-                what = f"all that an agent of SAC saw in its {agent.config.total_steps:,} steps"
-                self.write(name, what, iter(seen), scores)
+                what = f"all that the {best} saw in its {agent.config.total_steps:,} steps"
+                self.write(name, what, iter(seen), scores, best)
                 continue
-            steps = 1_000_000 if name == "random" else 200_000
-            source = sources.scripted(env, name) if name == "random" else (
-                sources.of_agent(agent, f"an agent of SAC (mean return {best:.1f})")
-            )  # fmt: skip
+            source, steps = (random, 1_000_000) if name == "random" else (expert, 200_000)
             episodes = sources.record(env, source, self.num_episodes(steps, 1))
-            self.write(name, source.about, episodes, scores)
+            self.write(name, source.about, episodes, scores, best)
         return 0
 
+    def _recipe(self) -> Any:
+        """The preset of SAC, with an episode in each update."""
+        from dataclasses import replace
 
-def _mean_of(episodes: Iterator[Any]) -> float:
-    returns = [float(episode.rewards.sum()) for episode in episodes]
-    return sum(returns) / len(returns)
+        from gridmem.baselines.presets import preset
 
-
-def _set(path: Sequence[str], value: Any) -> list[str]:
-    return ["--set", f"{'.'.join(path)}={value}"]
+        config, steps = preset("sac"), self.env.max_steps
+        warmup = -(-1000 // steps) * steps
+        method: Any = replace(config.method, update_steps=steps, learning_starts=warmup)
+        return replace(config, env=self.settings, method=method)
 
 
 if __name__ == "__main__":

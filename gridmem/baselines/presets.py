@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Literal
 
 from gridmem.baselines.config import (
     EnvSettings,
@@ -157,7 +158,6 @@ _SMALL_CONTROL = {
 }
 _ABOUT_DATA = "learn from a dataset; best by gridmem.baselines.decision_transformer"
 _OF_LEARNING = "batch_size", "learning_rate", "critic_width", "update_steps"
-_ALGORITHMS: dict[str, AlgorithmName] = {"dt": "dt", "bc": "bc", "bc10": "bc10"}
 _SMALL_BLOCKS = ModelConfig(num_layers=1, width=64, ff_width=128, num_heads=2, num_kv_heads=2)
 
 
@@ -173,7 +173,7 @@ def _pendulum_hidden() -> TrainConfig:
     return TrainConfig(
         env=EnvSettings("Pendulum-v1", options={"hide": "velocity"}),
         model=replace(_SMALL_BLOCKS, head_dim=32),
-        method=AcceleratorConfig(context=5, **_SMALL_CONTROL),
+        method=AcceleratorConfig(context=5, stage2_critics="fixed", **_SMALL_CONTROL),
         total_steps=24_000,
         eval_levels=200,
     )
@@ -262,7 +262,10 @@ PRESETS: dict[str, tuple[str, TrainConfig | Callable[[], TrainConfig]]] = {
 
 
 def offline_preset(
-    dataset: str, env: EnvSettings, algorithm: str, published: bool = False
+    dataset: str,
+    env: EnvSettings,
+    algorithm: AlgorithmName | Literal["td3bc"],
+    published: bool = False,
 ) -> TrainConfig:
     """The settings for a dataset.
 
@@ -270,7 +273,7 @@ def offline_preset(
         dataset: Minari's id.
         env: of the dataset.
         algorithm: dt, bc, bc10 or td3bc.
-        published: with the sizes and the schedule of Chen et al. 2021.
+        published: with the sizes and the learning rate of Chen et al. 2021; not of td3bc.
     """
     steps = make_environment(env.env_id, **env.options).max_steps
     has_caves = env.env_id in CONFIGS
@@ -295,7 +298,7 @@ def offline_preset(
         model, tokens = ModelConfig(), 1 if has_caves else 3
         optimizer = OptimizerConfig()
     method = DecisionTransformerConfig(
-        dataset=dataset, algorithm=_ALGORITHMS[algorithm], tokens=tokens, context=context
+        dataset=dataset, algorithm=algorithm, tokens=tokens, context=context
     )
     return TrainConfig(
         env=env,

@@ -1,9 +1,14 @@
 """Small off-policy runs, as fast to compile as they can be."""
 
+import json
 from dataclasses import replace
 
-from gridmem.baselines.config import EnvSettings, ModelConfig, TrainConfig
+import jax
+
+from gridmem.baselines.config import EnvSettings, ModelConfig, TrainConfig, from_dict, to_dict
 from gridmem.baselines.offpolicy.settings import AcceleratorConfig, SACConfig, TD3Config
+from gridmem.baselines.runs import checkpoint
+from gridmem.baselines.training.loop import Run
 
 SETTINGS = {
     "context": 3,
@@ -34,3 +39,25 @@ def config(name="td3", env_id="Pendulum-v1", options=None, **changes):
         method=replace(method, **own),
         **{"total_steps": 120, "eval_levels": 4, **changes},
     )
+
+
+def run(config, folder):
+    config = from_dict({**json.loads(json.dumps(to_dict(config))), "run_dir": str(folder)})
+    if (folder / "checkpoint").exists():
+        return Run.resumed("small", config, "resume").run()
+    return Run.new("small", config, "resume", "").run()
+
+
+def rows_of(folder):
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def state_of(config, folder):
+    like = config.make_method().init()
+    return jax.device_get(jax.tree.map(data_of, checkpoint.load(folder / "checkpoint", like)))
+
+
+def data_of(leaf):
+    is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return jax.random.key_data(leaf) if is_key else leaf

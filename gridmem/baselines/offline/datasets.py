@@ -1,5 +1,6 @@
 """Recorded play in Minari's format, as arrays from which windows are cut."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,7 +12,9 @@ from jaxtyping import Array, Bool, Float32, Int32, Key, Num
 
 from gridmem.baselines.model.windows import Window, part_dtype
 from gridmem.envs.environment import Box, Discrete, EnvironmentSpec, Ids, Part
+from gridmem.envs.registry import make_environment
 
+_NOT_OPTIONS = "observation", "env_id", "render_mode"
 FEW_EPISODES = 50
 """With fewer, results depend on which they are."""
 
@@ -82,12 +85,13 @@ class RecordedPlay:
         return RecordedPlay(self.name, rows, self.returns, self.lengths, self.scores)
 
 
-def load_play(name: str, env: EnvironmentSpec) -> RecordedPlay:
+def load_play(name: str, id: str, env: EnvironmentSpec) -> RecordedPlay:
     """Reads a dataset.
 
     Args:
         name: Minari's id.
-        env: the environment that is learned for; observations and actions must be its own.
+        id: of the environment that is learned for.
+        env: that environment; observations and actions must be its own.
 
     Raises:
         ValueError: if Minari or the dataset is missing, it cannot be read, has no episodes,
@@ -101,6 +105,7 @@ def load_play(name: str, env: EnvironmentSpec) -> RecordedPlay:
         total, number = int(dataset.total_steps), int(dataset.total_episodes)
         if not number or not total:
             raise ValueError("it has no episodes")
+        _check_environment(dataset, id, env)
         _check_spaces(dataset, env)
         return _read(name, dataset, env, total + number, number)
     except (KeyError, OSError, RuntimeError) as error:
@@ -132,6 +137,39 @@ def open_dataset(name: str) -> Any:
         raise ValueError(f"the dataset {name} cannot be opened ({reason})") from None
 
 
+def environment_of(name: str, dataset: Any) -> tuple[str, dict[str, Any]]:
+    """Id and options of what was played: those that `collect` wrote, else Gymnasium's.
+
+    Raises:
+        ValueError: if the dataset does not say.
+    """
+    if written := dataset.storage.metadata.get("gridmem"):
+        options = json.loads(written)
+        return options.pop("id"), options
+    spec = dataset.env_spec
+    if spec is None:
+        raise ValueError(
+            f"the dataset {name} does not say of which environment it is; name it with --env-id"
+        )
+    options = {key: value for key, value in spec.kwargs.items() if key not in _NOT_OPTIONS}
+    return spec.id, options
+
+
+def _check_environment(dataset: Any, id: str, env: EnvironmentSpec) -> None:
+    """Raises ValueError if the dataset says that it is of another environment."""
+    try:
+        found, options = environment_of("", dataset)
+        other = make_environment(found, **options)
+    except ValueError:
+        return  # nobody knows
+    if found != id or (other != env and type(other) is type(env)):
+        said = ", ".join(f"{key} {value}" for key, value in options.items())
+        raise ValueError(
+            f"it is of {found}{f' with {said}' if said else ''}, and the run is of {id}"
+            f"{' with other options' if found == id else ''}"
+        )
+
+
 def _check_spaces(dataset: Any, env: EnvironmentSpec) -> None:
     """Raises ValueError unless observations and actions are those of the environment."""
     found = _spaces(dataset.observation_space)
@@ -154,7 +192,7 @@ def _check_spaces(dataset: Any, env: EnvironmentSpec) -> None:
     space, actions = dataset.action_space, env.actions
     number = getattr(space, "n", None)
     if isinstance(actions, Discrete):
-        fits = number == actions.n
+        fits = number == actions.n and getattr(space, "start", 0) == 0
     else:
         fits = getattr(space, "shape", None) == (len(actions.low),) and np.allclose(
             (space.low, space.high), (actions.low, actions.high)
@@ -167,11 +205,11 @@ def _spaces(space: Any) -> Any:
     inner = getattr(space, "spaces", None)
     if isinstance(inner, Mapping):
         return {name: each.shape for name, each in inner.items()}
-    return space.shape
+    return type(space).__name__ if space.shape is None else space.shape
 
 
 def _by(shape: Any) -> str:
-    return "x".join(map(str, shape)) or "1"
+    return shape if isinstance(shape, str) else "x".join(map(str, shape)) or "1"
 
 
 def _read(name: str, dataset: Any, env: EnvironmentSpec, total: int, number: int) -> RecordedPlay:
@@ -198,15 +236,28 @@ def _read(name: str, dataset: Any, env: EnvironmentSpec, total: int, number: int
                 f"episode {which} has {length} rewards, {len(episode.actions)} actions and "
                 f"{min(observed, default=0)} observations; of observations there must be one more"
             )
+        if not 0 < length <= env.max_steps:
+            raise ValueError(
+                f"episode {which} has {length} steps, and an episode of the environment 1 to "
+                f"{env.max_steps}"
+            )
         for part in parts:
-            obs[part.name][begin : end + 1] = np.reshape(seen[part.name], (length + 1, *part.shape))
+            values = np.reshape(seen[part.name], (length + 1, *part.shape))
+            if isinstance(part, Ids) and not 0 <= values.min() <= values.max() < part.num_ids:
+                raise ValueError(
+                    f"its {part.name} has ids from {values.min()} to {values.max()}; they must be "
+                    f"from 0 to {part.num_ids - 1}"
+                )
+            obs[part.name][begin : end + 1] = values
         action[begin:end] = _unit(actions, episode.actions)
         reward[begin:end], terminated[begin:end] = episode.rewards, episode.terminations
         time[begin : end + 1] = np.arange(length + 1)
         to_go[begin:end] = np.cumsum(np.asarray(episode.rewards, np.float64)[::-1])[::-1]
-        returns[which], lengths[which] = to_go[begin] if length else 0.0, length
+        returns[which], lengths[which] = to_go[begin], length
         ends[begin - which : end - which] = np.arange(begin, end)
         begin = end + 1
+    if begin != total:
+        raise ValueError("it has fewer steps than it says")
     for what, array in {"rewards": reward, "actions": action, **obs}.items():
         if array.dtype == np.float32 and not np.isfinite(array).all():
             raise ValueError(f"its {what} are not all finite numbers")
@@ -227,10 +278,16 @@ def _stored_dtype(part: Part) -> Any:
 def _unit(actions: Discrete | Box, given: Any) -> np.ndarray:
     """Actions as they are learned: ids, or coordinates from -1 to 1."""
     if isinstance(actions, Discrete):
-        return np.asarray(given, np.int32)
+        ids = np.asarray(given, np.int32)
+        if not 0 <= ids.min() <= ids.max() < actions.n:
+            raise ValueError(
+                f"its actions are from {ids.min()} to {ids.max()}; they must be from 0 to "
+                f"{actions.n - 1}"
+            )
+        return ids
     low, high = (np.asarray(each, np.float32) for each in (actions.low, actions.high))
     scaled = (np.asarray(given, np.float32).reshape(len(given), -1) - low) / (high - low) * 2 - 1
-    return np.clip(scaled, -1, 1)
+    return np.where(np.isfinite(scaled), np.clip(scaled, -1, 1), np.nan)
 
 
 def cut(rows: Rows, actions: Discrete | Box, ends: Int32[Array, " S"], context: int) -> Windows:

@@ -1,8 +1,8 @@
-"""The Decision Transformer, and cloning by the same network.
+"""The Decision Transformer, and behavior cloning by the same network.
 
 Chen et al. 2021, "Decision Transformer: reinforcement learning via sequence modeling"
 (arXiv 2106.01345). The target `auto` is from Zhuang et al. 2024, "Reinformer" (arXiv 2405.08740):
-an expectile of the returns to go in the data, of the states that are like the present one.
+an expectile of the returns to go in the data, predicted from the observations so far.
 """
 
 from dataclasses import replace
@@ -53,7 +53,8 @@ class Networks(NamedTuple):
     """What an agent needs."""
 
     actor: Any
-    asker: Any  # parameters of the network of the expectile; () if no return is asked for
+    predictor: Any  # of returns to go; () without a target
+    target: Float32[Array, "2"]  # 1 for `auto`, else 0; and the number
     scale: Float32[Array, ""]  # the largest absolute return to go in the data
     mean: dict[str, Array]  # of the numbers in observations
     deviation: dict[str, Array]
@@ -68,7 +69,7 @@ class OfflineState(NamedTuple):
     num_updates: Int32[Array, ""]
 
 
-class Asking(NamedTuple):
+class PolicyMemory(NamedTuple):
     """What the agent remembers of B streams of one episode each."""
 
     seen: Any  # a `Recent`, or where all steps of an episode are seen two `Caches`
@@ -84,7 +85,7 @@ class DecisionTransformer(Method):
     def open(cls, config: Any) -> RecordedPlay:
         """See `Method`."""
         env, settings = config.make_env(), config.method
-        play = load_play(settings.dataset, env)
+        play = load_play(settings.dataset, config.env.env_id, env)
         if settings.algorithm == "bc10":
             play = play.best(BEST_SHARE)
         return play.whole() if settings.context >= env.max_steps else play
@@ -106,18 +107,20 @@ class DecisionTransformer(Method):
         actions = self.env.actions
         return actions.n if isinstance(actions, Discrete) else len(actions.low)
 
-    def make_network(self, tokens: int, asks: bool, outputs: int, key: Any) -> SequenceModel:
+    def make_network(self, tokens: int, conditioned: bool, outputs: int, key: Any) -> SequenceModel:
         """A new network."""
         env, rngs = self.env, nnx.Rngs(params=key)
-        return SequenceModel(self.config.model, env.parts, env.actions, tokens, asks, outputs, rngs)
+        return SequenceModel(
+            self.config.model, env.parts, env.actions, tokens, conditioned, outputs, rngs
+        )
 
     def make_actor(self, key: Key[Array, ""]) -> SequenceModel:
         """A new network that chooses."""
         settings = self.settings
-        return self.make_network(settings.tokens, settings.asks, self.num_outputs, key)
+        return self.make_network(settings.tokens, settings.conditioned, self.num_outputs, key)
 
-    def make_asker(self, key: Key[Array, ""]) -> SequenceModel:
-        """A new network that says what return to ask for."""
+    def make_predictor(self, key: Key[Array, ""]) -> SequenceModel:
+        """A new network that predicts returns to go."""
         return self.make_network(1, False, 1, key)
 
     @cached_property
@@ -126,30 +129,35 @@ class DecisionTransformer(Method):
         return nnx.split(nnx.eval_shape(lambda: self.make_actor(jax.random.key(0))))[0]
 
     @cached_property
-    def asker_def(self) -> Any:
-        """The static part of the network of the expectile."""
-        return nnx.split(nnx.eval_shape(lambda: self.make_asker(jax.random.key(0))))[0]
+    def predictor_def(self) -> Any:
+        """The static part of the predictor."""
+        return nnx.split(nnx.eval_shape(lambda: self.make_predictor(jax.random.key(0))))[0]
 
     @property
     def optimizer(self) -> optax.GradientTransformation:
         """For both networks, under one schedule."""
-        number = self.config.num_updates * self.settings.gradient_steps
+        number = self.config.num_updates * self.settings.update_steps
         return make_optimizer(self.config.optimizer, number)
 
     def init(self) -> OfflineState:
         """See `Method`."""
-        actor_key, asker_key, key = jax.random.split(jax.random.key(self.config.seed), 3)
+        actor_key, predictor_key, key = jax.random.split(jax.random.key(self.config.seed), 3)
         actor = nnx.split(self.make_actor(actor_key))[1]
-        asker = nnx.split(self.make_asker(asker_key))[1] if self.settings.asks else ()
+        predictor = (
+            nnx.split(self.make_predictor(predictor_key))[1] if self.settings.conditioned else ()
+        )
         rows, mean, deviation = self.source.rows, {}, {}
         for part in self.env.parts:
             if isinstance(part, Numbers):
                 x = rows.obs[part.name]
-                mean[part.name] = jnp.asarray(x.mean(0), jnp.float32)
-                deviation[part.name] = jnp.asarray(x.std(0) + 1e-6, jnp.float32)
+                exact = np.asarray(x, np.float64)
+                mean[part.name] = jnp.asarray(exact.mean(0), jnp.float32)
+                deviation[part.name] = jnp.asarray(np.maximum(exact.std(0), 1e-3), jnp.float32)
         scale = jnp.float32(max(np.abs(rows.return_to_go).max(), 1e-6))
-        networks = Networks(actor, asker, scale, mean, deviation)
-        opt = self.optimizer.init((actor, asker))
+        target = target_array(self.settings.target)
+        networks = Networks(actor, predictor, target, scale, mean, deviation)
+        # Apart from each other, so that the actor's steps are those of cloning.
+        opt = self.optimizer.init(actor), self.optimizer.init(predictor)
         return OfflineState(networks, opt, key, jnp.int32(0))
 
     def inputs(self, stage: int) -> tuple[Rows]:
@@ -173,14 +181,19 @@ class DecisionTransformer(Method):
         """See `Method`."""
         key = jax.random.key(0)
         actor = nnx.split(nnx.eval_shape(lambda: self.make_actor(key)))[1]
-        asker = nnx.split(nnx.eval_shape(lambda: self.make_asker(key)))[1]
+        predictor = nnx.split(nnx.eval_shape(lambda: self.make_predictor(key)))[1]
         numbers = {
             part.name: jnp.zeros(part.shape, jnp.float32)
             for part in self.env.parts
             if isinstance(part, Numbers)
         }
         networks = Networks(
-            actor, asker if self.settings.asks else (), jnp.float32(0), numbers, numbers
+            actor,
+            predictor if self.settings.conditioned else (),
+            jnp.zeros(2, jnp.float32),
+            jnp.float32(0),
+            numbers,
+            numbers,
         )
         return networks._asdict()
 
@@ -193,16 +206,16 @@ class DecisionTransformer(Method):
         return steps._replace(obs=obs, return_to_go=steps.return_to_go / networks.scale)
 
     def loss(self, networks: Networks, windows: Windows) -> tuple[Array, dict[str, Array]]:
-        """The loss of the actor, and that of the expectile; and metrics."""
+        """The losses of the actor and of the predictor; and metrics."""
         steps, valid = self.normalized(networks, windows.steps), windows.valid
         outputs = nnx.merge(self.actor_def, networks.actor).sequence(steps, valid)
         if isinstance(self.env.actions, Discrete):
             loss = cross_entropy(outputs, windows.action, valid)
         else:
             loss = mean_squared_error(deterministic(outputs), windows.action, valid)
-        if not self.settings.asks:
+        if not self.settings.conditioned:
             return loss, {"loss": loss}
-        said = nnx.merge(self.asker_def, networks.asker).sequence(steps, valid)[..., 0]
+        said = nnx.merge(self.predictor_def, networks.predictor).sequence(steps, valid)[..., 0]
         missed = steps.return_to_go - said
         expectile = self.settings.expectile
         weight = jnp.where(missed > 0, expectile, 1 - expectile)
@@ -222,43 +235,47 @@ class DecisionTransformer(Method):
     def _policy(self, params: Networks, greedy: bool, forgets: bool) -> Policy:
         settings, env = self.settings, self.env
         actor = nnx.merge(self.actor_def, params.actor)
-        asker = nnx.merge(self.asker_def, params.asker) if settings.asks else None
+        predictor = (
+            nnx.merge(self.predictor_def, params.predictor) if settings.conditioned else None
+        )
         whole = settings.context >= env.max_steps
-        asked = None if settings.target == AUTO else float(settings.target)
+        is_auto, target = params.target[0] > 0, params.target[1]
 
-        def init(batch: int) -> Asking:
+        def init(batch: int) -> PolicyMemory:
             caches: Any = nothing_recent(env.parts, env.actions, batch, settings.context)
             if whole:
-                networks = [actor] if asker is None else [actor, asker]
+                networks = [actor] if predictor is None else [actor, predictor]
                 caches = [each.trunk.init_cache(batch, 0, forgets) for each in networks]
             zeros = jnp.zeros(batch, jnp.float32)
             first = first_action(env.actions, batch)
-            return Asking(caches, first, zeros, zeros.astype(jnp.int32))
+            return PolicyMemory(caches, first, zeros, zeros.astype(jnp.int32))
 
         def outputs(
             seen: Any, step: Steps, begins: Array, segment: Array | None
         ) -> tuple[Array, Array, Any]:
-            """Of the actor, the return to go that it was asked for, and what is seen now."""
+            """Of the actor, the return to go that it was given, and what is seen now."""
             step = self.normalized(params, step)
             to_go = step.return_to_go
             if whole:
-                if asker is not None and asked is None:
-                    said, of_asker = asker.step(step, seen[1], segment)
-                    to_go, seen = said[:, 0], [seen[0], of_asker]
+                if predictor is not None:
+                    said, of_predictor = predictor.step(step, seen[1], segment)
+                    to_go = jnp.where(is_auto, said[:, 0], to_go)
+                    seen = [seen[0], of_predictor]
                 out, of_actor = actor.step(step._replace(return_to_go=to_go), seen[0], segment)
                 return out, to_go * params.scale, [of_actor, *seen[1:]]
             recent: Recent = appended(seen, step, begins)
-            if asker is not None and asked is None:
-                to_go = asker.sequence(recent.steps, recent.window.valid)[:, -1, 0]
+            if predictor is not None:
+                said = predictor.sequence(recent.steps, recent.window.valid)[:, -1, 0]
+                to_go = jnp.where(is_auto, said, to_go)
                 last = recent.return_to_go.at[:, -1].set(to_go)
                 recent = recent._replace(return_to_go=last)
             out = actor.sequence(recent.steps, recent.window.valid)[:, -1]
             return out, to_go * params.scale, recent
 
-        def act(memory: Asking, timestep: TimeStep, key: Key[Array, ""]) -> PolicyOutput:
+        def act(memory: PolicyMemory, timestep: TimeStep, key: Key[Array, ""]) -> PolicyOutput:
             begins = timestep.time == 0
             left = memory.return_to_go - timestep.reward
-            to_go = jnp.where(begins, 0.0 if asked is None else asked, left)
+            to_go = jnp.where(begins, target, left)
             none = first_action(env.actions, len(begins))
             mask = begins.reshape(-1, *[1] * (none.ndim - 1))
             last_action = jnp.where(mask, none, memory.last_action)
@@ -273,12 +290,12 @@ class DecisionTransformer(Method):
             else:
                 action = deterministic(out)
                 taken = to_box(env.actions, action)
-            return PolicyOutput(Asking(seen, action, to_go, segment), taken, ())
+            return PolicyOutput(PolicyMemory(seen, action, to_go, segment), taken, ())
 
-        def grow(memory: Asking, length: int) -> Asking:
+        def grow(memory: PolicyMemory, length: int) -> PolicyMemory:
             if not whole:
                 return memory
-            networks = [actor] if asker is None else [actor, asker]
+            networks = [actor] if predictor is None else [actor, predictor]
             seen: list[Caches] = [
                 each.trunk.grow(cache, length * each.tokens)
                 for each, cache in zip(networks, memory.seen, strict=True)
@@ -290,14 +307,19 @@ class DecisionTransformer(Method):
     @property
     def about(self) -> dict[str, str]:
         """See `Method`."""
-        return described(self.source, self.settings.target if self.settings.asks else AUTO)
+        return described(self.source, self.settings.target if self.settings.conditioned else AUTO)
+
+
+def target_array(target: str) -> Float32[Array, "2"]:
+    """A target as an agent has it: an array, so that one program plays with all."""
+    return jnp.array([1, 0] if target == AUTO else [0, float(target)], jnp.float32)
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=1)
 def _update(
     method: DecisionTransformer, state: OfflineState, rows: Rows
 ) -> tuple[OfflineState, dict[str, Array]]:
-    """`gradient_steps` gradient steps, as one program."""
+    """`update_steps` gradient steps, as one program."""
     settings, optimizer = method.settings, method.optimizer
 
     def step(carry: tuple[Networks, Any], key: Key[Array, ""]) -> tuple[tuple[Networks, Any], Any]:
@@ -306,19 +328,18 @@ def _update(
         windows = cut(rows, method.env.actions, ends, settings.context)
 
         def loss(learned: tuple[Any, Any]) -> tuple[Array, dict[str, Array]]:
-            actor, asker = learned
-            return method.loss(networks._replace(actor=actor, asker=asker), windows)
+            actor, predictor = learned
+            return method.loss(networks._replace(actor=actor, predictor=predictor), windows)
 
-        learned: Any = networks.actor, networks.asker
+        learned: Any = networks.actor, networks.predictor
         (_, metrics), grads = jax.value_and_grad(loss, has_aux=True)(learned)
         with jax.numpy_dtype_promotion("standard"):
-            changes, opt = optimizer.update(grads, opt, learned)
-        learned = optax.apply_updates(learned, changes)
-        actor, asker = learned
-        return (networks._replace(actor=actor, asker=asker), opt), metrics
+            changes, opts = zip(*map(optimizer.update, grads, opt, learned), strict=True)
+        actor, predictor = map(optax.apply_updates, learned, changes)
+        return (networks._replace(actor=actor, predictor=predictor), opts), metrics
 
     key, steps_key = jax.random.split(state.key)
-    keys = jax.random.split(steps_key, settings.gradient_steps)
+    keys = jax.random.split(steps_key, settings.update_steps)
     (networks, opt), metrics = lax.scan(step, (state.networks, state.opt), keys)
     means = {name: jnp.mean(values) for name, values in metrics.items()}
     return OfflineState(networks, opt, key, state.num_updates + 1), means

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -55,6 +56,19 @@ class Source:
     params: Any = ()
     knows: bool = False
     _compiled: dict[int, Any] = field(default_factory=dict, repr=False)
+
+
+def check_name(name: str) -> None:
+    """Raises ValueError if Minari cannot have a dataset of that name, or has one."""
+    import minari
+    from minari.dataset.minari_dataset import parse_dataset_id
+
+    parse_dataset_id(name)
+    if name in minari.list_local_datasets():
+        raise ValueError(
+            f"there is a dataset {name} already; delete it by `minari delete {name}`, or give "
+            "another --prefix"
+        )
 
 
 def levels_of(env: Environment, seeds: Sequence[int]) -> Any:
@@ -115,7 +129,7 @@ def record(
             length = int(valid[:, number].sum())
             level = None if isinstance(env, Env) else np.asarray(levels[number])
             yield Episode(
-                seed=seeds[number],
+                seed=seeds[number] if level is None else None,
                 level=level,
                 observations=jax.tree.map(lambda x: x[: length + 1, number], named),  # noqa: B023
                 actions=_stored_action(env, action[:length, number]),
@@ -191,11 +205,10 @@ def write(
         about: lines of the page, topic -> text; "policy" is also Minari's algorithm.
         scores: mean returns of random actions and of the expert.
 
-    Raises:
-        ValueError: if there is a dataset of that name.
     """
     import minari
     from minari.data_collector import EpisodeBuffer
+    from minari.storage import get_dataset_path
 
     digest, returns, steps = hashlib.sha256(), [], 0
 
@@ -218,10 +231,10 @@ def write(
                 truncations=episode.truncations,  # pyright: ignore[reportArgumentType]
             )
 
-    try:
-        with warnings.catch_warnings():
-            # There is nobody's address, nor an environment of Gymnasium for some options.
-            warnings.filterwarnings("ignore", "`.*` is set to None|env_spec is None")
+    with warnings.catch_warnings():
+        # There is nobody's address, nor an environment of Gymnasium for some options.
+        warnings.filterwarnings("ignore", "`.*` is set to None|env_spec is None")
+        try:
             dataset = minari.create_dataset_from_buffers(
                 name,
                 buffers(),  # pyright: ignore[reportArgumentType]
@@ -232,12 +245,9 @@ def write(
                 author="GridMem",
                 jpeg_encoding=False,
             )
-    except ValueError as error:
-        if "already exists" in str(error):
-            raise ValueError(
-                f"there is a dataset {name} already; delete it by `minari delete {name}`"
-            ) from None
-        raise
+        except BaseException:  # no half of a dataset stays under its name
+            shutil.rmtree(get_dataset_path(name), ignore_errors=True)
+            raise
     # Minari keeps the scores of environments of Gymnasium only.
     dataset.storage.update_metadata(
         {
@@ -255,7 +265,6 @@ def write(
         "episodes": f"{len(returns):,}",
         "steps": f"{steps:,}",
         "returns": f"mean {np.mean(returns):.3f}, {min(returns):.3f} to {max(returns):.3f}",
-        "reference scores": f"random {scores[0]:.3f}, expert {scores[1]:.3f}",
         "size": f"{size / 1e6:.1f} MB",
         "SHA-256 of all arrays": digest.hexdigest(),
         "versions": f"gridmem {gridmem.__version__}, Minari {minari.__version__}, "

@@ -33,7 +33,7 @@ class SequenceModel(nnx.Module):
         parts: Sequence[Part],
         actions: Discrete | Box,
         tokens: int,
-        asks: bool,
+        conditioned: bool,
         num_outputs: int,
         rngs: nnx.Rngs,
     ) -> None:
@@ -44,7 +44,7 @@ class SequenceModel(nnx.Module):
             parts: of an observation.
             actions: of the environment.
             tokens: of a step, 3 or 1.
-            asks: whether it sees the return to go.
+            conditioned: whether it sees the return to go.
             num_outputs: of a step.
             rngs: source of the parameters.
         """
@@ -55,7 +55,7 @@ class SequenceModel(nnx.Module):
         inputs = actions.n + 1 if isinstance(actions, Discrete) else len(actions.low)
         self.action = matrix(rngs, inputs, width)
         self.reward = matrix(rngs, 1, width)
-        self.return_to_go = matrix(rngs, 1, width) if asks else None
+        self.return_to_go = matrix(rngs, 1, width) if conditioned else None
         self.trunk = Trunk()
         self.trunk.make_blocks(config, rngs)
         self.out = matrix(rngs, width, num_outputs, _SMALL)

@@ -6,7 +6,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from gridmem.baselines.method import MethodConfig, Stage
-from gridmem.baselines.offpolicy.settings import OffPolicyConfig, TD3Config
+from gridmem.baselines.offpolicy.settings import TD3Config
 from gridmem.baselines.setting_types import check_positive, check_types
 from gridmem.envs.environment import Box, Column
 
@@ -15,36 +15,39 @@ if TYPE_CHECKING:
 
 AlgorithmName = Literal["dt", "bc", "bc10"]
 AUTO = "auto"
-_OF_PLAYING = "buffer", "learning_starts", "num_envs", "stage1_steps", "stage2_buffer"
+_OF_PLAYING = (
+    *("buffer", "learning_starts", "num_envs", "exploration_noise"),
+    *("stage1_steps", "stage2_buffer", "stage2_learning_rate"),
+)
 
 
 @dataclass(frozen=True)
 class DecisionTransformerConfig(MethodConfig):
-    """Cloning of recorded play, asked for a return (Chen et al. 2021) or not."""
+    """The Decision Transformer (Chen et al. 2021), and behavior cloning by its network."""
 
     sections: ClassVar[Sequence[str]] = ("model", "optimizer")
 
     dataset: str = ""
     """Id of the dataset, as Minari knows it; `gridmem.baselines.collect` makes some."""
     algorithm: AlgorithmName = "dt"
-    """Decision Transformer, cloning, or cloning of the tenth of the episodes with most return."""
+    """Decision Transformer, behavior cloning, or 10 % behavior cloning."""
     tokens: int = 3
     """Tokens of a step: 3 for last action, return to go and observation; 1 for their sum."""
     target: str = AUTO
-    """Return that the agent is asked for; auto asks at each step for what an expectile of the
-    data's returns to go says."""
+    """Target return; auto is at each step what the predictor says, an expectile of the data's
+    returns to go."""
     expectile: float = 0.95
-    """Which expectile that is."""
+    """Expectile of the returns to go that the predictor learns."""
     context: int = 20
     """Steps that the agent sees, the present one included."""
     batch_size: int = 64
     """Windows of a gradient step."""
-    gradient_steps: int = 100
-    """Gradient steps of an update, the time between two rows of metrics."""
+    update_steps: int = 100
+    """Gradient steps between two rows of metrics."""
 
     def __post_init__(self) -> None:
         check_types(self)
-        check_positive(self, "context", "batch_size", "gradient_steps")
+        check_positive(self, "context", "batch_size", "update_steps")
         if self.tokens not in (1, 3):
             raise ValueError(f"tokens is {self.tokens}; it must be 1 or 3")
         if not 0.5 <= self.expectile < 1:
@@ -52,8 +55,8 @@ class DecisionTransformerConfig(MethodConfig):
         check_target(self.target)
 
     @property
-    def asks(self) -> bool:
-        """Whether the agent is asked for a return."""
+    def conditioned(self) -> bool:
+        """Whether actions depend on a target return."""
         return self.algorithm == "dt"
 
     def check(self, config: "TrainConfig") -> None:
@@ -62,7 +65,7 @@ class DecisionTransformerConfig(MethodConfig):
 
     def steps_per_update(self, env: Any) -> int:
         """See `MethodConfig`."""
-        return self.gradient_steps * self.batch_size * self.context
+        return self.update_steps * self.batch_size * self.context
 
     def columns(self, env: Any) -> tuple[Column, ...]:
         """See `MethodConfig`."""
@@ -71,17 +74,19 @@ class DecisionTransformerConfig(MethodConfig):
 
 @dataclass(frozen=True)
 class TD3BCConfig(TD3Config):
-    """TD3 on recorded play, with cloning (Fujimoto & Gu 2021)."""
+    """TD3+BC: TD3 on recorded play, with behavior cloning (Fujimoto & Gu 2021)."""
 
     dataset: str = ""
     """Id of the dataset, as Minari knows it; `gridmem.baselines.collect` makes some."""
+    update_steps: int = 500
+    """Gradient steps between two rows of metrics."""
     alpha: float = 2.5
-    """Weight of the values against cloning."""
+    """Weight of the values against behavior cloning."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(self, "alpha")
-        for each in fields(OffPolicyConfig):
+        for each in fields(TD3Config):
             if each.name in _OF_PLAYING and getattr(self, each.name) != each.default:
                 raise ValueError(f"{each.name} is for agents that play, and td3bc learns from data")
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from gridmem.baselines.agent import Agent
-from gridmem.baselines.evaluation.rollouts import Player, draw_levels, play_to_end
+from gridmem.baselines.evaluation.rollouts import draw_levels
 from gridmem.baselines.offline.recording import (
     FIRST_SEED,
     Episode,
@@ -20,8 +21,8 @@ from gridmem.baselines.training.seeds import begin_stage, update_seeds
 from gridmem.envs.analysis.oracle import oracle_actions
 from gridmem.envs.analysis.scripted import reactive_policy
 from gridmem.envs.batch.policy import random_policy
+from gridmem.envs.batch.rollout import play
 from gridmem.envs.env import Env
-from gridmem.envs.environment import num_levels
 
 NUM_SNAPSHOTS = 40
 """Of an agent in training."""
@@ -29,10 +30,6 @@ SCORED_LEVELS = 128
 HALF = 0.5
 """Of the expert's score, which the medium agent has at least."""
 NEED_NO_AGENT = "random", "reactive", "oracle"
-GRIDMEM = "random", "reactive", "medium", "medium-replay", "expert", "oracle", "mixed"
-"""The datasets of an id of GridMem."""
-OTHERS = "random", "medium-replay", "medium"
-"""Those of an environment with continuous actions; the agent is SAC's."""
 
 
 class Snapshot(NamedTuple):
@@ -44,14 +41,21 @@ class Snapshot(NamedTuple):
 
 @dataclass(frozen=True)
 class Reference:
-    """Mean returns of random actions and of the best agent that is known."""
+    """Mean returns of random actions and of an expert, which must have more."""
 
     random: float
     expert: float
 
-    def score(self, value: float) -> float:
-        """0 for random actions, 1 for the expert."""
-        return (value - self.random) / (self.expert - self.random)
+    def __post_init__(self) -> None:
+        if self.expert <= self.random:
+            raise ValueError(
+                f"the agent's mean return is {self.expert:.3f}, and that of random actions "
+                f"{self.random:.3f}; it must be higher"
+            )
+
+    def has_half(self, value: float) -> bool:
+        """Whether a return is half-way from random actions to the expert, or above."""
+        return value >= self.random + HALF * (self.expert - self.random)
 
 
 def scripted(env: Any, name: str) -> Source:
@@ -71,15 +75,28 @@ def of_agent(agent: Agent, about: str, params: Any = None) -> Source:
     return Source(about, method.policy, agent.params if params is None else params)
 
 
-def mean_return(env: Any, player: Player, params: Any) -> float:
-    """Over fixed levels on which no dataset is recorded."""
+def scorer(env: Any, source: Source) -> Callable[[Any], float]:
+    """The mean return by the parameters of a source, as one compiled program.
+
+    It is over fixed levels on which no dataset is recorded, the same for all sources.
+    """
     if hasattr(env, "evaluation_levels"):
-        levels = env.evaluation_levels(SCORED_LEVELS)
-        key = jax.random.key(0)
+        levels, key = env.evaluation_levels(SCORED_LEVELS), jax.random.key(0)
     else:
         levels, key = draw_levels(env, SCORED_LEVELS)
-    assert num_levels(levels) == SCORED_LEVELS
-    return float(np.mean(play_to_end(env, player, params, levels, key)["episode_return"]))
+
+    @jax.jit
+    def returns(params: Any) -> Any:
+        policy = source.make_policy(levels if source.knows else params)
+        rollout = play(env, policy, levels, key).rollout
+        return jnp.sum(jnp.where(rollout.valid, rollout.reward, 0), axis=0)
+
+    return lambda params: float(jnp.mean(returns(params)))
+
+
+def reference(env: Any, random: Source, expert: Source) -> Reference:
+    """The scores of two sources."""
+    return Reference(*(scorer(env, each)(each.params) for each in (random, expert)))
 
 
 def training(config: Any, progress: Callable[[str], None]) -> Iterator[Snapshot]:
@@ -109,11 +126,11 @@ def medium(
     Raises:
         ValueError: if there is none.
     """
-    player, best = Player(agent.method.acting), -np.inf
+    best, score = -np.inf, scorer(agent.env, of_agent(agent, ""))
     for snapshot in snapshots:
-        value = mean_return(agent.env, player, snapshot.params)
+        value = score(snapshot.params)
         best = max(best, value)
-        if reference.score(value) >= HALF:
+        if reference.has_half(value):
             return snapshot, value
     raise ValueError(
         f"the agent never had half of the expert's score; its best return was {best:.3f}"

@@ -43,7 +43,7 @@ class TD3BC(TD3):
     @classmethod
     def open(cls, config: Any) -> RecordedPlay:
         """See `Method`."""
-        return load_play(config.method.dataset, config.make_env())
+        return load_play(config.method.dataset, config.env.env_id, config.make_env())
 
     @property
     def env(self) -> Any:

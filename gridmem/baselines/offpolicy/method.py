@@ -156,7 +156,7 @@ class OffPolicy(Method):
         """The window at the start of an episode in each stream, leaves [B, ...]."""
         parts = self.env.parts
         empty = empty_window(parts, self.num_streams, self.settings.context)
-        return moved(empty, parts_of(timestep.obs, parts), timestep.time == 0)
+        return moved(empty, parts_of(timestep.obs, parts), jnp.asarray(timestep.time == 0))
 
     def begin_stage(self, state: OffPolicyState, stage: int) -> OffPolicyState:
         """See `Method`; the second stage begins with an empty buffer."""

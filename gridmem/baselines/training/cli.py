@@ -330,13 +330,13 @@ def _unused(method: MethodConfig) -> set[str]:
     return {"model", "optimizer"} - set(method.sections)
 
 
-def _with(options: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
+def with_option(options: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
     """Nested options with one of them changed."""
     first, *rest = path
     inner = options.get(first, {})
     if not rest:
         return {**options, first: value}
-    return {**options, first: _with(inner if isinstance(inner, Mapping) else {}, rest, value)}
+    return {**options, first: with_option(inner if isinstance(inner, Mapping) else {}, rest, value)}
 
 
 def _changed(config: Any, given: Mapping[str, Any]) -> Any:
@@ -349,7 +349,7 @@ def _changed(config: Any, given: Mapping[str, Any]) -> Any:
         for path, value in given.get("set", []):
             if path[0] in ("env_id", *COMMON_OPTIONS):
                 raise ValueError(f"--set {path[0]} has a flag of its own; use {_flag(path[0])}")
-            options = _with(options, path, value)
+            options = with_option(options, path, value)
         return EnvSettings(id, options=options)
     if isinstance(config, MixtureConfig) and "env_id" in given:
         config = MixtureConfig()  # the numbers were for other ids

@@ -84,7 +84,10 @@ def test_what_is_read_is_what_was_played(data):
     import minari
 
     env = gridmem.make("Pendulum-v1", **SHORT)
-    play, dataset = load_play(recordings.PENDULUM, env), minari.load_dataset(recordings.PENDULUM)
+    play, dataset = (
+        load_play(recordings.PENDULUM, "Pendulum-v1", env),
+        minari.load_dataset(recordings.PENDULUM),
+    )
     assert len(play.returns) == dataset.total_episodes == 60
     assert len(play.rows.ends) == dataset.total_steps == 60 * 12
     for number, episode in enumerate(dataset.iterate_episodes()):
@@ -187,19 +190,24 @@ def test_bad_data_is_refused_in_one_sentence():
         "test/nothing-v0": "there is no dataset 'test/nothing-v0' here",
         changed("test/nan-v0", rewards=nan): "its rewards are not all finite numbers",
         changed("test/short-v0", observations=short): "of observations there must be one more",
-        recordings.CAVE: "its observations are last_action 1 and last_reward 1 and view 5x5",
+        recordings.CAVE: "it is of GridMem-9x9-v0 with max_steps 12, and the run is of Pendulum",
     }
     for name, sentence in cases.items():
         with pytest.raises(ValueError, match=sentence) as caught:
-            load_play(name, env)
+            load_play(name, "Pendulum-v1", env)
         assert "\n" not in str(caught.value)
-    with pytest.raises(ValueError, match="its observations are observation 3, and the environment"):
-        load_play(recordings.PENDULUM, gridmem.make("Pendulum-v1", hide="velocity"))
+    hidden = gridmem.make("Pendulum-v1", hide="velocity", **SHORT)
+    with pytest.raises(ValueError, match="the run is of Pendulum-v1 with other options"):
+        load_play(recordings.PENDULUM, "Pendulum-v1", hidden)
+    with pytest.raises(ValueError, match="observations are observation 3, and the environment"):
+        load_play(changed("test/unnamed-v0"), "Pendulum-v1", hidden)
+    with pytest.raises(ValueError, match="an episode of the environment 1 to 11"):
+        load_play("test/unnamed-v0", "Pendulum-v1", gridmem.make("Pendulum-v1", max_steps=11))
 
 
 def test_few_episodes_and_far_targets_are_warned_of(data):
     env = gridmem.make("Pendulum-v1", **SHORT)
-    play = load_play(recordings.PENDULUM, env)
+    play = load_play(recordings.PENDULUM, "Pendulum-v1", env)
     assert "warning" not in described(play)
     assert "outside of the data's returns" in described(play, "100")["warning"]
     assert "fewer than 50 episodes" in described(play.best(0.1))["warning"]
@@ -212,4 +220,4 @@ def test_a_corrupted_file_is_named(data):
     (path,) = (data.path / "test" / "broken-v0").rglob("*.hdf5")
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(ValueError, match="the dataset test/broken-v0 cannot be"):
-        load_play("test/broken-v0", gridmem.make("Pendulum-v1", **SHORT))
+        load_play("test/broken-v0", "Pendulum-v1", gridmem.make("Pendulum-v1", **SHORT))

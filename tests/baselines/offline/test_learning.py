@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from recordings import SHORT
 
 import gridmem
 from gridmem.baselines import load
+from gridmem.baselines.collect import main as collect
 from gridmem.baselines.config import (
     EnvSettings,
     ModelConfig,
@@ -32,7 +34,7 @@ from gridmem.envs.batch.policy import Policy
 MODEL = ModelConfig(
     mixer="gru", num_layers=1, width=8, ff_width=8, num_heads=1, num_kv_heads=1, head_dim=8
 )
-SMALL = {"batch_size": 4, "gradient_steps": 2}
+SMALL = {"batch_size": 4, "update_steps": 2}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -81,7 +83,7 @@ def test_stepping_equals_the_full_pass(mixer, tokens, context, target):
     params = jax.jit(method.init)().networks
     # Larger outputs than those of a new network, so that actions differ.
     params.actor["out"][...] = 30 * params.actor["out"][...]
-    params.asker["out"][...] = 30 * params.asker["out"][...]
+    params.predictor["out"][...] = 30 * params.predictor["out"][...]
     env = method.env
     levels = jax.vmap(env.generate)(jax.random.split(jax.random.key(0), 2))
 
@@ -111,7 +113,7 @@ def test_stepping_equals_the_full_pass(mixer, tokens, context, target):
         steps = method.normalized(params, windows.steps)
         outputs = nnx.merge(method.actor_def, params.actor).sequence(steps, windows.valid)
         expected = jnp.tanh(outputs[:, -1]).reshape(batch, num_steps, 1)
-        said = nnx.merge(method.asker_def, params.asker).sequence(steps, windows.valid)
+        said = nnx.merge(method.predictor_def, params.predictor).sequence(steps, windows.valid)
         said = said[:, -1, 0].reshape(batch, num_steps) * params.scale
         left = -20 - jnp.cumsum(jnp.concatenate([none, rollout.reward[:-1]]), axis=0)
         asked = jnp.swapaxes(said, 0, 1) if target == "auto" else left
@@ -131,7 +133,7 @@ def test_the_loss_of_the_expectile_by_hand():
     def both(networks, rows):
         windows = cut(rows, method.env.actions, jnp.array([5, 20], jnp.int32), 3)
         steps = method.normalized(networks, windows.steps)
-        said = nnx.merge(method.asker_def, networks.asker).sequence(steps, windows.valid)
+        said = nnx.merge(method.predictor_def, networks.predictor).sequence(steps, windows.valid)
         _, metrics = method.loss(networks, windows)
         return steps.return_to_go - said[..., 0], windows.valid, metrics["expectile_loss"]
 
@@ -215,14 +217,27 @@ def test_a_resumed_run_equals_one_that_never_stopped(name, tmp_path, monkeypatch
 def test_a_dataset_to_a_picture(tmp_path, capsys):
     words = "--width 8 --ff-width 8 --num-layers 1 --head-dim 8 --batch-size 4 --eval-levels 4"
     folder = tmp_path / "run"
-    words = [recordings.CAVE, *words.split(), "--gradient-steps", "200", "--target", "auto,0,3"]
-    assert learn([*words, "--run-dir", str(folder)]) == 0
+    words = [recordings.CAVE, *words.split(), "--gradient-steps", "200", "--num-seeds", "2"]
+    assert learn([*words, "--target", "auto,0,3", "--run-dir", str(folder)]) == 0
     out = capsys.readouterr().out
     assert "warning      with fewer than 50 episodes" in out
-    assert "best of these" in out
-    found = json.loads((folder / "asked_returns.json").read_text())
+    assert "warning: " in out
+    assert "the target 3 is outside of the data's returns" in out
+    assert "highest: " in out
+    folder = folder / "seed-1"
+    found = json.loads((folder / "target_returns.json").read_text())
     assert [each["target"] for each in found[:-1]] == ["auto", "auto", "0", "0", "3", "3"]
-    assert (folder / "asked_returns.png").stat().st_size > 10_000
+    assert found[-1]["levels"] == "fresh"  # none are stored for episodes of 12 steps
+    picture = folder / "target_returns.png"
+    assert picture.stat().st_size > 10_000
+    picture.unlink()
+    assert learn(["--resume", str(folder.parent), "--target", "0"]) == 0  # it plays again
+    assert picture.exists()
+    assert len(json.loads((folder / "target_returns.json").read_text())) == 3
+    capsys.readouterr()
+    for more in (["--algorithm", "bc"], ["--seed", "3"], [recordings.CAVE]):
+        assert learn([*more, "--resume", str(folder.parent)]) == 2
+        assert "a run is resumed with the settings" in capsys.readouterr().err
     agent = load(folder)
     assert agent.method.can_forget
     levels = jax.vmap(agent.env.generate)(jax.random.split(jax.random.key(0), 2))
@@ -231,25 +246,60 @@ def test_a_dataset_to_a_picture(tmp_path, capsys):
     assert rollout.reward.shape == (12, 2)
 
 
+@pytest.mark.slow
+def test_datasets_of_a_cave(capsys):
+    import minari
+
+    words = ["GridMem-9x9-v0", "--episodes", "3", "--prefix", "caves", "--set", "max_steps=12"]
+    assert collect(words) == 0  # no agent is released for short episodes
+    lines = capsys.readouterr().out.splitlines()
+    names = [f"caves/GridMem-9x9-v0/{name}-v0" for name in ("random", "reactive", "oracle")]
+    assert [line.split(":")[0] for line in lines] == names
+    assert minari.load_dataset(names[2]).total_steps == 36
+    page = Path(lines[2].split(": ")[1]).read_text()
+    words = "collect GridMem-9x9-v0 oracle --episodes 3 --prefix caves --set max_steps=12"
+    assert words in page
+    assert collect(["GridMem-9x9-v0", "oracle", "--prefix", "caves", "--set", "max_steps=12"]) == 2
+    assert "there is a dataset caves/GridMem-9x9-v0/oracle-v0 already" in capsys.readouterr().err
+
+
 BAD = {
-    "no dataset": (learn, [], "name a dataset"),
+    "no dataset": (learn, [], "name a dataset before all options"),
+    "options first": (learn, ["--mixer", "gru", recordings.CAVE], "name a dataset before all"),
     "unknown": (learn, ["test/none-v0"], "there is no dataset 'test/none-v0' here"),
     "algorithm": (learn, [recordings.CAVE, "--algorithm", "dr"], "algorithm"),
     "tokens": (learn, [recordings.CAVE, "--tokens", "2"], "tokens is 2; it must be 1 or 3"),
     "target": (learn, [recordings.CAVE, "--target", "high"], "it must be auto or a number"),
+    "no target": (
+        learn,
+        [recordings.CAVE, "--algorithm", "bc", "--target", "3"],
+        "--target is for dt, and the algorithm is bc",
+    ),
     "context": (learn, [recordings.CAVE, "--context", "13"], "context is 13, longer than an"),
+    "steps": (learn, [recordings.CAVE, "--gradient-steps", "250"], "a multiple of 100"),
+    "plan": (learn, [recordings.CAVE, "--plan"], "--plan is for gridmem.baselines.train"),
     "discrete": (learn, [recordings.CAVE, "--algorithm", "td3bc"], "td3bc needs continuous"),
     "place": (learn, [recordings.CAVE, "quickstart"], "quickstart"),
+    "other options": (
+        learn,
+        [recordings.CAVE, "--max-steps", "16"],
+        "it is of GridMem-9x9-v0 with max_steps 12, and the run is of GridMem-9x9-v0 with other",
+    ),
     "of playing": (
         train,
-        ["td3bc", "--dataset", "x", "--env-id", "Pendulum-v1", "--buffer", "999"],
+        ["td3bc", "--dataset", "x", "--buffer", "999"],
         "buffer is for agents that play",
     ),
     "other environment": (
         train,
-        ["decision-transformer", "--dataset", recordings.CAVE, "--env-id", "Pendulum-v1"],
-        "cannot be used: its observations are",
+        ["td3bc", "--dataset", recordings.CAVE],
+        "it is of GridMem-9x9-v0 with max_steps 12, and the run is of Pendulum-v1",
     ),
+    "a mixture": (collect, ["GridMem-9x9-v0+GridMem-13x13-v0"], "of one environment"),
+    "unknown kind": (collect, ["GridMem-9x9-v0", "best"], "best"),
+    "no prefix": (collect, ["GridMem-9x9-v0", "--set", "compass=true"], "another --prefix"),
+    "no agent": (collect, ["GridMem-Dig-v0", "expert"], "expert needs a trained agent"),
+    "other action": (collect, ["Craftax-Classic-v9"], "Craftax-Classic-v9"),
 }
 
 

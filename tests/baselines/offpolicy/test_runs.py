@@ -8,9 +8,7 @@ import small
 import gridmem
 from gridmem.baselines import load
 from gridmem.baselines.accelerate import main as accelerate
-from gridmem.baselines.config import from_dict, to_dict
 from gridmem.baselines.offpolicy.replay_buffer import sample
-from gridmem.baselines.runs import checkpoint
 from gridmem.baselines.train import main as train
 from gridmem.baselines.training.loop import Run
 
@@ -19,32 +17,10 @@ NAMES = pytest.mark.parametrize(
 )
 
 
-def run(config, folder):
-    config = from_dict({**json.loads(json.dumps(to_dict(config))), "run_dir": str(folder)})
-    if (folder / "checkpoint").exists():
-        return Run.resumed("small", config, "resume").run()
-    return Run.new("small", config, "resume", "").run()
-
-
-def rows_of(folder):
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
-
-
-def state_of(config, folder):
-    like = config.make_method().init()
-    return jax.device_get(jax.tree.map(_data, checkpoint.load(folder / "checkpoint", like)))
-
-
-def _data(leaf):
-    is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-    return jax.random.key_data(leaf) if is_key else leaf
-
-
 @NAMES
 def test_a_resumed_run_equals_one_that_never_stopped(name, tmp_path, monkeypatch):
     config = small.config(name, checkpoint_seconds=0.0)
-    assert run(config, tmp_path / "straight") == 0
+    assert small.run(config, tmp_path / "straight") == 0
     saves, save = [], Run._save
 
     def dying(self, steps):
@@ -57,10 +33,10 @@ def test_a_resumed_run_equals_one_that_never_stopped(name, tmp_path, monkeypatch
     monkeypatch.setattr(Run, "_save", dying)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            run(config, tmp_path / "resumed")
-    assert run(config, tmp_path / "resumed") == 0
-    assert rows_of(tmp_path / "resumed") == rows_of(tmp_path / "straight")
-    states = [state_of(config, tmp_path / each) for each in ("straight", "resumed")]
+            small.run(config, tmp_path / "resumed")
+    assert small.run(config, tmp_path / "resumed") == 0
+    assert small.rows_of(tmp_path / "resumed") == small.rows_of(tmp_path / "straight")
+    states = [small.state_of(config, tmp_path / each) for each in ("straight", "resumed")]
     jax.tree.map(np.testing.assert_array_equal, *states)
     agent = load(tmp_path / "resumed")
     assert agent.env == gridmem.make("Pendulum-v1", **config.env.options)
@@ -83,8 +59,9 @@ def test_the_time_limit_does_not_end_the_bootstrap_and_the_last_observation_is_k
     assert abs(angles[1] - angles[0]) < 0.41
 
 
-def test_the_second_stage_begins_with_a_small_empty_buffer():
-    method = small.config("accelerator").make_method()
+@pytest.mark.parametrize("critics", [pytest.param("fixed", marks=pytest.mark.slow), "learning"])
+def test_the_second_stage_begins_with_a_small_empty_buffer(critics):
+    method = small.config("accelerator", stage2_critics=critics).make_method()
     state = jax.jit(method.init)()
     sizes = []
     for number in range(method.config.num_updates):
@@ -93,15 +70,22 @@ def test_the_second_stage_begins_with_a_small_empty_buffer():
         stage = int(np.searchsorted(ends, number, side="right"))
         if number and number == ends[stage - 1]:
             state = method.begin_stage(state, stage)
-        before = jax.device_get(jax.tree.map(_data, state.networks.td3.actor))
+        before = jax.device_get(state.networks.td3)
         state, metrics = method.update(state, stage)
         sizes.append(int(state.buffer.num_rows))
         cloned = "clone_loss" in metrics
         assert cloned is (stage == 1)
     assert sizes == [20, 40, 60, 20, 30, 30]
     # The accelerator's own actor rests in the second stage.
-    after = jax.device_get(jax.tree.map(_data, state.networks.td3.actor))
-    jax.tree.map(np.testing.assert_array_equal, before, after)
+    after = jax.device_get(state.networks.td3)
+    jax.tree.map(np.testing.assert_array_equal, before.actor, after.actor)
+    same = [
+        np.array_equal(*pair)
+        for pair in zip(
+            jax.tree.leaves(before.critics), jax.tree.leaves(after.critics), strict=True
+        )
+    ]
+    assert all(same) is (critics == "fixed")
 
 
 @pytest.mark.parametrize("ascent", [0.0, pytest.param(0.1, marks=pytest.mark.slow)])
@@ -154,7 +138,7 @@ def test_bad_input_is_one_sentence(case, capsys):
 
 def test_extending_across_stages_is_refused(tmp_path, capsys):
     config = small.config("accelerator", total_steps=40)
-    assert run(config, tmp_path / "run") == 0
+    assert small.run(config, tmp_path / "run") == 0
     assert train(["--resume", str(tmp_path / "run"), "--extend", "60"]) == 2
     assert "would change the stages" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""The returns that a trained agent reaches, by the returns that it is asked for."""
+"""The returns that a trained agent reaches, by its target."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,8 +9,13 @@ import numpy as np
 from gridmem.baselines.agent import Agent
 from gridmem.baselines.evaluation.evaluator import Entry
 from gridmem.baselines.evaluation.report import PlayerName, Row
-from gridmem.baselines.evaluation.scenarios import held_out_scenario, own_scenario
+from gridmem.baselines.evaluation.scenarios import (
+    fresh_scenario,
+    held_out_scenario,
+    own_scenario,
+)
 from gridmem.baselines.offline.datasets import RecordedPlay
+from gridmem.baselines.offline.decision_transformer import target_array
 from gridmem.baselines.offline.settings import AUTO, DecisionTransformerConfig
 from gridmem.baselines.runs.plots import escape, png
 from gridmem.envs.environment import Discrete, evaluation_keys
@@ -18,10 +23,10 @@ from gridmem.envs.environment import Discrete, evaluation_keys
 TEST_LEVELS = 1000
 
 
-class Asked(NamedTuple):
-    """The episodes of an agent that was asked for a return."""
+class TargetReturn(NamedTuple):
+    """The episodes of an agent with a target."""
 
-    target: str  # "" of an agent that is not asked
+    target: str  # "" of an agent without one
     player: PlayerName
     row: Row
 
@@ -33,45 +38,51 @@ class Asked(NamedTuple):
     @property
     def error(self) -> float:
         """Its standard error over levels."""
-        return float(self.row.returns.std(ddof=1) / np.sqrt(len(self.row.returns)))
+        returns = self.row.returns
+        return float(returns.std(ddof=1) / np.sqrt(len(returns))) if len(returns) > 1 else 0.0
 
 
-def asked_for(agent: Agent, target: str) -> Agent:
-    """The same agent with another target; itself if it is asked for none."""
-    settings = agent.config.method
-    if not isinstance(settings, DecisionTransformerConfig) or not settings.asks:
+def with_target(agent: Agent, target: str) -> Agent:
+    """The same agent with another target; itself if it has none."""
+    if not has_target(agent):
         return agent
-    config = replace(agent.config, method=replace(settings, target=target))
-    return replace(agent, config=config, method=config.make_method(acting=True))
+    return replace(agent, params={**agent.params, "target": target_array(target)})
 
 
-def ask(
-    agent: Agent, targets: Sequence[str], num_levels: int, progress: Callable[[str], None]
-) -> list[Asked]:
-    """Plays levels that are not the test levels, with each target and both decodings."""
+def has_target(agent: Agent) -> bool:
+    """Whether a return can be asked of it."""
     settings = agent.config.method
-    asks = isinstance(settings, DecisionTransformerConfig) and settings.asks
+    return isinstance(settings, DecisionTransformerConfig) and settings.conditioned
+
+
+def play_targets(
+    agent: Agent, targets: Sequence[str], num_levels: int, progress: Callable[[str], None]
+) -> list[TargetReturn]:
+    """Plays levels that are not the test levels, with each target and both decodings."""
     players: Sequence[PlayerName] = ("sampled", "greedy")
     if not isinstance(agent.env.actions, Discrete):
         players = ("greedy",)  # both are the same
     _, key = evaluation_keys()
     scenario, found = held_out_scenario(agent.env_id, agent.env, num_levels), []
-    for target in targets if asks else [""]:
-        one = asked_for(agent, target)
+    for target in targets if has_target(agent) else [""]:
+        one = with_target(agent, target)
         for player in players:
-            progress(f"asked for {target}, {player}" if target else player)
+            progress(f"target {target}, {player}" if target else player)
             entry = Entry("agent", player, scenario)
             found.append(
-                Asked(target, player, entry.play(one.method.acting, one.params, key, False))
+                TargetReturn(target, player, entry.play(one.method.acting, one.params, key, False))
             )
     return found
 
 
-def on_test_levels(agent: Agent, chosen: Asked) -> Asked:
-    """The episodes with that target and decoding on the levels that nothing was chosen by."""
-    one = asked_for(agent, chosen.target)
+def on_test_levels(agent: Agent, chosen: TargetReturn) -> TargetReturn:
+    """The episodes with that target and player on levels that nothing was chosen by."""
+    one = with_target(agent, chosen.target)
     _, key = evaluation_keys()
-    entry = Entry("agent", chosen.player, own_scenario(one, TEST_LEVELS))
+    scenario = own_scenario(one, TEST_LEVELS)
+    if scenario.kind != "test":  # no levels are stored
+        scenario = fresh_scenario(one, TEST_LEVELS)
+    entry = Entry("agent", chosen.player, scenario)
     return chosen._replace(row=entry.play(one.method.acting, one.params, key, True))
 
 
@@ -83,18 +94,18 @@ def normalized(value: float, play: RecordedPlay) -> float | None:
     return 100 * (value - random) / (expert - random)
 
 
-def lines_of(found: Sequence[Asked], play: RecordedPlay) -> list[list[str]]:
+def lines_of(found: Sequence[TargetReturn], play: RecordedPlay) -> list[list[str]]:
     """The cells of a table."""
-    lines = [["asked for", "actions", "return", "normalized"]]
+    lines = [["target", "actions", "return", "normalized"]]
     for each in found:
         score = normalized(each.mean, play)
         cells = f"{each.mean:.2f} ± {each.error:.2f}", "" if score is None else f"{score:.1f}"
-        lines.append([each.target or "nothing", each.player, *cells])
+        lines.append([each.target or "none", each.player, *cells])
     return lines
 
 
-def draw(title: str, found: Sequence[Asked], play: RecordedPlay) -> bytes:
-    """A PNG: reached against asked return, and below it the returns in the data."""
+def draw(title: str, found: Sequence[TargetReturn], play: RecordedPlay) -> bytes:
+    """A PNG: return against target, and below it the returns in the data."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 6), dpi=120, layout="constrained")
@@ -115,15 +126,15 @@ def draw(title: str, found: Sequence[Asked], play: RecordedPlay) -> bytes:
             )
         for each in mine:
             if each.target in ("", AUTO):
-                label = f"{player}, {each.target or 'not asked'}"
+                label = f"{player}, {each.target or 'no target'}"
                 top.axhline(each.mean, color=color, linestyle="--", linewidth=1, label=label)
     low, high = float(play.returns.min()), float(play.returns.max())
-    top.plot([low, high], [low, high], color="#999999", linewidth=1, label="reached = asked")
-    top.set_ylabel("reached return")
+    top.plot([low, high], [low, high], color="#999999", linewidth=1, label="return = target")
+    top.set_ylabel("return")
     top.grid(alpha=0.3)
     top.legend(frameon=False, fontsize=8)
     bottom.hist(play.returns, bins=40, color="#a6cee3")
-    bottom.set_xlabel("asked return")
+    bottom.set_xlabel("target")
     bottom.set_ylabel("episodes\nin the data")
     figure.suptitle(escape(title))
     return png(figure)
