@@ -80,7 +80,7 @@ def _options(argv: Sequence[str]) -> tuple[Any, list[str]]:
     dataset = words.pop(0) if words and not words[0].startswith("-") else None
     parser = Parser(f"python -m {MODULE}", DESCRIPTION)
     parser.usage = "%(prog)s DATASET [OPTIONS]"
-    about = "dt (Decision Transformer), bc (behavior cloning), bc10 (of the 10 % of the episodes "
+    about = "dt (Decision Transformer), bc (behavior cloning), bc10 (of the 10 %% of the episodes "
     about += "with the highest returns), td3bc (TD3+BC); default: dt"
     parser.add_argument("--algorithm", metavar="NAME", help=about)
     about = "target returns, with commas: auto or numbers; by default auto and eight numbers"

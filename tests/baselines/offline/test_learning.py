@@ -310,3 +310,19 @@ def test_bad_input_is_one_sentence(case, capsys):
     error = capsys.readouterr().err
     assert sentence in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("program", "words", "flags"),
+    [
+        (learn, ["--help"], ("--algorithm", "--target", "10 % of the episodes")),
+        (learn, [recordings.CAVE, "--help-all"], ("--tokens", "--expectile", "--mixer")),
+        (collect, ["--help"], ("--episodes", "--run", "medium-replay")),
+    ],
+)
+def test_help(program, words, flags, capsys):
+    with pytest.raises(SystemExit) as exit:
+        program(words)
+    assert exit.value.code == 0
+    out = capsys.readouterr().out
+    assert all(flag in out for flag in flags)
