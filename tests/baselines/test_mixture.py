@@ -89,6 +89,7 @@ def test_first_ratios_are_one_where_policies_are_far_from_uniform():
         assert metrics.loss[f"{CORRIDOR}/entropy"] > 0
 
 
+@pytest.mark.slow
 def test_streams_belong_to_their_environments():
     env = mixture()
     batch = MixtureVectorEnv(env)

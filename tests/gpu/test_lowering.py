@@ -61,6 +61,7 @@ def lowered(program, platform):
     return program.lower(lowering_platforms=(platform,)).as_text()
 
 
+@pytest.mark.slow
 def test_the_reference_update_has_cudnn_attention_in_both_directions(plugin):
     config = choose_attention(preset("reference"), H100).apply(preset("reference"))
     text = lowered(traced(config), "cuda")

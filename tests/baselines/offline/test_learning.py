@@ -69,14 +69,17 @@ def watching(policy):
     return Policy(policy.init, act, policy.grow, policy.context, policy.keep)
 
 
-MIXERS = ("attention", "gru", "lstm", "linear", "gla", "none")
-LAYOUTS = [(m, t, c) for m in MIXERS for t in (1, 3) for c in (3, 12)]
+LAYOUTS = [
+    ("attention", 3, 12, "-20"),
+    *(("attention", 1, 3, "auto"), ("gru", 1, 3, "-20"), ("gru", 3, 12, "auto")),
+    *(("lstm", 3, 3, "auto"), ("linear", 1, 12, "-20"), ("gla", 3, 12, "-20")),
+    ("none", 1, 3, "auto"),
+]
 
 
 @pytest.mark.parametrize(
-    ("mixer", "tokens", "context"), breadth(LAYOUTS, ("attention", 3, 12), ("gru", 1, 3))
+    ("mixer", "tokens", "context", "target"), breadth(LAYOUTS, ("attention", 3, 12, "-20"))
 )
-@pytest.mark.parametrize("target", ["-20", pytest.param("auto", marks=pytest.mark.slow)])
 def test_stepping_equals_the_full_pass(mixer, tokens, context, target):
     model = replace(MODEL, mixer=mixer, num_layers=2)
     method = config(model=model, tokens=tokens, context=context, target=target).make_method()
@@ -180,7 +183,8 @@ CONFIGS = {
 }
 
 
-@pytest.mark.parametrize("name", breadth(list(CONFIGS), "dt in caves"))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(CONFIGS))
 def test_a_resumed_run_equals_one_that_never_stopped(name, tmp_path, monkeypatch):
     plain = replace(CONFIGS[name](), checkpoint_seconds=0.0, eval_levels=0)
 

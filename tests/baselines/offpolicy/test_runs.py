@@ -59,7 +59,8 @@ def test_the_time_limit_does_not_end_the_bootstrap_and_the_last_observation_is_k
     assert abs(angles[1] - angles[0]) < 0.41
 
 
-@pytest.mark.parametrize("critics", [pytest.param("fixed", marks=pytest.mark.slow), "learning"])
+@pytest.mark.slow
+@pytest.mark.parametrize("critics", ["fixed", "learning"])
 def test_the_second_stage_begins_with_a_small_empty_buffer(critics):
     method = small.config("accelerator", stage2_critics=critics).make_method()
     state = jax.jit(method.init)()
@@ -88,7 +89,8 @@ def test_the_second_stage_begins_with_a_small_empty_buffer(critics):
     assert all(same) is (critics == "fixed")
 
 
-@pytest.mark.parametrize("ascent", [0.0, pytest.param(0.1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("ascent", [0.0, 0.1])
 def test_the_clone_learns_to_act_like_the_accelerator(ascent):
     config = small.config("accelerator", learning_rate=1e-2, stage1_steps=400, ascent=ascent)
     method = config.make_method()
@@ -136,6 +138,7 @@ def test_bad_input_is_one_sentence(case, capsys):
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_extending_across_stages_is_refused(tmp_path, capsys):
     config = small.config("accelerator", total_steps=40)
     assert small.run(config, tmp_path / "run") == 0

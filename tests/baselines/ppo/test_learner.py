@@ -168,6 +168,7 @@ def test_advantages_are_what_the_value_missed_in_units_of_their_spread():
     np.testing.assert_allclose(batch.advantage, (missed - missed.mean()) / missed.std(), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_nothing_counts_after_the_task_has_ended_an_episode():
     config = tiny.config(method={"normalize_advantage": False})
     env = tiny.small_room(config, tiny.TwoFinds())

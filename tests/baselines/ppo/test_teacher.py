@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import saved_runs
 import tiny
-from breadth import breadth
 from flax import nnx
 from safetensors.numpy import load_file
 
@@ -108,6 +107,7 @@ def by_full_pass(model, obs, segments):
     return jax.nn.log_softmax(model.sequence(obs, caches, segments)[0])
 
 
+@pytest.mark.slow
 def test_whole_episodes_have_what_the_teacher_says_of_them(school):
     config, key = student(school), jax.random.key(1)
     env, teacher = config.make_env(), load_teacher(config, config.make_env())
@@ -178,7 +178,8 @@ def test_the_memory_of_a_teacher_that_has_left_stays_as_it_is(school):
 ROOM = tiny.small_room(student("oracle", {"rollout_steps": 12}))
 
 
-@pytest.mark.parametrize("steps", breadth([None, 12], 12))
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [None, 12])
 def test_the_oracle_says_where_to_go(steps):
     config, key = student("oracle", {"rollout_steps": steps}), jax.random.key(1)
     teacher = load_teacher(config, ROOM)
