@@ -60,6 +60,10 @@ class TD3BC(TD3):
         networks_key, key = jax.random.split(jax.random.key(self.config.seed))
         return TD3BCState(self.new_networks(networks_key), key, jnp.int32(0))
 
+    def params(self, state: Any) -> Any:
+        """See `Method`."""
+        return state.networks.actor
+
     def inputs(self, stage: int) -> tuple[Rows]:
         """See `Method`: the data."""
         return (self._rows,)

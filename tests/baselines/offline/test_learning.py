@@ -231,7 +231,7 @@ def test_a_dataset_to_a_picture(tmp_path, capsys):
     folder = folder / "seed-1"
     found = json.loads((folder / "target_returns.json").read_text())
     assert [each["target"] for each in found[:-1]] == ["auto", "auto", "0", "0", "3", "3"]
-    assert found[-1]["levels"] == "fresh"  # none are stored for episodes of 12 steps
+    assert found[-1]["levels"] == "test"
     picture = folder / "target_returns.png"
     assert picture.stat().st_size > 10_000
     picture.unlink()
