@@ -159,7 +159,6 @@ def changed(name, **parts):
 LARGE = [
     changed("quickstart", method={"num_minibatches": 4}, model={"num_layers": 4}),
     changed("quickstart", method={"num_minibatches": 8, "rollout_steps": 64}),
-    changed("quickstart", method={"num_envs": 1024, "num_minibatches": 1024}),
     changed(
         "small", method={"num_envs": 8}, model={"width": 512, "ff_width": 2048, "num_layers": 4}
     ),
