@@ -194,7 +194,7 @@ class _GridMem(_Collection):
         return agent if agent is not None and agent.env == self.env else None
 
     def run(self) -> int:
-        from gridmem.baselines.offline import sources
+        from gridmem.baselines.offline import recording, sources
 
         env, number = self.env, self.num_episodes(100_000, 1000)
         agent, oracle = self._released(), sources.scripted(env, "oracle")
@@ -213,7 +213,7 @@ class _GridMem(_Collection):
         for name in self.names:
             if name in sources.NEED_NO_AGENT:
                 source = sources.scripted(env, name)
-                episodes = sources.record(env, source, number)
+                episodes = recording.record(env, source, number)
                 self.write(name, source.about, episodes, scores, best)
         for name, what, episodes in self._with_agent(with_agent, agent, expert, scores, number):
             self.write(name, what, episodes, scores, best)
@@ -223,11 +223,11 @@ class _GridMem(_Collection):
         self, names: Sequence[str], agent: Any, expert: Any, scores: Any, number: int
     ) -> Iterator[tuple[str, str, Iterator[Any]]]:
         """Name, policy and episodes of the datasets that need one."""
-        from gridmem.baselines.offline import sources
+        from gridmem.baselines.offline import recording, sources
 
         env = self.env
         if "expert" in names:
-            yield "expert", expert.about, sources.record(env, expert, number)
+            yield "expert", expert.about, recording.record(env, expert, number)
         trained = [name for name in names if name != "expert"]
         if not trained:
             return
@@ -245,11 +245,11 @@ class _GridMem(_Collection):
         what = f"an agent after {snapshot.steps:,} steps of training (mean return {value:.3f})"
         medium = sources.of_agent(agent, what, snapshot.params)
         if "medium" in trained:
-            yield "medium", what, sources.record(env, medium, number)
+            yield "medium", what, recording.record(env, medium, number)
         if "mixed" in trained:
             three, third = (sources.scripted(env, "random"), medium, expert), -(-number // 3)
             parts = [
-                sources.record(env, each, third, sources.FIRST_SEED + k * third)
+                recording.recorder(env, each)(each.params, third, recording.FIRST_SEED + k * third)
                 for k, each in enumerate(three)
             ]
             what = f"in turn: {'; '.join(each.about for each in three)}"
@@ -267,7 +267,7 @@ class _Others(_Collection):
         return self.known if self.options.run is None else ("random", "medium")
 
     def run(self) -> int:
-        from gridmem.baselines.offline import sources
+        from gridmem.baselines.offline import recording, sources
 
         env, id = self.env, self.settings.env_id
         if id != "Pendulum-v1":
@@ -296,7 +296,7 @@ class _Others(_Collection):
                 self.write(name, what, iter(seen), scores, best)
                 continue
             source, steps = (random, 1_000_000) if name == "random" else (expert, 200_000)
-            episodes = sources.record(env, source, self.num_episodes(steps, 1))
+            episodes = recording.record(env, source, self.num_episodes(steps, 1))
             self.write(name, source.about, episodes, scores, best)
         return 0
 

@@ -65,7 +65,7 @@ def _go_on(options: Any, words: Sequence[str], targets: Sequence[str], resume: s
         raise ValueError("a run is resumed with the settings that it has; only --target may differ")
     command = parse(["--resume", options.resume], f"python -m {MODULE}")
     config, path = command.config, Path(options.resume)
-    if not hasattr(config.method, "dataset"):
+    if config.method.step_kind != "recorded":
         raise ValueError(f"{path} was trained by {config.method.name}, and not on a dataset")
     if (path / CURVE).exists():  # written last: the training is complete
         return _play(path, config, targets)
@@ -136,7 +136,7 @@ def _command(options: Any, words: Sequence[str], targets: Sequence[str]) -> Any:
             raise ValueError(unknown_name(what, name, known, f"{what}s"))
     if algorithm == "td3bc" and recipe == "published":
         raise ValueError("--recipe published is for dt, bc and bc10")
-    id, given = environment_of(options.dataset, open_dataset(options.dataset))
+    id, given = environment_of(open_dataset(options.dataset))
     env = EnvSettings(id, options=given)
     recommended = offline_preset(options.dataset, env, algorithm, recipe == "published")
     number = recommended.total_steps // _per_gradient_step(recommended)

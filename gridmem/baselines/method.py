@@ -27,6 +27,9 @@ class MethodConfig:
     sections: ClassVar[Sequence[str]] = ("model", "optimizer")
     """The other settings of a `TrainConfig` that the method reads; the help shows only these."""
 
+    step_kind: ClassVar[str] = "agent"
+    """What the steps of a run are called: "agent", or "recorded" of stored data."""
+
     @property
     def name(self) -> str:
         """The name that the method is registered by."""

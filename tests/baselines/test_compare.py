@@ -307,7 +307,7 @@ def test_the_curve_of_a_run_in_which_few_episodes_ended(monkeypatch):
     assert list(map(list, pale.get_data())) == list(map(list, smoothed.get_data()))
     assert list(map(list, smoothed.get_data())) == [[0.2, 0.4], [2, 3]]
     assert [text.get_text() for text in panel.get_legend().get_texts()] == [
-        *("training levels", "agent", "g", "random")
+        *("training", "agent", "g", "random")
     ]
     gains = [line.get_label() for line in figures[0].axes[1].lines]
     assert gains[-2:] == ["agent", "random"]

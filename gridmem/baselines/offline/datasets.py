@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -53,7 +53,7 @@ class Windows(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class RecordedPlay:
-    """A dataset. Equal to itself only, hence static under jit.
+    """A dataset. Equal to itself only.
 
     Attributes:
         name: Minari's id.
@@ -70,19 +70,17 @@ class RecordedPlay:
     scores: tuple[float, float] | None
 
     def best(self, share: float) -> "RecordedPlay":
-        """The episodes with most return, so many of all; windows end in no others."""
+        """The share of the episodes with the highest returns; windows end in no others."""
         number = max(1, round(share * len(self.returns)))
         chosen = np.zeros(len(self.returns), bool)
         chosen[np.argsort(-self.returns, kind="stable")[:number]] = True
         rows = self.rows._replace(ends=np.asarray(self.rows.ends)[np.repeat(chosen, self.lengths)])
-        return RecordedPlay(
-            self.name, rows, self.returns[chosen], self.lengths[chosen], self.scores
-        )
+        return replace(self, rows=rows, returns=self.returns[chosen], lengths=self.lengths[chosen])
 
     def whole(self) -> "RecordedPlay":
         """The same; windows end where episodes do."""
         rows = self.rows._replace(ends=np.asarray(self.rows.ends)[np.cumsum(self.lengths) - 1])
-        return RecordedPlay(self.name, rows, self.returns, self.lengths, self.scores)
+        return replace(self, rows=rows)
 
 
 def load_play(name: str, id: str, env: EnvironmentSpec) -> RecordedPlay:
@@ -137,7 +135,7 @@ def open_dataset(name: str) -> Any:
         raise ValueError(f"the dataset {name} cannot be opened ({reason})") from None
 
 
-def environment_of(name: str, dataset: Any) -> tuple[str, dict[str, Any]]:
+def environment_of(dataset: Any) -> tuple[str, dict[str, Any]]:
     """Id and options of what was played: those that `collect` wrote, else Gymnasium's.
 
     Raises:
@@ -149,7 +147,8 @@ def environment_of(name: str, dataset: Any) -> tuple[str, dict[str, Any]]:
     spec = dataset.env_spec
     if spec is None:
         raise ValueError(
-            f"the dataset {name} does not say of which environment it is; name it with --env-id"
+            "the dataset does not say of which environment it is; use `python -m "
+            "gridmem.baselines.train decision-transformer --dataset NAME --env-id ID`"
         )
     options = {key: value for key, value in spec.kwargs.items() if key not in _NOT_OPTIONS}
     return spec.id, options
@@ -158,11 +157,11 @@ def environment_of(name: str, dataset: Any) -> tuple[str, dict[str, Any]]:
 def _check_environment(dataset: Any, id: str, env: EnvironmentSpec) -> None:
     """Raises ValueError if the dataset says that it is of another environment."""
     try:
-        found, options = environment_of("", dataset)
+        found, options = environment_of(dataset)
         other = make_environment(found, **options)
     except ValueError:
-        return  # nobody knows
-    if found != id or (other != env and type(other) is type(env)):
+        return  # it does not say, or names an environment that is none here
+    if (found, other) != (id, env):
         said = ", ".join(f"{key} {value}" for key, value in options.items())
         raise ValueError(
             f"it is of {found}{f' with {said}' if said else ''}, and the run is of {id}"

@@ -79,7 +79,9 @@ class PolicyMemory(NamedTuple):
 
 
 class DecisionTransformer(Method):
-    """Learns what was done from where it led to."""
+    """Learns actions from the observations before them and the returns after them."""
+
+    can_forget = True
 
     @classmethod
     def open(cls, config: Any) -> RecordedPlay:
@@ -222,8 +224,6 @@ class DecisionTransformer(Method):
         expectile_loss = masked_mean(weight * missed**2, valid)
         return loss + expectile_loss, {"loss": loss, "expectile_loss": expectile_loss}
 
-    can_forget = True
-
     def policy(self, params: dict[str, Any], greedy: bool = False) -> Policy:
         """See `Method`."""
         return self._policy(Networks(**params), greedy, forgets=False)
@@ -239,12 +239,13 @@ class DecisionTransformer(Method):
             nnx.merge(self.predictor_def, params.predictor) if settings.conditioned else None
         )
         whole = settings.context >= env.max_steps
+        networks = [actor] if predictor is None else [actor, predictor]
+        weights = [each.trunk.prepare() for each in networks]
         is_auto, target = params.target[0] > 0, params.target[1]
 
         def init(batch: int) -> PolicyMemory:
             caches: Any = nothing_recent(env.parts, env.actions, batch, settings.context)
             if whole:
-                networks = [actor] if predictor is None else [actor, predictor]
                 caches = [each.trunk.init_cache(batch, 0, forgets) for each in networks]
             zeros = jnp.zeros(batch, jnp.float32)
             first = first_action(env.actions, batch)
@@ -258,10 +259,11 @@ class DecisionTransformer(Method):
             to_go = step.return_to_go
             if whole:
                 if predictor is not None:
-                    said, of_predictor = predictor.step(step, seen[1], segment)
+                    said, of_predictor = predictor.step(step, seen[1], segment, weights[1])
                     to_go = jnp.where(is_auto, said[:, 0], to_go)
                     seen = [seen[0], of_predictor]
-                out, of_actor = actor.step(step._replace(return_to_go=to_go), seen[0], segment)
+                step = step._replace(return_to_go=to_go)
+                out, of_actor = actor.step(step, seen[0], segment, weights[0])
                 return out, to_go * params.scale, [of_actor, *seen[1:]]
             recent: Recent = appended(seen, step, begins)
             if predictor is not None:
@@ -295,7 +297,6 @@ class DecisionTransformer(Method):
         def grow(memory: PolicyMemory, length: int) -> PolicyMemory:
             if not whole:
                 return memory
-            networks = [actor] if predictor is None else [actor, predictor]
             seen: list[Caches] = [
                 each.trunk.grow(cache, length * each.tokens)
                 for each, cache in zip(networks, memory.seen, strict=True)

@@ -5,7 +5,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,7 +55,6 @@ class Source:
     make_policy: Callable[[Any], Policy]
     params: Any = ()
     knows: bool = False
-    _compiled: dict[int, Any] = field(default_factory=dict, repr=False)
 
 
 def check_name(name: str) -> None:
@@ -95,18 +94,20 @@ def _other_levels(env: Environment, seeds: Array) -> Any:
     return jax.vmap(level)(seeds)
 
 
-def record(
-    env: Environment, source: Source, num_episodes: int, first_seed: int = FIRST_SEED
-) -> Iterator[Episode]:
-    """Plays episodes, each on a level of its own.
+Recorder = Callable[[Any, int, int], Iterator[Episode]]
+"""(params, number of episodes, seed of the first one) -> the episodes."""
+
+
+def recorder(env: Environment, source: Source, streams: int = STREAMS) -> Recorder:
+    """Plays episodes of a source, each on a level of its own, by one compiled program.
 
     Args:
         env: with one agent.
-        source: what plays.
-        num_episodes: how many.
-        first_seed: of the first episode; the next ones have the next ones.
+        source: what plays; its parameters are passed with each call.
+        streams: episodes that are played side by side.
     """
 
+    @jax.jit
     def chunk(params: Any, levels: Any, key: Key[Array, ""]) -> Any:
         policy = source.make_policy(levels if source.knows else params)
         result = play(env, policy, levels, key)
@@ -116,27 +117,39 @@ def record(
         )
         return obs, rows.action, rows.reward, rows.terminated, rows.truncated, rows.valid
 
-    compiled = source._compiled.setdefault(id(env), jax.jit(chunk))
-    for begin in range(0, num_episodes, STREAMS):
-        seeds = [first_seed + begin + number for number in range(STREAMS)]
-        levels = levels_of(env, seeds)
-        key = jax.random.fold_in(jax.random.key(first_seed), begin)
-        obs, action, reward, terminated, truncated, valid = jax.device_get(
-            compiled(source.params, levels, key)
-        )
-        named = stored_observations(env, obs)
-        for number in range(min(STREAMS, num_episodes - begin)):
-            length = int(valid[:, number].sum())
-            level = None if isinstance(env, Env) else np.asarray(levels[number])
-            yield Episode(
-                seed=seeds[number] if level is None else None,
-                level=level,
-                observations=jax.tree.map(lambda x: x[: length + 1, number], named),  # noqa: B023
-                actions=_stored_action(env, action[:length, number]),
-                rewards=reward[:length, number],
-                terminations=terminated[:length, number],
-                truncations=truncated[:length, number],
-            )
+    def episodes(params: Any, number: int, first_seed: int) -> Iterator[Episode]:
+        for begin in range(0, number, streams):
+            seeds = range(first_seed + begin, first_seed + begin + streams)
+            levels = levels_of(env, seeds)
+            key = jax.random.fold_in(jax.random.key(first_seed), begin)
+            played = jax.device_get(chunk(params, levels, key))
+            for stream in range(min(streams, number - begin)):
+                level = jax.tree.map(lambda leaf: np.asarray(leaf[stream]), levels)  # noqa: B023
+                yield _episode(env, played, stream, seeds[stream], level)
+
+    return episodes
+
+
+def record(env: Environment, source: Source, number: int) -> Iterator[Episode]:
+    """So many episodes of a source, from `FIRST_SEED` on."""
+    return recorder(env, source)(source.params, number, FIRST_SEED)
+
+
+def _episode(env: Environment, played: Any, stream: int, seed: int, level: Any) -> Episode:
+    """One stream of what a recorder has played, leaves [T or T + 1, B, ...]."""
+    obs, action, reward, terminated, truncated, valid = played
+    length, seeded = int(valid[:, stream].sum()), isinstance(env, Env)
+    obs = jax.tree.map(lambda leaf: leaf[: length + 1, stream], obs)
+    dtype = np.int64 if isinstance(env.actions, Discrete) else np.float32
+    return Episode(
+        seed=seed if seeded else None,
+        level=None if seeded else level,
+        observations=stored_observations(env, obs),
+        actions=np.asarray(action[:length, stream], dtype),
+        rewards=reward[:length, stream],
+        terminations=terminated[:length, stream],
+        truncations=truncated[:length, stream],
+    )
 
 
 def stored_observations(env: Environment, obs: Any) -> Any:
@@ -152,10 +165,6 @@ def stored_observations(env: Environment, obs: Any) -> Any:
     if env.compass_size:
         found["compass"] = np.asarray(obs.compass)
     return found
-
-
-def _stored_action(env: Environment, action: np.ndarray) -> np.ndarray:
-    return np.asarray(action, np.int64 if isinstance(env.actions, Discrete) else np.float32)
 
 
 def replayed(actions: Any) -> Policy:
@@ -204,7 +213,6 @@ def write(
         episodes: what was played.
         about: lines of the page, topic -> text; "policy" is also Minari's algorithm.
         scores: mean returns of random actions and of the expert.
-
     """
     import minari
     from minari.data_collector import EpisodeBuffer
@@ -257,7 +265,6 @@ def write(
         }
     )
     folder = Path(str(dataset.storage.data_path)).parent
-    page = folder / "README.md"
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     lines = {
         **about,
@@ -270,6 +277,10 @@ def write(
         "versions": f"gridmem {gridmem.__version__}, Minari {minari.__version__}, "
         f"JAX {jax.__version__}",
     }
+    return _write_page(folder / "README.md", name, lines)
+
+
+def _write_page(path: Path, name: str, lines: Mapping[str, str]) -> Path:
     body = "\n".join(f"- {topic}: {text}" for topic, text in lines.items())
-    page.write_text(f"# {name}\n\n{body}\n\n`minari.load_dataset({name!r})`\n", encoding="utf-8")
-    return page
+    path.write_text(f"# {name}\n\n{body}\n\n`minari.load_dataset({name!r})`\n", encoding="utf-8")
+    return path

@@ -12,6 +12,7 @@ from gridmem.baselines.config import ModelConfig
 from gridmem.baselines.model.actor_critic import Caches, Trunk
 from gridmem.baselines.model.encoders import encode, make_encoder
 from gridmem.baselines.model.layers import dense, matrix
+from gridmem.baselines.model.mixers import Weights
 from gridmem.baselines.model.windows import Window, empty_window, moved, parts_of
 from gridmem.baselines.offline.datasets import Steps
 from gridmem.envs.environment import Box, Discrete, Part
@@ -95,12 +96,15 @@ class SequenceModel(nnx.Module):
         return self._head(x.reshape(number, context, tokens, width)[:, :, -1])
 
     def step(
-        self, steps: Steps, caches: Caches, segment: Int[Array, " B"] | None
+        self, steps: Steps, caches: Caches, segment: Int[Array, " B"] | None, weights: list[Weights]
     ) -> tuple[Float32[Array, "B K"], Caches]:
-        """The outputs at a step that follows upon those of its segment that the caches have."""
+        """The outputs at a step that follows upon those of its segment that the caches have.
+
+        `weights` are what `trunk.prepare` gave.
+        """
         x, out = self.embed(steps), None
         for number in range(self.tokens):
-            out, caches = self.trunk.step_blocks(x[:, number], caches, segment, None)
+            out, caches = self.trunk.step_blocks(x[:, number], caches, segment, weights)
         assert out is not None
         return self._head(out), caches
 

@@ -26,6 +26,7 @@ class DecisionTransformerConfig(MethodConfig):
     """The Decision Transformer (Chen et al. 2021), and behavior cloning by its network."""
 
     sections: ClassVar[Sequence[str]] = ("model", "optimizer")
+    step_kind: ClassVar[str] = "recorded"
 
     dataset: str = ""
     """Id of the dataset, as Minari knows it; `gridmem.baselines.collect` makes some."""
@@ -69,12 +70,21 @@ class DecisionTransformerConfig(MethodConfig):
 
     def columns(self, env: Any) -> tuple[Column, ...]:
         """See `MethodConfig`."""
-        return (Column("loss", "loss", 3, "of the actions: cross-entropy, or squared error"),)
+        return (
+            Column(
+                "loss",
+                "loss",
+                3,
+                "loss of the actions",
+            ),
+        )
 
 
 @dataclass(frozen=True)
 class TD3BCConfig(TD3Config):
     """TD3+BC: TD3 on recorded play, with behavior cloning (Fujimoto & Gu 2021)."""
+
+    step_kind: ClassVar[str] = "recorded"
 
     dataset: str = ""
     """Id of the dataset, as Minari knows it; `gridmem.baselines.collect` makes some."""
@@ -111,7 +121,7 @@ class TD3BCConfig(TD3Config):
 
     def columns(self, env: Any) -> tuple[Column, ...]:
         """See `MethodConfig`."""
-        return (Column("value", "value", 1, "of the recorded actions, by the critics"),)
+        return (Column("value", "value", 1, "value of the recorded actions"),)
 
 
 def check_target(target: str) -> None:

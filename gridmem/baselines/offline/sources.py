@@ -1,7 +1,7 @@
 """What plays for a dataset: scripted policies, and agents during and after their training."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -10,11 +10,12 @@ import numpy as np
 
 from gridmem.baselines.agent import Agent
 from gridmem.baselines.evaluation.rollouts import draw_levels
+from gridmem.baselines.method import Method
 from gridmem.baselines.offline.recording import (
     FIRST_SEED,
     Episode,
     Source,
-    record,
+    recorder,
     replayed,
 )
 from gridmem.baselines.training.seeds import begin_stage, update_seeds
@@ -33,7 +34,7 @@ NEED_NO_AGENT = "random", "reactive", "oracle"
 
 
 class Snapshot(NamedTuple):
-    """An agent in the midst of its training."""
+    """An agent during its training."""
 
     steps: int
     params: Any
@@ -41,7 +42,11 @@ class Snapshot(NamedTuple):
 
 @dataclass(frozen=True)
 class Reference:
-    """Mean returns of random actions and of an expert, which must have more."""
+    """Mean returns of random actions and of an expert.
+
+    Raises:
+        ValueError: unless the expert's is higher.
+    """
 
     random: float
     expert: float
@@ -99,23 +104,31 @@ def reference(env: Any, random: Source, expert: Source) -> Reference:
     return Reference(*(scorer(env, each)(each.params) for each in (random, expert)))
 
 
-def training(config: Any, progress: Callable[[str], None]) -> Iterator[Snapshot]:
-    """Trains an agent; yields it as it is at equal distances, the last one trained to the end."""
-    method = replace(config, run_dir=None, eval_levels=0).make_method()
-    state = jax.jit(method.init)()
-    number, stages = config.num_updates, config.method.stages_of(config)
-    ends = np.cumsum([stage.num_updates for stage in stages])
-    due = {round((k + 1) * number / NUM_SNAPSHOTS) for k in range(NUM_SNAPSHOTS)}
-    for update in range(number):
+def _states(method: Method) -> Iterator[tuple[int, Any]]:
+    """Updates so far and the state, before each update of a run and after the last.
+
+    A state must be read before the next one is asked for, whose update reuses its memory.
+    """
+    config, state = method.config, jax.jit(method.init)()
+    ends = np.cumsum([stage.num_updates for stage in config.method.stages_of(config)])
+    for update in range(config.num_updates):
+        yield update, state
         stage = int(np.searchsorted(ends, update, side="right"))
         if update and update in ends:
             state = begin_stage(method, state, stage)
         state, _ = update_seeds(method, state, stage)
-        if update + 1 in due:
-            steps = (update + 1) * config.steps_per_update
+    yield config.num_updates, state
+
+
+def training(config: Any, progress: Callable[[str], None]) -> Iterator[Snapshot]:
+    """Trains an agent; yields it at evenly spaced times, the last one trained to the end."""
+    method, number = config.make_method(), config.num_updates
+    due = {round((k + 1) * number / NUM_SNAPSHOTS) for k in range(NUM_SNAPSHOTS)}
+    for done, state in _states(method):
+        if done in due:
+            steps = done * config.steps_per_update
             progress(f"training: {steps:,} of {config.total_steps:,} steps")
-            params = jax.tree.map(np.asarray, jax.device_get(method.params(state)))
-            yield Snapshot(steps, params)
+            yield Snapshot(steps, jax.device_get(method.params(state)))
 
 
 def medium(
@@ -141,12 +154,11 @@ def over_training(
     agent: Agent, snapshots: Sequence[Snapshot], num_episodes: int
 ) -> Iterator[Episode]:
     """Episodes of all snapshots, as many of each."""
-    source = of_agent(agent, "")
+    most = -(-num_episodes // len(snapshots))
+    episodes = recorder(agent.env, of_agent(agent, ""), most)
     for number, snapshot in enumerate(snapshots):
         begin, end = (each * num_episodes // len(snapshots) for each in (number, number + 1))
-        if begin < end:
-            one = replace(source, params=snapshot.params)
-            yield from record(agent.env, one, end - begin, FIRST_SEED + begin)
+        yield from episodes(snapshot.params, end - begin, FIRST_SEED + begin)
 
 
 def in_turn(parts: Sequence[Iterator[Episode]]) -> Iterator[Episode]:
@@ -160,22 +172,20 @@ def watched_run(config: Any, progress: Callable[[str], None]) -> tuple[list[Epis
 
     Each update must be one episode, and the buffer must have room for all.
     """
-    method = replace(config, run_dir=None, eval_levels=0).make_method()
-    env, state, levels = method.source, jax.jit(method.init)(), []
-    stages = config.method.stages_of(config)
-    ends = np.cumsum([stage.num_updates for stage in stages])
-    for update in range(config.num_updates):
+    method, state, levels = config.make_method(), None, []
+    env = method.source
+    for done, state in _states(method):
         start = jax.device_get(state.playing.state)
         levels.append(np.array([start.angle[0], start.velocity[0]], np.float32))
-        state, _ = update_seeds(method, state, int(np.searchsorted(ends, update, side="right")))
-        if update % 10 == 9:
-            progress(f"training: {(update + 1) * config.steps_per_update:,} steps")
+        if done and done % 10 == 0:
+            progress(f"training: {done * config.steps_per_update:,} steps")
+    assert state is not None
     data = jax.device_get(jax.tree.map(lambda leaf: leaf[:, 0], state.buffer.data))
     agent = Agent(config, env, method, jax.device_get(method.params(state)))
     low, high = (np.asarray(each, np.float32) for each in (env.actions.low, env.actions.high))
     episodes, length = [], env.max_steps
     (part,) = env.parts
-    for number, level in enumerate(levels):
+    for number, level in enumerate(levels[:-1]):
         rows = slice(number * length, (number + 1) * length)
         obs, following = (each[part.name][rows] for each in (data.obs, data.next_obs))
         episode = Episode(

@@ -58,7 +58,7 @@ def has_target(agent: Agent) -> bool:
 def play_targets(
     agent: Agent, targets: Sequence[str], num_levels: int, progress: Callable[[str], None]
 ) -> list[TargetReturn]:
-    """Plays levels that are not the test levels, with each target and both decodings."""
+    """Plays levels that are not the test levels with each target, sampled and greedy."""
     players: Sequence[PlayerName] = ("sampled", "greedy")
     if not isinstance(agent.env.actions, Discrete):
         players = ("greedy",)  # both are the same

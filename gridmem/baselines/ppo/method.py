@@ -23,6 +23,8 @@ from gridmem.envs.registry import CONFIGS
 class PPO(Method):
     """Proximal policy optimization on whole episodes, or on rollouts that continue them."""
 
+    can_forget = True
+
     @cached_property
     def _graphdef(self) -> Any:
         return nnx.split(self._abstract_model())[0]
@@ -85,8 +87,6 @@ class PPO(Method):
         if hasattr(self.source, "evaluation_steps"):  # its episodes are too long for one memory
             return streaming_policy(model, greedy, context=(window or 1) - 1)
         return model_policy(model, greedy)
-
-    can_forget = True
 
     def forgetful_policy(self, params: Any, greedy: bool = False) -> Policy:
         """See `Method`."""

@@ -20,6 +20,7 @@ def draw_curve(
     columns: Sequence[Column],
     rows: Rows,
     evaluation: Mapping[str, Mapping[str, float | None]],
+    step_kind: str = "agent",
 ) -> bytes:
     """A PNG: a panel for each metric that has an axis.
 
@@ -28,17 +29,18 @@ def draw_curve(
         columns: the metrics.
         rows: their values in every update, in order.
         evaluation: label -> metrics on held-out levels, drawn as horizontal lines; three at most.
+        step_kind: see `MethodConfig`.
     """
     from matplotlib.figure import Figure
 
     drawn = [column for column in columns if column.axis]
     figure = Figure(figsize=(5 * len(drawn), 4), dpi=120, layout="constrained")
     panels = figure.subplots(1, len(drawn), squeeze=False)[0]
-    label, unit = steps_axis([rows])
+    label, unit = steps_axis([rows], step_kind)
     for panel, column in zip(panels, drawn, strict=True):
         steps, values = series(rows, "steps", column.name)
         smoothed = smooth(steps, values, smoothed_steps([rows]))
-        draw_line(panel, steps / unit, values, smoothed, "#1f78b4", "training levels")
+        draw_line(panel, steps / unit, values, smoothed, "#1f78b4", "training")
         levels = []
         for (name, result), style in zip(evaluation.items(), ("-", "--", ":"), strict=False):
             if (level := result.get(column.name)) is not None:
@@ -107,10 +109,11 @@ def series(rows: Rows, *names: str) -> list[Float64[np.ndarray, " K"]]:
     return list(np.array(values, np.float64).reshape(-1, len(names)).T)
 
 
-def steps_axis(runs: Sequence[Rows]) -> tuple[str, float]:
-    """The label of an axis of steps, and its unit in steps."""
+def steps_axis(runs: Sequence[Rows], kind: str = "agent") -> tuple[str, float]:
+    """The label of an axis of steps of this kind, and its unit in steps."""
     longest = max((row["steps"] for rows in runs for row in rows), default=0.0)
-    return ("thousand agent steps", 1e3) if longest < _SHORT else ("million agent steps", 1e6)
+    word, unit = ("thousand", 1e3) if longest < _SHORT else ("million", 1e6)
+    return f"{word} {kind} steps", unit
 
 
 def smoothed_steps(runs: Sequence[Rows]) -> float:

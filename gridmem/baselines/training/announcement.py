@@ -56,10 +56,9 @@ def _seeds(config: TrainConfig) -> str:
 
 def _steps(config: TrainConfig, steps_done: int) -> str:
     updates, of_update = config.num_updates, config.steps_per_update
-    kind = "recorded" if hasattr(config.method, "dataset") else "agent"
     text = (
-        f"{updates * of_update:,} {kind} steps: {updates:,} update{'s' if updates > 1 else ''} of "
-        f"{of_update:,}"
+        f"{updates * of_update:,} {config.method.step_kind} steps: {updates:,} "
+        f"update{'s' if updates > 1 else ''} of {of_update:,}"
     )
     if steps_done:
         text += f", {steps_done:,} already done"

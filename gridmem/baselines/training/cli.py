@@ -96,8 +96,8 @@ def parse(argv: Sequence[str], program: str, settings: TrainConfig | None = None
     name, flags = DEFAULT, [_hyphenated(word) for word in argv]
     if flags and not flags[0].startswith("-"):
         name = flags.pop(0)
-    if settings is not None and flags != [_hyphenated(word) for word in argv]:
-        raise ValueError(f"there is no place for {name!r}; give settings as --name value")
+        if settings is not None:
+            raise ValueError(f"{name!r} is no option; give settings as --name value")
     default = Command(settings or _settings(name), name=_short(name))
     parser = _parser(default, program, HELP_ALL in flags)
     given = vars(parser.read(flags, "a preset's name comes before all options"))

@@ -128,7 +128,9 @@ def _finish_seed(seed: Seed, reports: Mapping[str, Report]) -> None:
         for row in of_one:
             metrics = {f"{prefix}{name}": value for name, value in row.shown.items()}
             levels.setdefault(LABELS[row.player], {}).update(metrics)
-    seed.run_dir.write_bytes(CURVE, draw_curve(title, config.columns, seed.rows, levels))
+    seed.run_dir.write_bytes(
+        CURVE, draw_curve(title, config.columns, seed.rows, levels, config.method.step_kind)
+    )
 
 
 def _of_one(rows: Sequence[dict[str, float]], prefix: str) -> list[dict[str, float]]:

@@ -10,7 +10,6 @@ import recordings
 from recordings import SHORT
 
 import gridmem
-from gridmem.baselines.offline import datasets
 from gridmem.baselines.offline.datasets import Rows, cut, described, load_play, transitions
 from gridmem.baselines.offline.recording import replayed
 from gridmem.envs.environment import Discrete
@@ -41,7 +40,7 @@ def rows_of(lengths, seed=0):
         {"observation": np.arange(total, dtype=np.float32)[:, None]},
         rng.integers(0, 4, total).astype(np.int32),
         reward,
-        np.zeros(total, bool),
+        rng.random(total) < 0.5,
         time,
         to_go,
         np.setdiff1d(np.arange(total), last).astype(np.int32),
@@ -56,9 +55,15 @@ def test_windows_are_those_of_a_slow_twin_and_never_cross_episodes(lengths, cont
 
     @jax.jit
     def both(rows):
-        return cut(rows, ACTIONS, rows.ends, context), transitions(rows, rows.ends, context)[-1]
+        return cut(rows, ACTIONS, rows.ends, context), transitions(rows, rows.ends, context)
 
-    windows, following = jax.device_get(both(rows))
+    windows, batch = jax.device_get(both(rows))
+    window, action, reward, terminated, following = batch
+    np.testing.assert_array_equal(action, rows.action[rows.ends])
+    np.testing.assert_array_equal(reward, rows.reward[rows.ends])
+    np.testing.assert_array_equal(terminated, rows.terminated[rows.ends])
+    np.testing.assert_array_equal(window.valid, windows.valid)
+    np.testing.assert_array_equal(window.obs["observation"], windows.steps.obs["observation"])
     for number, end in enumerate(np.asarray(rows.ends)):
         time = int(rows.time[end])
         expected = [end - back if back <= time else None for back in reversed(range(context))]
@@ -212,7 +217,6 @@ def test_few_episodes_and_far_targets_are_warned_of(data):
     assert "outside of the data's returns" in described(play, "100")["warning"]
     assert "fewer than 50 episodes" in described(play.best(0.1))["warning"]
     assert described(env) == {}
-    assert datasets.FEW_EPISODES == 50
 
 
 def test_a_corrupted_file_is_named(data):

@@ -303,7 +303,7 @@ BAD = {
     "unknown kind": (collect, ["GridMem-9x9-v0", "best"], "best"),
     "no prefix": (collect, ["GridMem-9x9-v0", "--set", "compass=true"], "another --prefix"),
     "no agent": (collect, ["GridMem-Dig-v0", "expert"], "expert needs a trained agent"),
-    "other action": (collect, ["Craftax-Classic-v9"], "Craftax-Classic-v9"),
+    "unknown id": (collect, ["Craftax-Classic-v9"], "Craftax-Classic-v9"),
 }
 
 

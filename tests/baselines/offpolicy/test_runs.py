@@ -12,12 +12,9 @@ from gridmem.baselines.offpolicy.replay_buffer import sample
 from gridmem.baselines.train import main as train
 from gridmem.baselines.training.loop import Run
 
-NAMES = pytest.mark.parametrize(
-    "name", ["td3", pytest.param("accelerator", marks=pytest.mark.slow)]
-)
 
-
-@NAMES
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["td3", "accelerator"])
 def test_a_resumed_run_equals_one_that_never_stopped(name, tmp_path, monkeypatch):
     config = small.config(name, checkpoint_seconds=0.0)
     assert small.run(config, tmp_path / "straight") == 0
