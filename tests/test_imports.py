@@ -80,8 +80,8 @@ ROWS = {
     "baselines/offpolicy/settings",
     "baselines/offline/datasets": f"jax numpy {GAME} baselines/model/windows ~minari",
     "baselines/offline/recording": f"jax numpy __init__ {ENVS} ~minari ~gymnasium",
-    "baselines/offline/sources": f"jax numpy {ENVS} baselines/agent baselines/offline/recording "
-    "baselines/evaluation/rollouts baselines/training/seeds",
+    "baselines/offline/sources": f"jax numpy {ENVS} baselines/agent baselines/method "
+    "baselines/offline/recording baselines/evaluation/rollouts baselines/training/seeds",
     "baselines/offline/target_returns": "numpy envs/environment baselines/agent "
     "baselines/offline/* baselines/evaluation/* baselines/runs/plots ~matplotlib",
     "baselines/offline/td3_bc": f"jax flax {MODEL} baselines/offline/* baselines/offpolicy/* "
