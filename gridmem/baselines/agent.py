@@ -84,9 +84,15 @@ class Agent:
         return any(isinstance(block.mixer, ExplainingMixer) for block in blocks)
 
     def policy(self, greedy: bool = False, explain: bool = False) -> Policy:
-        """A policy for B streams of one episode each; see `model_policy`."""
+        """A policy for B streams of one episode each.
+
+        Args:
+            greedy: take the most probable action instead of drawing one.
+            explain: give in the extras what can be shown of a choice; see `model_policy`. Other
+                methods than PPO give what they always do.
+        """
         self._check_single()
-        if explain:
+        if explain and isinstance(self.method, PPO):
             return model_policy(self.model, greedy, explain)
         return self.method.policy(self.params, greedy)
 

@@ -210,8 +210,8 @@ def test_a_mixer_without_attention_is_named(folder, capfd):
     code, _, err = run(capfd, "--agent gru --heat memory --gif a.gif")
     assert code == 2
     assert err == (
-        "error: --heat memory shows attention to past steps; this agent's mixer, gru, has no "
-        "attention weights to show; leave the option out\n"
+        "error: --heat memory shows attention to past steps; an agent of ppo with the mixer gru "
+        "has none to show; leave the option out\n"
     )
 
 

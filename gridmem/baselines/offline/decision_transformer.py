@@ -78,6 +78,13 @@ class PolicyMemory(NamedTuple):
     segment: Int32[Array, " B"]  # grows when all is forgotten
 
 
+class SequenceExtras(NamedTuple):
+    """What is to be shown of a choice."""
+
+    logits: Float32[Array, "B K"] | None  # of discrete actions
+    return_to_go: Float32[Array, " B"] | None  # that the choice was conditioned on
+
+
 class DecisionTransformer(Method):
     """Learns actions from the observations before them and the returns after them."""
 
@@ -254,7 +261,7 @@ class DecisionTransformer(Method):
         def outputs(
             seen: Any, step: Steps, begins: Array, segment: Array | None
         ) -> tuple[Array, Array, Any]:
-            """Of the actor, the return to go that it was given, and what is seen now."""
+            """Of the actor; the return to go that it was given; and what is seen now."""
             step = self.normalized(params, step)
             to_go = step.return_to_go
             if whole:
@@ -288,11 +295,13 @@ class DecisionTransformer(Method):
             out, to_go, seen = outputs(memory.seen, step, forgotten, of_token)
             if isinstance(env.actions, Discrete):
                 draw_action = jnp.argmax(out, -1) if greedy else jax.random.categorical(key, out)
-                action = taken = draw_action.astype(jnp.int32)
+                action, logits = draw_action.astype(jnp.int32), out
+                taken = action
             else:
-                action = deterministic(out)
+                action, logits = deterministic(out), None
                 taken = to_box(env.actions, action)
-            return PolicyOutput(PolicyMemory(seen, action, to_go, segment), taken, ())
+            extras = SequenceExtras(logits, to_go if settings.conditioned else None)
+            return PolicyOutput(PolicyMemory(seen, action, to_go, segment), taken, extras)
 
         def grow(memory: PolicyMemory, length: int) -> PolicyMemory:
             if not whole:

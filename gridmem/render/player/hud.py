@@ -75,13 +75,21 @@ def status_text(episode: Episode, player: str, playing: bool, speed: int) -> str
 def policy_lines(
     decision: Decision | None, agent: int
 ) -> tuple[Lines, tuple[tuple[str, float], ...]]:
-    """The lines and bars of the panel for a trained agent's estimated return and probabilities.
+    """The lines and bars of the panel for a trained agent's returns and probabilities.
 
-    Empty without a decision, whose extras have a `value` [A] and `logits` [A, actions].
+    Of the extras of the decision `value` [A], `return_to_go` [A] and `logits` [A, actions] are
+    shown, as far as there are any.
     """
     if decision is None:
         return (), ()
-    logits = decision.extras.logits[agent]
-    weights = np.exp(logits - logits.max())
+    numbers = {name: getattr(decision.extras, name, None) for name in ("value", "return_to_go")}
+    lines = [
+        (name.replace("_", " "), f"{number[agent]:.2f}")
+        for name, number in numbers.items()
+        if number is not None
+    ]
+    if (logits := getattr(decision.extras, "logits", None)) is None:
+        return tuple(lines), ()
+    weights = np.exp(logits[agent] - logits[agent].max())
     bars = zip(MOVES, (weights / weights.sum()).tolist(), strict=True)
-    return (("value", f"{decision.extras.value[agent]:.2f}"),), tuple(bars)
+    return tuple(lines), tuple(bars)

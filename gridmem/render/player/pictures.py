@@ -86,7 +86,7 @@ def write_picture(path: str | Path, game: Game, max_steps: int | None = None) ->
 def _attention(game: Game) -> Float32[np.ndarray, " S"] | None:
     """The attention of the agent in focus to each timestep; None if its model has none."""
     decision = game.controllers.advice(game.episode)
-    weights = None if decision is None else decision.extras.weights
+    weights = None if decision is None else getattr(decision.extras, "weights", None)
     return None if weights is None else weights[game.focus]
 
 

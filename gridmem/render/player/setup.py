@@ -81,9 +81,10 @@ def set_up(options: Namespace, trained: Any, *, has_keys: bool) -> Setup:
             "--heat memory shows what a trained agent attends to; name one with --agent RUN"
         )
     if options.heat == "memory" and not trained.explains:
+        method, mixer = trained.config.method.name, trained.config.model.mixer
         raise ValueError(
-            f"--heat memory shows attention to past steps; this agent's mixer, "
-            f"{trained.config.model.mixer}, has no attention weights to show; leave the option out"
+            f"--heat memory shows attention to past steps; an agent of {method} with the mixer "
+            f"{mixer} has none to show; leave the option out"
         )
     policy = trained.policy(options.greedy, explain=True) if trained else None
     default = ORACLE if options.agent is None else AGENT

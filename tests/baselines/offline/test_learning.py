@@ -30,6 +30,7 @@ from gridmem.baselines.runs import checkpoint
 from gridmem.baselines.train import main as train
 from gridmem.baselines.training.loop import Run
 from gridmem.envs.batch.policy import Policy
+from gridmem.render.play import main as show
 
 MODEL = ModelConfig(
     mixer="gru", num_layers=1, width=8, ff_width=8, num_heads=1, num_kv_heads=1, head_dim=8
@@ -248,6 +249,9 @@ def test_a_dataset_to_a_picture(tmp_path, capsys):
     forgetful = agent.method.forgetful_policy(agent.params)
     rollout = gridmem.play(agent.env, forgetful, levels, jax.random.key(1)).rollout
     assert rollout.reward.shape == (12, 2)
+    frames = tmp_path / "frames"
+    assert show(["--agent", str(folder), "--frames", str(frames)]) == 0
+    assert len(list(frames.iterdir())) == 13
 
 
 @pytest.mark.slow
