@@ -7,11 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import recordings
+import small
 from recordings import SHORT
 
 import gridmem
 from gridmem.baselines.offline.datasets import Rows, cut, described, load_play, transitions
 from gridmem.baselines.offline.recording import replayed
+from gridmem.baselines.offline.sources import watched_run
 from gridmem.envs.environment import Discrete
 
 ACTIONS = Discrete(4)
@@ -158,6 +160,23 @@ def test_a_pendulum_replays_bit_for_bit(data):
         np.testing.assert_array_equal(rollout.reward[:, number], episode.rewards)
         last = result.timestep.obs.observation[number]
         np.testing.assert_array_equal(last, episode.observations[-1])
+
+
+@pytest.mark.slow
+def test_what_an_agent_saw_while_it_learned_replays():
+    config = small.config("sac", update_steps=15, learning_starts=30, buffer=120)
+    episodes, agent = watched_run(config, lambda _: None)
+    assert [len(episode.actions) for episode in episodes] == [15] * (config.total_steps // 15)
+    actions = np.stack([episode.actions for episode in episodes])
+    levels = np.stack([episode.level for episode in episodes])
+    rollout = gridmem.play(
+        agent.env, replayed(actions[:, :, None]), levels, jax.random.key(0)
+    ).rollout
+    for number, episode in enumerate(episodes):
+        seen = rollout.obs.observation[:, number]
+        np.testing.assert_allclose(seen, episode.observations[:-1], atol=1e-4)
+        np.testing.assert_allclose(rollout.reward[:, number], episode.rewards, atol=1e-3)
+        assert np.flatnonzero(episode.truncations).tolist() == [14]
 
 
 def changed(name, **changes):
