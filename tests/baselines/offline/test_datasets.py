@@ -167,7 +167,7 @@ def test_what_an_agent_saw_while_it_learned_replays():
     config = small.config("sac", update_steps=15, learning_starts=30, buffer=120)
     episodes, agent = watched_run(config, lambda _: None)
     assert [len(episode.actions) for episode in episodes] == [15] * (config.total_steps // 15)
-    actions = np.stack([episode.actions for episode in episodes])
+    actions = jnp.stack([episode.actions for episode in episodes])
     levels = np.stack([episode.level for episode in episodes])
     rollout = gridmem.play(
         agent.env, replayed(actions[:, :, None]), levels, jax.random.key(0)
