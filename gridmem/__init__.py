@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gridmem.envs.analysis.oracle import ceiling, oracle_action, oracle_actions
     from gridmem.envs.analysis.score import Score, score
     from gridmem.envs.analysis.scripted import compass_policy, reactive_policy
-    from gridmem.envs.analysis.shortest_paths import distances
+    from gridmem.envs.analysis.shortest_paths import difficulty, distances
     from gridmem.envs.batch.autoreset import VectorEnv
     from gridmem.envs.batch.policy import Policy, PolicyOutput, random_policy
     from gridmem.envs.batch.rollout import play
@@ -78,6 +78,7 @@ __all__ = [
     "baselines",
     "ceiling",
     "compass_policy",
+    "difficulty",
     "distances",
     "env",
     "gymnax_env",
@@ -109,7 +110,7 @@ _NAMES = {
     "analysis.oracle": "ceiling oracle_action oracle_actions",
     "analysis.score": "Score score",
     "analysis.scripted": "compass_policy reactive_policy",
-    "analysis.shortest_paths": "distances",
+    "analysis.shortest_paths": "difficulty distances",
     "batch.autoreset": "VectorEnv",
     "batch.policy": "Policy PolicyOutput random_policy",
     "batch.rollout": "play",

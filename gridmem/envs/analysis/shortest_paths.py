@@ -1,18 +1,20 @@
 """Shortest paths to the goals of a map, including digging."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Int32, UInt8, UInt32
+from jaxtyping import Array, Bool, Float32, Int32, UInt8, UInt32
 
 from gridmem.envs.batch.chunks import update_in_chunks
 from gridmem.envs.bitset import pack, unpack
-from gridmem.envs.checks import refuse_forks
+from gridmem.envs.checks import check_whole_number, refuse_forks
 from gridmem.envs.env import Env
-from gridmem.envs.types import Tile
+from gridmem.envs.levels import checked_levels
+from gridmem.envs.types import Level, Tile
 
 UNREACHABLE = 2**29
 """The distance where there is no path."""
@@ -68,6 +70,33 @@ def distances(tiles: UInt8[Array, "H W"], dig_steps: int) -> Int32[Array, "H W"]
     bits = jax.vmap(lambda bits: unpack(bits, width))(planes)
     steps = jnp.sum(jnp.where(bits, np.int32(1) << plane, 0), axis=0, dtype=jnp.int32)
     return jnp.where(unpack(reached, width), steps, UNREACHABLE)
+
+
+def difficulty(levels: Any, dig_steps: int = 0) -> Float32[np.ndarray, " N"]:
+    """How far the goals of levels are: the mean steps of shortest paths from their spawns.
+
+    Args:
+        levels: a `Level` with leaves [N, ...], as `gridmem.levels` gives them.
+        dig_steps: as in `EnvConfig`; if it is 0, rock cannot be entered.
+
+    Returns:
+        f32[N]; infinity where a spawn has no path to a goal.
+
+    Raises:
+        ValueError: for an invalid level, or negative `dig_steps`.
+    """
+    check_whole_number("dig_steps", dig_steps, 0)
+    levels = checked_levels(levels)
+    return np.array(_difficulty(levels, dig_steps))
+
+
+@partial(jax.jit, static_argnums=1)
+def _difficulty(levels: Level, dig_steps: int) -> Float32[Array, " N"]:
+    def mean_steps(level: Level) -> Float32[Array, ""]:
+        steps = distances(level.tiles, dig_steps)[level.spawns[:, 0], level.spawns[:, 1]]
+        return jnp.where(jnp.any(steps == UNREACHABLE), jnp.inf, jnp.mean(steps, dtype=jnp.float32))
+
+    return lax.map(mean_steps, jax.tree.map(jnp.asarray, levels), batch_size=MAPS_PER_CHUNK)
 
 
 def steps_by_move(

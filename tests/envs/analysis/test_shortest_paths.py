@@ -52,6 +52,15 @@ def test_the_nearest_of_several_goals_counts_and_none_is_far():
     assert JITTED(tiles_of("....%.."), 5).tolist() == [[INF] * 7]
 
 
+def test_the_difficulty_of_levels_is_the_mean_distance_of_their_spawns():
+    caves = (["#######", "#G...0#", "#######"], ["#######", "#G.%01#", "#######"])
+    levels = jax.tree.map(lambda *leaves: np.stack(leaves), *map(gridmem.make_level, caves))
+    assert gridmem.difficulty(levels).tolist() == [4, np.inf]
+    assert gridmem.difficulty(levels, dig_steps=5).tolist() == [4, 9.5]
+    with pytest.raises(ValueError, match="the level is a str"):
+        gridmem.difficulty("GridMem-v0")
+
+
 @pytest.mark.parametrize("shape", [(7, 9), (4, 35), (3, 70)])
 @pytest.mark.parametrize("dig_steps", [0, 1, 5])
 def test_random_tiles_as_dijkstra_has_them(shape, dig_steps):
