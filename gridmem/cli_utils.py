@@ -147,7 +147,7 @@ def whole(least: int) -> Callable[[str], int]:
         with suppress(ValueError):
             if (number := integer(text)) >= least:
                 return number
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, {least} or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
 
     return read
 

@@ -20,7 +20,7 @@ from gridmem.envs.checks import nearest
 from gridmem.envs.env import Env
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Agent:
     """The environment, method and parameters of a run.
 
@@ -36,6 +36,9 @@ class Agent:
     env: Any
     method: Method
     params: Any
+
+    def __repr__(self) -> str:
+        return f"Agent({self.env_id!r}, {self.config.method.name!r})"
 
     @property
     def env_id(self) -> str:

@@ -200,6 +200,8 @@ class TrainConfig:
         if not 0 <= self.seed <= 2**32 - self.num_seeds:
             most = "2**32 - 1" if self.num_seeds == 1 else f"2**32 - {self.num_seeds} (num_seeds)"
             raise ValueError(f"seed is {self.seed}; it must be from 0 to {most}")
+        if self.init_from is None and self.init_parts != "fitting":
+            raise ValueError("--init-parts says what is taken of a run; name it with --init-from")
         if self.init_from is not None and not isinstance(self.method, PPOConfig):
             raise ValueError(f"--init-from is for ppo, and the method is {self.method.name}")
         env = self.make_env()

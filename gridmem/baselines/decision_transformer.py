@@ -47,6 +47,7 @@ def _learn(argv: Sequence[str]) -> int:
         print(json.dumps(to_dict(config), indent=2))
         return 0
     check_trackers(config)
+    _warn(config, targets)
     name = f"{options.algorithm or 'dt'}-{Path(options.dataset).name}"
     run = Run.new(name, config, resume, "")
     return run.run() or _play(run.run_dir.path, config, targets)
@@ -67,6 +68,9 @@ def _go_on(options: Any, words: Sequence[str], targets: Sequence[str], resume: s
     config, path = command.config, Path(options.resume)
     if config.method.step_kind != "recorded":
         raise ValueError(f"{path} was trained by {config.method.name}, and not on a dataset")
+    if targets and not getattr(config.method, "conditioned", False):
+        raise ValueError("--target is for dt, and this run has no target")
+    _warn(config, targets)
     if (path / CURVE).exists():  # written last: the training is complete
         return _play(path, config, targets)
     return Run.resumed(command.name, config, resume).run() or _play(path, config, targets)
@@ -165,12 +169,23 @@ def _per_gradient_step(config: Any) -> int:
     return config.steps_per_update // config.method.update_steps
 
 
+def _warn(config: Any, targets: Sequence[str]) -> None:
+    """Says which targets the data do not have; of the first, the run says it."""
+    from gridmem.baselines.offline.datasets import described, load_play
+
+    if len(targets) > 1:
+        play = load_play(config.method.dataset, config.env.env_id, config.make_env())
+        for target in targets[1:]:
+            if warning := described(play, target).get("warning"):
+                print(f"warning: {warning}")
+
+
 def _play(folder: Any, config: Any, targets: Sequence[str]) -> int:
     """Plays with each target, and writes and prints the returns; returns the exit code."""
     if not config.eval_levels:
         return 0
     from gridmem.baselines.agent import load
-    from gridmem.baselines.offline.datasets import described, load_play
+    from gridmem.baselines.offline.datasets import load_play
     from gridmem.baselines.offline.target_returns import (
         draw,
         lines_of,
@@ -182,13 +197,11 @@ def _play(folder: Any, config: Any, targets: Sequence[str]) -> int:
     from gridmem.envs.env import Env
 
     play = load_play(config.method.dataset, config.env.env_id, config.make_env())
-    for target in targets[1:]:  # the run has warned of the first
-        if warning := described(play, target).get("warning"):
-            print(f"warning: {warning}")
     for seed in seed_dirs(folder) or [folder]:
         agent = load(seed)
         found = play_targets(agent, targets or _spread(play), config.eval_levels, print)
-        title = f"{play.name}, {config.method.name}, seed {agent.config.seed}"
+        algorithm = getattr(config.method, "algorithm", config.method.name)
+        title = f"{play.name}, {algorithm}, seed {agent.config.seed}"
         (seed / PICTURE).write_bytes(draw(title, found, play))
         print("\n".join(aligned(lines_of(found, play))))
         results = [_as_dict(each) for each in found]
@@ -199,7 +212,7 @@ def _play(folder: Any, config: Any, targets: Sequence[str]) -> int:
             gained = "" if gain is None else f", memory gain {gain:.2f}"
             scenario = tested.row.scenario
             print(
-                f"highest: {what}; on {tested.row.num_levels} {scenario.kind} levels "
+                f"highest: {what}; on {tested.row.num_levels:,} {scenario.kind} levels "
                 f"{tested.mean:.3f} ± {tested.error:.3f}{gained}"
             )
             results.append(_as_dict(tested))
@@ -213,9 +226,11 @@ def _play(folder: Any, config: Any, targets: Sequence[str]) -> int:
 
 def _spread(play: Any) -> list[str]:
     """`auto`, and eight numbers from the lowest to the highest return in the data."""
+    from gridmem.baselines.offline.target_returns import has_whole_returns
+
     low, high = float(play.returns.min()), float(play.returns.max())
     numbers = [low + (high - low) * k / 7 for k in range(8)]
-    if (play.returns == play.returns.round()).all():
+    if has_whole_returns(play):
         numbers = [round(number) for number in numbers]
     return ["auto", *(f"{number:g}" for number in dict.fromkeys(numbers))]
 

@@ -72,6 +72,7 @@ class EnvSettings:
         check_type("env_id", env_id, str)
         if "id" in more or "id" in (options or {}):
             raise ValueError("there is no option 'id'; env_id names the environment")
+        env_id = "+".join(part.strip() for part in env_id.split("+"))  # of a mixture
         object.__setattr__(self, "env_id", env_id)
         given = {name: _plain(value) for name, value in {**(options or {}), **more}.items()}
         for name, value in given.items():

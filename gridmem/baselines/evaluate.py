@@ -199,7 +199,7 @@ def _out(options: "Namespace") -> Path:
 
 def _save_replays(row: "Row", number: int, run_dir: "RunDir") -> "list[Path | None]":
     """Writes episodes into the folder `replays`, the best first; returns their paths."""
-    prefix = row.agent.replace("/", "-")
+    prefix = row.agent.replace("/", "-").replace(", ", "-")
     return [
         run_dir.keep(f"replays/{prefix}-{name}.npz", partial(_save_replay, row, index))
         for name, index in row.examples(number).items()

@@ -95,7 +95,13 @@ def _named_agent(options: "Namespace") -> Any:
     require("a trained agent", *NEEDED_BY_AGENTS)
     from gridmem.baselines import load
 
-    return load(options.agent)
+    agent = load(options.agent)
+    members = agent.members
+    if len(members) > 1 and options.id not in members:
+        raise ValueError(
+            f"the agent was trained in {', '.join(members)}; name one of them before the options"
+        )
+    return members[options.id] if len(members) > 1 else agent
 
 
 def _default_agent(options: "Namespace") -> Any:

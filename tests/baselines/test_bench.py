@@ -174,7 +174,7 @@ def test_the_compilation_cache_is_off_while_measuring_and_restored(capsys, plann
         ("--preset nosuch.json", "nosuch.json cannot be used (No such file or directory)"),
         ("--dtype float16", "--dtype is 'float16'; it must be float32 or bfloat16"),
         ("--num-envs 4 --num-minibatches 7", "num_minibatches is 7; it must divide the"),
-        ("--repeats 0", "'0' is not a whole number, 1 or more"),
+        ("--repeats 0", "'0' is not a whole number of at least 1"),
         ("--reppeats 2", "there is no option '--reppeats' (did you mean '--repeats'?)"),
         ("attention", "unexpected argument 'attention'; all arguments are options"),
         ("--out nosuch/x.json", "cannot write nosuch/x.json (No such file or directory)"),

@@ -59,11 +59,11 @@ def frames_of(folder):
         ("GridMem-9x8-v0", "'GridMem-9x8-v0' (did you mean 'GridMem-9x9-v0'?); the ids are"),
         ("--vidio x.mp4", "no option '--vidio' (did you mean '--video'?); --help lists them"),
         (f"{ID} again", "unexpected argument 'again'; there is one id, and options begin with --"),
-        ("--seed -1", "argument --seed: '-1' is not a whole number, 0 or more"),
+        ("--seed -1", "argument --seed: '-1' is not a whole number of at least 0"),
         ("--speed 65", "'65' is not a whole number from 1 to 64"),
         ("--size 100x900", "'100x900' is not a size like 960x640, from 160x160 up"),
         ("--player cat", "argument --player: invalid choice: 'cat'"),
-        ("--steps 0 --gif x.gif", "'0' is not a whole number, 1 or more"),
+        ("--steps 0 --gif x.gif", "'0' is not a whole number of at least 1"),
         ("--steps 3", "--steps is for --video, --gif and --frames"),
         ("--view-size 4", "view_size is 4; it must be an odd number of cells"),
         ("--levels tset", "there is no split 'tset' (did you mean 'test'?)"),
@@ -210,8 +210,8 @@ def test_a_mixer_without_attention_is_named(folder, capfd):
     code, _, err = run(capfd, "--agent gru --heat memory --gif a.gif")
     assert code == 2
     assert err == (
-        "error: --heat memory shows attention to past steps; an agent of ppo with the mixer gru "
-        "has none to show; leave the option out\n"
+        "error: --heat memory shows the attention of agents of ppo; this agent (method ppo, "
+        "mixer gru) has none to show; leave the option out\n"
     )
 
 

@@ -365,5 +365,7 @@ def described(play: Any, target: str = "auto") -> dict[str, str]:
             f"with fewer than {FEW_EPISODES} episodes, what is learned depends on which they are"
         )
     if target != "auto" and not low <= float(target) <= high:
-        found.append(f"the target {target} is outside of the data's returns")
+        found.append(
+            f"the target {target} is outside of the data's returns, {low:.4g} to {high:.4g}"
+        )
     return {**lines, "warning": "; ".join(found)} if found else lines

@@ -21,6 +21,7 @@ from gridmem.baselines.runs.plots import escape, png
 from gridmem.envs.environment import Discrete, evaluation_keys
 
 TEST_LEVELS = 1000
+NUM_BINS, MOST_BINS = 40, 100
 
 
 class TargetReturn(NamedTuple):
@@ -104,9 +105,15 @@ def lines_of(found: Sequence[TargetReturn], play: RecordedPlay) -> list[list[str
     return lines
 
 
+def has_whole_returns(play: RecordedPlay) -> bool:
+    """Whether all returns in the data are whole numbers."""
+    return bool((play.returns == play.returns.round()).all())
+
+
 def draw(title: str, found: Sequence[TargetReturn], play: RecordedPlay) -> bytes:
     """A PNG: return against target, and below it the returns in the data."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(6, 6), dpi=120, layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
@@ -129,12 +136,16 @@ def draw(title: str, found: Sequence[TargetReturn], play: RecordedPlay) -> bytes
                 label = f"{player}, {each.target or 'no target'}"
                 top.axhline(each.mean, color=color, linestyle="--", linewidth=1, label=label)
     low, high = float(play.returns.min()), float(play.returns.max())
-    top.plot([low, high], [low, high], color="#999999", linewidth=1, label="return = target")
+    if any(each.target for each in found):
+        top.plot([low, high], [low, high], color="#999999", linewidth=1, label="return = target")
     top.set_ylabel("return")
     top.grid(alpha=0.3)
     top.legend(frameon=False, fontsize=8)
-    bottom.hist(play.returns, bins=40, color="#a6cee3")
-    bottom.set_xlabel("target")
+    whole = has_whole_returns(play)
+    bins = np.arange(low, high + 2) - 0.5 if whole and high - low < MOST_BINS else NUM_BINS
+    bottom.hist(play.returns, bins=bins, color="#a6cee3")
+    bottom.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    bottom.set_xlabel("target" if any(each.target for each in found) else "return")
     bottom.set_ylabel("episodes\nin the data")
     figure.suptitle(escape(title))
     return png(figure)

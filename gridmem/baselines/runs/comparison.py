@@ -37,7 +37,9 @@ def draw_comparison(records: Sequence[RunRecord]) -> bytes:
     from matplotlib.lines import Line2D
 
     metrics = _columns(records)
-    axes = {"steps": steps_axis([record.rows for record in records])}
+    kinds = {record.config.method.step_kind for record in records}
+    kind = kinds.pop() if len(kinds) == 1 else ""
+    axes = {"steps": steps_axis([record.rows for record in records], kind)}
     if _recorded(records, "seconds"):
         axes["seconds"] = "minutes of training", 60.0
     size = (1.5 + 5 * len(axes), 0.5 + 2.8 * len(metrics))

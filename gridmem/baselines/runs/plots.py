@@ -74,6 +74,7 @@ def draw_achievements(title: str, rows: Rows) -> bytes | None:
     steps, number, *shares = series(rows, "steps", "num_episodes", *names)
     bins = min(60, len(steps))
     bounds = np.linspace(0, steps[-1], bins + 1)
+    label, unit = steps_axis([rows])
     place = np.clip(np.searchsorted(bounds, steps) - 1, 0, bins - 1)
     episodes = np.bincount(place, number, bins)
     with np.errstate(invalid="ignore"):  # no episode ended: left white
@@ -83,7 +84,7 @@ def draw_achievements(title: str, rows: Rows) -> bytes | None:
     figure = Figure(figsize=(9, 1.2 + 0.19 * len(names)), dpi=120, layout="constrained")
     panel = figure.subplots()
     picture = panel.pcolormesh(
-        bounds / 1e6,
+        bounds / unit,
         np.arange(len(names) + 1),
         np.array([of_bins[k] for k in order]),
         norm=PowerNorm(0.5, 0, 100),  # rare ones can be told from none
@@ -92,7 +93,7 @@ def draw_achievements(title: str, rows: Rows) -> bytes | None:
     labels = [names[k].removeprefix(ACHIEVEMENT).replace("_", " ") for k in order]
     panel.set_yticks(np.arange(len(names)) + 0.5, labels, fontsize=8)
     panel.invert_yaxis()
-    panel.set_xlabel("million agent steps")
+    panel.set_xlabel(label)
     figure.colorbar(picture, label="% of finished episodes", ticks=[0, 1, 5, 20, 50, 100])
     figure.suptitle(escape(title))
     return png(figure)
@@ -110,10 +111,10 @@ def series(rows: Rows, *names: str) -> list[Float64[np.ndarray, " K"]]:
 
 
 def steps_axis(runs: Sequence[Rows], kind: str = "agent") -> tuple[str, float]:
-    """The label of an axis of steps of this kind, and its unit in steps."""
+    """The label of an axis of steps of this kind ("" for several), and its unit in steps."""
     longest = max((row["steps"] for rows in runs for row in rows), default=0.0)
     word, unit = ("thousand", 1e3) if longest < _SHORT else ("million", 1e6)
-    return f"{word} {kind} steps", unit
+    return f"{word} {kind} steps".replace("  ", " "), unit
 
 
 def smoothed_steps(runs: Sequence[Rows]) -> float:

@@ -26,11 +26,13 @@ class Transfer(NamedTuple):
         path: of the weights.
         tensors: name in the new run -> value.
         fresh: names of the other parameters of the new run.
+        sources: id in the new run -> that of the environment of a mixture whose tensors it has.
     """
 
     path: Path
     tensors: dict[str, np.ndarray]
     fresh: list[str]
+    sources: dict[str, str]
 
     @property
     def about(self) -> str:
@@ -39,7 +41,9 @@ class Transfer(NamedTuple):
         num_blocks = len({name.split(".")[1] for name in self.tensors if name.startswith(BLOCKS)})
         taken = [f"{num_blocks} {'block' if num_blocks == 1 else 'blocks'}", *own]
         fresh = f"; fresh: {', '.join(self.fresh)}" if self.fresh else ""
-        return f"from {self.path}: {', '.join(taken)}{fresh}"
+        pairs = ", ".join(f"{id} has those of {source}" for id, source in self.sources.items())
+        whose = f" ({pairs})" if own and pairs else ""
+        return f"from {self.path}: {', '.join(taken)}{whose}{fresh}"
 
     def applied(self, params: Any) -> Any:
         """New parameters with the tensors in their places, in each seed if there are several."""
@@ -105,7 +109,7 @@ def plan_transfer(
                 tensors[name] = tensor
         return tensors
 
-    tensors = {}
+    tensors, sources = {}, {}
     for name in filter(lambda name: name.startswith(_SHARED), wanted):
         if name not in found or found[name].shape != wanted[name].shape:
             # A registered mixer may be another one by now.
@@ -115,6 +119,9 @@ def plan_transfer(
         prefix = f"members.{number}." if len(ids) > 1 else ""
         of_each = [fitting(prefix, each) for each in range(len(source_ids))]
         best = max(range(len(of_each)), key=lambda k, x=of_each: len(x[k]))
-        tensors |= of_each[source_ids.index(id) if id in source_ids else best]
+        chosen = source_ids.index(id) if id in source_ids else best
+        tensors |= of_each[chosen]
+        if len(source_ids) > 1:
+            sources[id] = source_ids[chosen]
     in_order = {name: tensors[name] for name in wanted if name in tensors}
-    return Transfer(path, in_order, [name for name in wanted if name not in tensors])
+    return Transfer(path, in_order, [name for name in wanted if name not in tensors], sources)

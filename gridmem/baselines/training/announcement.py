@@ -34,7 +34,8 @@ def announcement(
         "preset": f"{name}, {_seeds(config)}",
         "method": "" if name_of == "ppo" else name_of,
         "environment": f"{config.env.env_id}: {config.make_env().about}",
-        "model": f"mixer {model.mixer}, {model.num_layers} layers of width {model.width}, "
+        "model": f"mixer {model.mixer}, {model.num_layers} "
+        f"layer{'s' * (model.num_layers != 1)} of width {model.width}, "
         f"{parameters}, {model.dtype}"
         if uses_model
         else parameters,

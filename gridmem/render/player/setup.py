@@ -66,6 +66,11 @@ def set_up(options: Namespace, trained: Any, *, has_keys: bool) -> Setup:
         env = _env(options, title, trained)
     if not isinstance(env, Env):
         raise ValueError(f"{title} is not an environment of GridMem; only these can be played")
+    if trained and not isinstance(trained.env, Env):
+        raise ValueError(
+            f"the agent was trained in {trained.env_id}, which is not an environment of GridMem; "
+            "only agents of these can be shown"
+        )
     if env.max_steps > MOST_STEPS:
         raise ValueError(
             f"max_steps is {env.max_steps}; to be played it must be at most {MOST_STEPS}"
@@ -83,8 +88,8 @@ def set_up(options: Namespace, trained: Any, *, has_keys: bool) -> Setup:
     if options.heat == "memory" and not trained.explains:
         method, mixer = trained.config.method.name, trained.config.model.mixer
         raise ValueError(
-            f"--heat memory shows attention to past steps; an agent of {method} with the mixer "
-            f"{mixer} has none to show; leave the option out"
+            f"--heat memory shows the attention of agents of ppo; this agent (method {method}, "
+            f"mixer {mixer}) has none to show; leave the option out"
         )
     policy = trained.policy(options.greedy, explain=True) if trained else None
     default = ORACLE if options.agent is None else AGENT
