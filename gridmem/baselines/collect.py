@@ -292,8 +292,10 @@ class _Others(_Collection):
         scores = sources.reference(env, random, expert)
         for name in self.names:
             if name == "medium-replay":
-                what = f"all that the {best} saw in its {agent.config.total_steps:,} steps"
-                self.write(name, what, iter(seen), scores, best)
+                kept = seen[: self.options.episodes]
+                which = "all" if len(kept) == len(seen) else f"the first {len(kept)} episodes"
+                what = f"{which} that the {best} saw in its {agent.config.total_steps:,} steps"
+                self.write(name, what, iter(kept), scores, best)
                 continue
             source, steps = (random, 1_000_000) if name == "random" else (expert, 200_000)
             episodes = recording.record(env, source, self.num_episodes(steps, 1))
