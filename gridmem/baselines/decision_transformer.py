@@ -47,7 +47,7 @@ def _learn(argv: Sequence[str]) -> int:
         print(json.dumps(to_dict(config), indent=2))
         return 0
     check_trackers(config)
-    _warn(config, targets)
+    _warn(config, targets[1:])  # the run warns of the first
     name = f"{options.algorithm or 'dt'}-{Path(options.dataset).name}"
     run = Run.new(name, config, resume, "")
     return run.run() or _play(run.run_dir.path, config, targets)
@@ -170,12 +170,12 @@ def _per_gradient_step(config: Any) -> int:
 
 
 def _warn(config: Any, targets: Sequence[str]) -> None:
-    """Says which targets the data do not have; of the first, the run says it."""
+    """Says which targets are outside of the data's returns."""
     from gridmem.baselines.offline.datasets import described, load_play
 
-    if len(targets) > 1:
+    if targets:
         play = load_play(config.method.dataset, config.env.env_id, config.make_env())
-        for target in targets[1:]:
+        for target in targets:
             if warning := described(play, target).get("warning"):
                 print(f"warning: {warning}")
 

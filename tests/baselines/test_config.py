@@ -117,11 +117,18 @@ def test_a_whole_number_may_have_a_point():
         ({"ppo": 3}, "setting 'method' is 3; it must be a dict of settings"),
         ({"env": 3}, "setting 'env' is 3; it must be a dict of settings"),
         ({"env": {"max_step": 3}}, "no option 'max_step' (did you mean 'max_steps'?)"),
+        ({"init_parts": "blocks"}, "--init-parts says what is taken of a run; name it with --init"),
     ],
 )
-def test_unknown_settings_are_refused(data, sentence):
+def test_settings_that_mean_nothing_are_refused(data, sentence):
     with pytest.raises(ValueError, match=re.escape(sentence)):
         from_dict(data)
+
+
+def test_ids_of_a_mixture_may_have_spaces_between_them():
+    assert EnvSettings("GridMem-9x9-v0 + GridMem-13x13-v0").env_id == (
+        "GridMem-9x9-v0+GridMem-13x13-v0"
+    )
 
 
 def test_presets_are_found_by_name():

@@ -215,6 +215,25 @@ def test_a_mixer_without_attention_is_named(folder, capfd):
     )
 
 
+@pytest.mark.slow
+def test_an_agent_of_several_environments_plays_in_one_that_is_named(folder, capfd):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parent.parent / "baselines")
+        import saved_runs
+        import tiny
+    ids = "GridMem-9x9-v0+GridMem-13x13-v0"
+    config = tiny.config(
+        env={"env_id": ids}, method={"rollout_steps": 4, "num_envs": 8}, model={"num_layers": 1}
+    )
+    saved_runs.save(folder / "both", config)
+    code, _, err = run(capfd, "--agent both --gif a.gif")
+    assert code == 2
+    sentence = "trained in GridMem-9x9-v0, GridMem-13x13-v0; name one of them before the options"
+    assert sentence in err
+    assert run(capfd, "GridMem-13x13-v0 --agent both --steps 3 --frames a")[0] == 0
+    assert len(frames_of(folder / "a")) == 4
+
+
 def test_a_trained_agent_plays_where_it_was_trained(trained, folder, capfd):
     files = "--frames a --save a.npz --picture a.png"
     code, _, err = run(capfd, f"--agent {trained} --seed 1 --heat memory {files}")

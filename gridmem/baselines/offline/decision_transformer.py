@@ -294,8 +294,8 @@ class DecisionTransformer(Method):
             of_token = segment if forgets else None
             out, to_go, seen = outputs(memory.seen, step, forgotten, of_token)
             if isinstance(env.actions, Discrete):
-                draw_action = jnp.argmax(out, -1) if greedy else jax.random.categorical(key, out)
-                action, logits = draw_action.astype(jnp.int32), out
+                chosen = jnp.argmax(out, -1) if greedy else jax.random.categorical(key, out)
+                action, logits = chosen.astype(jnp.int32), out
                 taken = action
             else:
                 action, logits = deterministic(out), None

@@ -70,14 +70,7 @@ class DecisionTransformerConfig(MethodConfig):
 
     def columns(self, env: Any) -> tuple[Column, ...]:
         """See `MethodConfig`."""
-        return (
-            Column(
-                "loss",
-                "loss",
-                3,
-                "loss of the actions",
-            ),
-        )
+        return (Column("loss", "loss", 3, "loss of the actions"),)
 
 
 @dataclass(frozen=True)

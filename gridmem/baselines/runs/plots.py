@@ -12,6 +12,7 @@ from gridmem.envs.analysis.episode_stats import ACHIEVEMENT
 from gridmem.envs.environment import Column
 
 _SHORT = 200_000  # steps
+_MOST_IN_A_ROW = 3  # panels; more, as those of a mixture, stand in rows of two
 Rows = Sequence[Mapping[str, float]]
 
 
@@ -34,8 +35,12 @@ def draw_curve(
     from matplotlib.figure import Figure
 
     drawn = [column for column in columns if column.axis]
-    figure = Figure(figsize=(5 * len(drawn), 4), dpi=120, layout="constrained")
-    panels = figure.subplots(1, len(drawn), squeeze=False)[0]
+    across = len(drawn) if len(drawn) <= _MOST_IN_A_ROW else 2
+    down = -(-len(drawn) // across)
+    figure = Figure(figsize=(5 * across, 4 * down), dpi=120, layout="constrained")
+    panels, left = np.split(figure.subplots(down, across, squeeze=False).ravel(), [len(drawn)])
+    for panel in left:
+        panel.remove()
     label, unit = steps_axis([rows], step_kind)
     for panel, column in zip(panels, drawn, strict=True):
         steps, values = series(rows, "steps", column.name)
