@@ -67,7 +67,8 @@ ROWS = {
     "baselines/model/mixers/*": "jax numpy flax baselines/config baselines/registration "
     "baselines/model/layers baselines/model/mixers/*",
     "baselines/model/*": f"jax numpy flax {GAME} envs/batch/policy {MODEL}",
-    "baselines/ppo/settings": "envs/batch/mixture envs/env envs/environment baselines/method "
+    "baselines/ppo/settings": "envs/batch/mixture envs/env envs/environment envs/maps "
+    "baselines/method "
     "baselines/setting_types",
     "baselines/ppo/loss": "jax numpy envs/batch/policy baselines/ppo/settings "
     "baselines/training/imitation",
@@ -92,7 +93,8 @@ ROWS = {
     "baselines/runs/checkpoint": "jax orbax baselines/ppo/sharding",
     "baselines/runs/weights": "jax numpy safetensors __init__ baselines/config",
     "baselines/runs/transfer": "jax numpy safetensors baselines/config baselines/runs/weights",
-    "baselines/runs/*": f"numpy {ENVS} baselines/config baselines/tables baselines/runs/* "
+    "baselines/runs/*": f"numpy {ENVS} baselines/config baselines/ppo/settings baselines/tables "
+    "baselines/runs/* "
     "~matplotlib",
     "baselines/actor": f"jax numpy flax {ENVS} envs/adapters/* {MODEL} baselines/ppo/rollout",
     "baselines/agent": f"jax flax {ENVS} {MODEL} baselines/actor baselines/ppo/method "

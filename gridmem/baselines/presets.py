@@ -17,7 +17,7 @@ from gridmem.baselines.offline.settings import (
     TD3BCConfig,
 )
 from gridmem.baselines.offpolicy.settings import AcceleratorConfig, SACConfig, TD3Config
-from gridmem.baselines.ppo.settings import MixtureConfig, PPOConfig
+from gridmem.baselines.ppo.settings import CurriculumConfig, MixtureConfig, PPOConfig
 from gridmem.baselines.registration import METHOD_CONFIGS, METHOD_PRESETS
 from gridmem.envs.batch.mixture import SEPARATOR
 from gridmem.envs.checks import unknown_name
@@ -199,6 +199,22 @@ def _mujoco(id: str) -> TrainConfig:
     )
 
 
+def _curriculum() -> TrainConfig:
+    """The network of quickstart in caves that grow to 40 x 40."""
+    return TrainConfig(
+        env=EnvSettings("GridMem-v0"),
+        method=PPOConfig(
+            num_envs=64,
+            num_minibatches=16,
+            gamma=0.99,
+            entropy_coef=0.005,
+            curriculum=CurriculumConfig(grow_steps=20_000_000),
+        ),
+        optimizer=OptimizerConfig(optimizer="muon"),
+        total_steps=40_000_000,
+    )
+
+
 _MUJOCO = {"halfcheetah": "HalfCheetah-v5", "hopper": "Hopper-v5", "ant": "Ant-v5"}
 _LADDER = "GridMem-9x9-v0", "GridMem-13x13-v0", "GridMem-20x20-v0"
 _ABOUT_PENDULUM = "off-policy learning on Pendulum-v1, in a minute on a CPU"
@@ -228,6 +244,10 @@ PRESETS: dict[str, tuple[str, TrainConfig | Callable[[], TrainConfig]]] = {
         f"depth-{num_layers}": ("reference with N layers", _depth(num_layers))
         for num_layers in (1, 2, 4, 8, 16)
     },
+    "curriculum": (
+        "caves that grow to 40x40, in a quarter of an hour on two CPU cores",
+        _curriculum(),
+    ),
     "craftax-classic": ("Craftax-Classic, in minutes on two CPU cores", _craftax_classic),
     "craftax": ("the scoreboard's recipe for Craftax; for a GPU", _craftax),
     "td3": (_ABOUT_PENDULUM, lambda: _pendulum(TD3Config(**_SMALL_CONTROL), 16_000)),

@@ -49,6 +49,25 @@ def largest_region(free: UInt32[Array, "words H"]) -> UInt32[Array, "words H"]:
     return lax.while_loop(unfinished, next_region, carry)[0]
 
 
+def within(
+    start: UInt32[Array, "words H"], free: UInt32[Array, "words H"], steps: Int32[Array, ""]
+) -> UInt32[Array, "words H"]:
+    """The cells that at most so many 4-connected steps through free cells reach from `start`."""
+
+    def unfinished(carry: tuple[Array, Array, Array]) -> Array:
+        left, before, region = carry
+        return (left > 0) & jnp.any(before != region)
+
+    def grow(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        left, _, region = carry
+        up, down = jnp.roll(region, 1, axis=1), jnp.roll(region, -1, axis=1)  # the ring is wall
+        from_left = (region << 1) | jnp.pad(region[:-1] >> 31, ((1, 0), (0, 0)))
+        from_right = (region >> 1) | jnp.pad(region[1:] << 31, ((0, 1), (0, 0)))
+        return left - 1, region, region | ((up | down | from_left | from_right) & free)
+
+    return lax.while_loop(unfinished, grow, (steps, jnp.zeros_like(start), start))[2]
+
+
 def _any_cell(bits: Array) -> Array:
     """One cell of the set, from its fullest word, where a large region is likely."""
     fullness = lax.population_count(bits)

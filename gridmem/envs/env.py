@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Key
+from jaxtyping import Array, Bool, Int32, Key
 
 from gridmem.envs.checks import check_bool, check_whole_number, refuse_forks
 from gridmem.envs.environment import Discrete, Ids, Numbers, Part
@@ -158,20 +158,37 @@ class Env:
         """Length of the compass in an observation: 2, or 0 without one."""
         return 2 if self.config.compass else 0
 
-    def generate(self, key: Key[Array, ""]) -> Level:
+    def generate(
+        self,
+        key: Key[Array, ""],
+        side: Int32[Array, ""] | None = None,
+        distance: Int32[Array, ""] | None = None,
+    ) -> Level:
         """Draws a level; the same key gives the same bits, vmapped or not, on any device.
 
+        Args:
+            key: source of all that is random in it.
+            side: rows and columns of the cave, 5 or more, in a map of the usual size; all if not
+                given. Only of a `NoiseMap`.
+            distance: the most steps of a path from a spawn to a goal; any if not given. Rock
+                counts as one step. Spawns that the map marks stay.
+
         Raises:
+            ValueError: for a `side` of another map.
             RuntimeError: in a process forked from one that had already used JAX, as do `start`
                 and `step`.
         """
         refuse_forks()
         map_key, place_key = jax.random.split(key)
         map_ = self.config.map
-        tiles = map_.generate(map_key)
-        return place(
-            place_key, tiles, self.config.task.num_goals, NUM_SPAWNS, map_.goals, map_.spawns
-        )
+        if side is None:
+            tiles = map_.generate(map_key)
+        elif isinstance(map_, NoiseMap):
+            tiles = map_.generate(map_key, side)
+        else:
+            raise ValueError(f"side is of a NoiseMap, and the map is a {type(map_).__name__}")
+        num_goals = self.config.task.num_goals
+        return place(place_key, tiles, num_goals, NUM_SPAWNS, map_.goals, map_.spawns, distance)
 
     def start(self, level: Level) -> tuple[State, TimeStep]:
         """Begins an episode on a given level."""

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Key, UInt8, UInt32
+from jaxtyping import Array, Bool, Int32, Key, UInt8, UInt32
 
-from gridmem.envs.bitset import count, largest_region, pack, sample, unpack, without
+from gridmem.envs.bitset import count, largest_region, pack, sample, unpack, within, without
 from gridmem.envs.checks import check_bool
 from gridmem.envs.noise import NOISE_UNIT, fractal_noise
 from gridmem.envs.types import Level, Tile
@@ -112,16 +112,31 @@ class NoiseMap:
         """An eighth of the interior; with fewer, the whole interior becomes floor."""
         return -(-self.height * self.width // 8)
 
-    def generate(self, key: Key[Array, ""]) -> UInt8[Array, "H W"]:
-        """Draws a map; see `Map.generate`."""
+    def generate(
+        self, key: Key[Array, ""], side: Int32[Array, ""] | None = None
+    ) -> UInt8[Array, "H W"]:
+        """Draws a map; see `Map.generate`.
+
+        Args:
+            key: source of the noise.
+            side: rows and columns of the cave, at least `MIN_SIDE`; what is beyond is wall. All if
+                not given, as also those beyond `height` and `width`.
+        """
         interior = np.pad(np.ones((self.height, self.width), bool), 1)
-        free = self._free_cells(key)
-        free = jnp.where(count(free) < self.min_free_cells, pack(jnp.asarray(interior)), free)
+        least = self.min_free_cells
+        if side is not None:
+            rows, columns = (jnp.arange(size, dtype=jnp.int32) for size in interior.shape)
+            interior = interior & (rows <= side)[:, None] & (columns <= side)[None]
+            least = (jnp.sum(interior, dtype=jnp.int32) + 7) // 8
+        free = self._free_cells(key, interior)
+        free = jnp.where(count(free) < least, pack(jnp.asarray(interior)), free)
         solid_tile = Tile.WALL if self.solid == "wall" else Tile.ROCK
-        background = np.where(interior, solid_tile, Tile.WALL).astype(np.uint8)
+        background = jnp.where(interior, jnp.uint8(solid_tile), jnp.uint8(Tile.WALL))
         return jnp.where(unpack(free, self.width + 2), jnp.uint8(Tile.FLOOR), background)
 
-    def _free_cells(self, key: Key[Array, ""]) -> UInt32[Array, "words H"]:
+    def _free_cells(
+        self, key: Key[Array, ""], interior: Bool[Array, "H W"] | Bool[np.ndarray, "H W"]
+    ) -> UInt32[Array, "words H"]:
         """The cells that the noise leaves free; there may be none."""
         weight_key, noise_key = jax.random.split(key)
         num_octaves = len(self.wavelengths)
@@ -138,7 +153,7 @@ class NoiseMap:
         noise = fractal_noise(noise_key, self.height, self.width, self.wavelengths, weights)
         threshold = round(self.threshold / np.sqrt(2) * unit * NOISE_UNIT)
         solid = noise > int(np.clip(threshold, -INT32_MAX, INT32_MAX))
-        free = pack(jnp.pad(~solid, 1, constant_values=False))
+        free = pack(jnp.pad(~solid, 1, constant_values=False) & interior)
         return largest_region(free) if self.solid == "wall" else free
 
 
@@ -227,8 +242,13 @@ def place(
     num_spawns: int,
     fixed_goals: tuple[tuple[int, int], ...] = (),
     fixed_spawns: tuple[tuple[int, int], ...] = (),
+    distance: Int32[Array, ""] | None = None,
 ) -> Level:
-    """Puts goals on distinct floor cells, and spawns on any floor cell that is not a goal."""
+    """Puts goals on distinct floor cells, and spawns on any floor cell that is not a goal.
+
+    With a `distance` these are at most so many steps from a goal, as far as there are such cells;
+    rock counts as one step.
+    """
     goal_key, spawn_key = jax.random.split(key)
     free = pack(tiles == Tile.FLOOR)
     for cell in (*fixed_spawns, *fixed_goals):
@@ -244,6 +264,11 @@ def place(
     if fixed_spawns:
         spawns = jnp.array((fixed_spawns * num_spawns)[:num_spawns], jnp.int32)
     else:
+        if distance is not None:
+            passable = pack(tiles != Tile.WALL)
+            start = pack(jnp.zeros_like(tiles, bool).at[goals[:, 0], goals[:, 1]].set(True))
+            near = within(start, passable, distance) & free
+            free = jnp.where(count(near) > 0, near, free)
         spawns = sample(spawn_key, free, num_spawns)
     for goal in goals:
         tiles = lax.dynamic_update_slice(tiles, jnp.full((1, 1), Tile.GOAL, jnp.uint8), goal)

@@ -15,7 +15,7 @@ from twin import flood, regions
 
 import gridmem
 from gridmem import NoiseMap, TextMap, Tile
-from gridmem.envs.bitset import count, largest_region, pack, unpack
+from gridmem.envs.bitset import count, largest_region, pack, unpack, within
 from gridmem.envs.maps import place
 from gridmem.envs.noise import NOISE_UNIT, fractal_noise
 
@@ -41,6 +41,22 @@ def test_pack_and_unpack(width):
         assert bits[word, row] == sum(1 << i for i, cell in enumerate(part) if cell)
     assert count(jnp.asarray(bits)) == cells.sum()
     np.testing.assert_array_equal(jax.jit(unpack, static_argnums=1)(bits, width), cells)
+
+
+@pytest.mark.parametrize("width", [9, 32, 70])
+@pytest.mark.parametrize("steps", [0, 1, 7, 1000])
+def test_cells_within_steps_are_those_that_so_many_moves_reach(width, steps):
+    rng = np.random.default_rng(width)
+    free = np.pad(rng.random((8, width - 2)) < 0.7, 1)
+    start = np.zeros_like(free)
+    start[tuple(rng.choice(np.argwhere(free)))] = True
+    expected = start
+    for _ in range(min(steps, free.size)):
+        near = np.pad(expected, 1)
+        moved = near[:-2, 1:-1] | near[2:, 1:-1] | near[1:-1, :-2] | near[1:-1, 2:]
+        expected = expected | (moved & free)
+    found = jax.jit(within)(pack(jnp.array(start)), pack(jnp.array(free)), jnp.int32(steps))
+    np.testing.assert_array_equal(unpack(found, width), expected)
 
 
 # ---- the largest region
@@ -301,6 +317,44 @@ def test_maps_with_too_little_room_are_rare(id):
 def test_a_map_keeps_the_free_cells_that_it_promises(id):
     free = (playing.levels(id, 2000).tiles != Tile.WALL).sum(axis=(1, 2))
     assert free.min() >= gridmem.make(id).config.map.min_free_cells
+
+
+@pytest.mark.parametrize("id", ["GridMem-v0", "GridMem-Dig-v0"])
+def test_levels_can_be_smaller_and_goals_nearer(id):
+    env, num_levels = gridmem.make(id), 200
+    keys = jax.random.split(jax.random.key(5), num_levels)
+    sides, distances = (
+        np.arange(num_levels, dtype=np.int32) % 36 + 5,
+        np.arange(num_levels, dtype=np.int32) % 7 + 1,
+    )
+    levels = jax.jit(jax.vmap(env.generate))(keys, sides, distances)
+    alone = env.generate(keys[3], jnp.int32(sides[3]), jnp.int32(distances[3]))
+    jax.tree.map(lambda x, y: np.testing.assert_array_equal(x[3], y), levels, alone)
+    tiles, steps = np.array(levels.tiles), np.array(distances)
+    cell = np.arange(tiles.shape[1])
+    for tiles_, side in zip(tiles, sides, strict=True):
+        assert (tiles_[(cell < 1) | (cell > side)] == Tile.WALL).all()
+        assert (tiles_[:, (cell < 1) | (cell > side)] == Tile.WALL).all()
+        assert (tiles_ != Tile.WALL).sum() >= side**2 / 8
+    passable, near = tiles != Tile.WALL, tiles == Tile.GOAL
+    if id == "GridMem-v0":
+        assert (flood(near, passable) == passable).all()
+    each = np.arange(num_levels)[:, None]
+    for step in range(1, steps.max() + 1):
+        grown = near.copy()
+        for axis, shift in ((1, 1), (1, -1), (2, 1), (2, -1)):
+            grown |= np.roll(near, shift, axis)
+        near = np.where((steps >= step)[:, None, None], grown & passable, near)
+    # Where rock encloses the goal, no floor may be so near.
+    is_near = near[each, *np.moveaxis(np.array(levels.spawns), 2, 0)].all(axis=1)
+    any_near = (near & (tiles == Tile.FLOOR)).any(axis=(1, 2))
+    np.testing.assert_array_equal(is_near, any_near)
+
+
+def test_a_map_of_text_has_one_size():
+    env = gridmem.make("GridMem-9x9-v0", map=TextMap(("#####", "#.G.#", "#####")))
+    with pytest.raises(ValueError, match="side is of a NoiseMap, and the map is a TextMap"):
+        env.generate(jax.random.key(0), jnp.int32(5))
 
 
 def test_any_height_and_width():

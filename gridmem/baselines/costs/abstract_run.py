@@ -12,6 +12,7 @@ from jaxtyping import Array, Key
 
 from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.model.actor_critic import Caches
+from gridmem.baselines.ppo.curriculum import in_growth
 from gridmem.baselines.ppo.learner import Learner, TrainBatch, build_model, init, make_batches
 from gridmem.baselines.ppo.rollout import collect, context_length
 from gridmem.baselines.ppo.teacher import Teacher, load_teacher
@@ -104,9 +105,11 @@ def _batches(
     if config.ppo.rollout_steps is not None:
         config = replace(config, method=replace(config.ppo, rollout_steps=1))
 
+    played = in_growth(config, env)
+
     def one_step(params: Any, state: Any, key: Key[Array, ""]) -> list[TrainBatch]:
         model = nnx.merge(graphdef, params)
-        experience = collect(config, env, model, state, key, key, 1, teacher)
+        experience = collect(config, played, model, state, key, key, 1, teacher)
         weight = None if teacher is None else jnp.float32(0)
         return make_batches(config, env, experience, weight)
 

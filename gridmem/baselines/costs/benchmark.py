@@ -24,6 +24,7 @@ from gridmem.baselines.costs.step_costs import (
     rollout_step,
     training_costs,
 )
+from gridmem.baselines.ppo.curriculum import in_growth
 from gridmem.baselines.ppo.learner import TrainBatch, init, make_batches, train_epochs, update
 from gridmem.baselines.ppo.rollout import collect
 from gridmem.envs.batch.policy import random_policy
@@ -135,7 +136,8 @@ def measure(config: TrainConfig, parts: Collection[str], repeats: int) -> Iterat
 
     def rollout(params: Any, state: Any, key: Key[Array, ""]) -> Any:
         model = nnx.merge(graphdef, params)
-        experience = collect(config, env, model, state, key, key, teacher=run.teacher)
+        played = in_growth(config, env)
+        experience = collect(config, played, model, state, key, key, teacher=run.teacher)
         batches = make_batches(config, env, experience, jnp.float32(1) if teachers else None)
         return batches, experience.state, experience.episodes
 

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float32, Int32, Key
 from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.model.actor_critic import ActorCritic, Caches, MixtureActorCritic
 from gridmem.baselines.model.policy import member_key
+from gridmem.baselines.ppo.curriculum import growth, in_growth
 from gridmem.baselines.ppo.loss import (
     LossMetrics,
     Transitions,
@@ -24,7 +25,7 @@ from gridmem.baselines.ppo.loss import (
 )
 from gridmem.baselines.ppo.mixture import join, split_experience, weighted_mean
 from gridmem.baselines.ppo.rollout import Experience, RolloutState, collect, init_rollout
-from gridmem.baselines.ppo.settings import PPOConfig
+from gridmem.baselines.ppo.settings import GROWTH, PPOConfig
 from gridmem.baselines.ppo.sharding import replicate, shard_batch
 from gridmem.baselines.ppo.teacher import Lesson, Teacher, lesson_loss, teacher_weight
 from gridmem.baselines.training.imitation import masked_mean
@@ -97,7 +98,8 @@ def init(
     if config.ppo.rollout_steps is not None:
         key, env_key = jax.random.split(key)
         model = nnx.merge(graphdef, params)
-        rollout_state = init_rollout(config, env, model, env_key, teacher)
+        played = in_growth(config, env)
+        rollout_state = init_rollout(config, played, model, env_key, teacher)
     params, opt_state = replicate((params, _optimizer(config).init(params)))
     return graphdef, Learner(params, opt_state, key, jnp.int32(0), rollout_state)
 
@@ -116,7 +118,11 @@ def update(
 
     # Roll out.
     state, teacher = learner.rollout_state, replicate(teacher)
-    experience = collect(config, env, model, state, level_key, action_key, teacher=teacher)
+    played = in_growth(config, env, learner.num_updates)
+    experience = collect(config, played, model, state, level_key, action_key, teacher=teacher)
+    episodes = experience.episodes
+    if config.ppo.curriculum.grow_steps:
+        episodes = {**episodes, GROWTH: growth(config, env, learner.num_updates)}
 
     # Value targets and advantages.
     weight = None if teacher is None else teacher_weight(config, env, learner.num_updates)
@@ -130,7 +136,7 @@ def update(
     # Metrics.
     data = join([each.transitions for each in batch])
     metrics = UpdateMetrics(
-        episodes=experience.episodes,
+        episodes=episodes,
         explained_variance=explained_variance(data.value, data.target, data.valid),
         target_outside=masked_mean(model.value_head.outside(data.target), data.valid),
         grad_norm=jnp.mean(grad_norm),

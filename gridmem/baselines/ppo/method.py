@@ -103,12 +103,20 @@ class PPO(Method):
     @property
     def about(self) -> Mapping[str, str]:
         """See `Method`."""
-        if self._teacher is None:
-            return {}
-        ppo, config = self.config.ppo, self._teacher.config
-        who = "the oracle" if config is None else f"{ppo.teacher}, trained in {config.env.env_id}"
-        fall = f"weight {ppo.teacher_coef:g}, falling to 0 over {ppo.teacher_steps:,} steps"
-        return {"teacher": f"{who}; {fall}"}
+        ppo, about = self.config.ppo, {}
+        if steps := ppo.curriculum.grow_steps:
+            side = ppo.curriculum.start_side
+            about["curriculum"] = (
+                f"caves of {side} x {side} cells at first, growing for {steps:,} steps"
+            )
+        if self._teacher is not None:
+            config = self._teacher.config
+            who = (
+                "the oracle" if config is None else f"{ppo.teacher}, trained in {config.env.env_id}"
+            )
+            fall = f"weight {ppo.teacher_coef:g}, falling to 0 over {ppo.teacher_steps:,} steps"
+            about["teacher"] = f"{who}; {fall}"
+        return about
 
     def warnings(self, row: Mapping[str, float]) -> str:
         """Says when the histogram of the value head is too narrow."""

@@ -8,13 +8,16 @@ from gridmem.baselines.method import MethodConfig, Stage
 from gridmem.baselines.setting_types import check_not_negative, check_positive, check_types
 from gridmem.envs.batch.mixture import SEPARATOR, Mixture
 from gridmem.envs.env import Env
-from gridmem.envs.environment import is_on_host
+from gridmem.envs.environment import Column, is_on_host
+from gridmem.envs.maps import MAX_SIDE, MIN_SIDE, NoiseMap
 
 if TYPE_CHECKING:
     from gridmem.baselines.config import ModelConfig, TrainConfig
 
 ORACLE = "oracle"
 """The teacher that is no agent: it knows the map."""
+GROWTH = "growth"
+"""The metric that says how far caves have grown, from 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,55 @@ class MixtureConfig:
         check_types(self)
         if any(not 0 < share < inf for share in self.shares):
             raise ValueError(f"shares are {self.shares}; each must be a number above 0")
+
+
+@dataclass(frozen=True)
+class CurriculumConfig:
+    """Caves that grow during training; held-out levels are always those of the id."""
+
+    grow_steps: int = 0
+    """Agent steps over which caves grow to the size of the id; 0 to begin with that size."""
+    start_side: int = 9
+    """Rows and columns of the first caves."""
+    start_max_steps: int | None = None
+    """Actions per episode in the first caves; the id's own if not given."""
+    start_distance: int | None = None
+    """The most steps from a spawn to a goal in the first caves; any if not given."""
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_not_negative(self, "grow_steps")
+        check_positive(self, "start_side", below=MAX_SIDE + 1)
+        for name in ("start_max_steps", "start_distance"):
+            if getattr(self, name) is not None:
+                check_positive(self, name)
+
+    def check(self, env: Any, id: str) -> None:
+        """Raises ValueError if the levels of the environment cannot grow by these settings."""
+        if not self.grow_steps:
+            if self != CurriculumConfig():
+                raise ValueError("the caves do not grow; give --grow-steps")
+            return
+        if not isinstance(env, Env) or not isinstance(env.config.map, NoiseMap):
+            raise ValueError(f"only caves of noise can grow, and {id} has others")
+        config, map_ = env.config, env.config.map
+        side = max(map_.height, map_.width)
+        if not MIN_SIDE <= self.start_side <= side:
+            raise ValueError(
+                f"start_side is {self.start_side}; it must be from {MIN_SIDE} to the {side} of {id}"
+            )
+        cells = min(self.start_side, map_.height) * min(self.start_side, map_.width)
+        needed = config.task.num_goals + config.num_agents
+        if -(-cells // 8) < needed:
+            raise ValueError(
+                f"start_side is {self.start_side}; such a cave may have no more than "
+                f"{-(-cells // 8)} free cells, too few for {needed} goals and agents"
+            )
+        if (self.start_max_steps or 1) > config.max_steps:
+            raise ValueError(
+                f"start_max_steps is {self.start_max_steps}; it must be at most the "
+                f"{config.max_steps} of {id}"
+            )
 
 
 @dataclass(frozen=True)
@@ -72,6 +124,7 @@ class PPOConfig(MethodConfig):
     """Digest of the teacher's weights, set by each new run; with other weights it is not
     resumed."""
     mixture: MixtureConfig = field(default_factory=MixtureConfig)
+    curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -101,6 +154,7 @@ class PPOConfig(MethodConfig):
                 f"{config.env.env_id}{SEPARATOR}GridMem-13x13-v0"
             )
         _check_teacher(config.env.env_id, env, self)
+        self.curriculum.check(env, config.env.env_id)
         for id, each in members.items():
             _check_member(id, each, config.model, steps)
         for settings in self.of_each(len(members)):
@@ -171,6 +225,11 @@ class PPOConfig(MethodConfig):
         stages = Stage("teacher", taught), Stage("alone", number - taught)
         return [stage for stage in stages if stage.num_updates]
 
+    def columns(self, env: Any) -> tuple[Column, ...]:
+        """See `MethodConfig`: with the growth of the caves, if they grow."""
+        growth = (Column(GROWTH, "growth", 2, "growth of the caves"),)
+        return super().columns(env) + (growth if self.curriculum.grow_steps else ())
+
     def device_divisors(self, env: Any) -> tuple[int, ...]:
         """The environments, and the streams of a minibatch; a mixture uses one device."""
         if isinstance(env, Mixture):
@@ -187,6 +246,8 @@ def _check_teacher(id: str, env: Any, settings: PPOConfig) -> None:
                 raise ValueError(f"{each.name} is {given}, and there is no teacher; give --teacher")
     elif isinstance(env, Mixture):
         raise ValueError(f"a teacher is for one environment, and {id} is a mixture")
+    elif settings.teacher == ORACLE and settings.curriculum.grow_steps:
+        raise ValueError("the oracle does not teach in caves that grow; give a trained teacher")
     elif settings.teacher == ORACLE and not isinstance(env, Env):
         raise ValueError(f"the oracle knows the maps of GridMem, and {id} is no environment of it")
 

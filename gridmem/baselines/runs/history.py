@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gridmem.baselines.config import TrainConfig, from_file
+from gridmem.baselines.ppo.settings import GROWTH
 from gridmem.baselines.runs.run_dir import METRICS, WEIGHTS, read_metrics, seed_dirs
 from gridmem.envs.analysis.level_packs import pack
 from gridmem.envs.analysis.score import changed_rules, normalized_score
@@ -52,7 +53,10 @@ def read_record(name: str, path: Path) -> RunRecord:
 
 
 def with_scores(config: TrainConfig, rows: list[dict[str, float]]) -> list[dict[str, float]]:
-    """The rows with scores by the means of the stored levels, if the rules are those of the id."""
+    """The rows with scores by the means of the stored levels, if the rules are those of the id.
+
+    Rows of caves that have not grown to the size of the id have none.
+    """
     id = config.env.env_id
     if id not in CONFIGS or changed_rules(id, config.make_env()):
         return rows
@@ -60,7 +64,7 @@ def with_scores(config: TrainConfig, rows: list[dict[str, float]]) -> list[dict[
     random, best = float(known.random_return.mean()), float(known.best_return.mean())
 
     def scored(row: dict[str, float]) -> dict[str, float]:
-        if "episode_return" not in row:
+        if "episode_return" not in row or row.get(GROWTH, 1) < 1:
             return row
         normalized = normalized_score(row["episode_return"], random, best)
         return row if normalized is None else {**row, "score": normalized}

@@ -13,15 +13,17 @@ import tiny
 
 from gridmem.baselines.config import to_dict
 from gridmem.baselines.ppo import sharding as devices
+from gridmem.baselines.ppo.settings import CurriculumConfig
 from gridmem.baselines.train import main
 from gridmem.baselines.training.loop import Run
 
-# Rollouts that go on: their caches and environments are divided, too.
+# Rollouts that go on, in caves that grow: their caches and environments are divided, too.
+GROWTH = CurriculumConfig(grow_steps=2 * 8 * 12, start_side=5, start_max_steps=10)
 CONFIG = tiny.config(
     total_steps=2 * 8 * 12,
     eval_levels=2,
     model={"num_layers": 1},
-    method={"num_minibatches": 1, "rollout_steps": 12},
+    method={"num_minibatches": 1, "rollout_steps": 12, "curriculum": GROWTH},
 )
 
 
