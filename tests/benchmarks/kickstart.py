@@ -71,7 +71,8 @@ def main() -> None:
             if not run.exists():
                 program("train", *words)
         steps = [steps_to(target, given.total_steps, run) for run in runs]
-        ends = scores(given.out / f"of-{given.mixer}-{arm}", *map(str, runs))
+        folder = "-".join(["of", given.mixer, arm, *map(str, given.seeds)])
+        ends = scores(given.out / folder, *map(str, runs))
         print(f"{arm:8} steps to {target:.3f}: {steps}; score at the end: {ends}", flush=True)
 
 
