@@ -1,0 +1,56 @@
+"""The committed files of the page are those that its sources give."""
+
+import base64
+
+import numpy as np
+import pytest
+from episodes import FOLDER, content, load_build
+from safetensors.numpy import load
+
+import gridmem
+from gridmem.baselines.agent import weights_file
+from gridmem.envs.registry import CONFIGS
+from gridmem.envs.types import Level
+
+MOST_BYTES = 1_500_000
+build = load_build()
+
+
+def test_built_files_are_those_that_were_committed():
+    built = build.outputs()
+    stored = {path.relative_to(FOLDER).as_posix() for path in (FOLDER / "data").iterdir()}
+    assert stored | {"play.js"} == set(built)
+    changed = [
+        path for path, text in built.items() if (FOLDER / path).read_bytes() != text.encode()
+    ]
+    assert not changed, "run `uv run python docs/play_online/build.py`"
+
+
+def test_the_folder_is_small():
+    files = [path for path in FOLDER.rglob("*") if path.is_file()]
+    own = [path for path in files if not {"node_modules", "__pycache__"} & set(path.parts)]
+    assert sum(path.stat().st_size for path in own) < MOST_BYTES
+
+
+def test_every_id_has_its_data():
+    for id in CONFIGS:
+        assert content(FOLDER / f"data/{id}-levels.js")
+    assert set(build.AGENTS) <= set(CONFIGS)
+
+
+def test_weights_are_the_released_ones_in_float16():
+    (name, *_) = build.AGENTS.values()
+    page = load(base64.b64decode(content(FOLDER / f"data/{name}-agent.js")))
+    released = load(weights_file(name).read_bytes())
+    assert page.keys() == released.keys()
+    for tensor, value in released.items():
+        np.testing.assert_array_equal(page[tensor], value.astype(np.float16))
+
+
+def test_spawns_that_could_run_out_are_refused():
+    level = gridmem.make_level(["#####", "#0.G#", "#####"])  # 2 steps a trip
+    levels = Level(*(np.asarray(leaf)[None] for leaf in level))
+    levels = levels._replace(spawns=levels.spawns[:, : build.NUM_SPAWNS])
+    build._check_spawns(levels, max_steps=127)
+    with pytest.raises(ValueError, match="64 spawns do not last for an episode of 128 steps"):
+        build._check_spawns(levels, max_steps=128)
