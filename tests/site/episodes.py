@@ -1,9 +1,9 @@
 """Golden episodes, and what Python knows of them, for the code of the page."""
 
-import base64
 import importlib.util
 import json
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -42,12 +42,12 @@ def rules(id):
     return {"side": side, "viewSize": env.view_size, **steps}
 
 
-def job(id, actions, agent=b""):
-    """What driver.js is asked to play: actions [N, T] on the first N levels."""
+def job(id, actions, agent=""):
+    """What driver.js is asked to play: actions [N, T] on the first N levels, and base64 of an agent."""
     return {
         "rules": rules(id),
         "levels": content(FOLDER / f"data/{id}-levels.js"),
-        "agent": base64.b64encode(agent).decode(),
+        "agent": agent,
         "episodes": [[number, row] for number, row in enumerate(actions.tolist())],
     }
 
@@ -73,13 +73,24 @@ def wishes(id, number):
     return np.where(random.random(shape) < share[:, None], ORACLES, actions).astype(np.int32)
 
 
-def by_rules(id, number):
-    """The actions of golden episodes, and every field as driver.js gives it."""
+def by_rules(id, wishes):
+    """The actions of episodes on the first levels, and every field as driver.js gives it."""
     env = gridmem.make(id)
-    start, rows, distance = _by_rules(env, first_levels(id, number), wishes(id, number))
+    start, rows, distance = _by_rules(env, first_levels(id, len(wishes)), wishes)
     fields, advice, actions = jax.tree.map(lambda leaf: np.swapaxes(leaf, 0, 1), rows)
-    all_fields = jax.tree.map(lambda a, b: np.concatenate([a[:, None], b], 1), start, fields)
-    return actions, {**all_fields, "advice": advice, "distance": np.asarray(distance)}
+    fields = jax.tree.map(lambda a, b: np.concatenate([a[:, None], b], 1), start, fields)
+    return actions, {**fields, "advice": advice, "distance": np.asarray(distance)}
+
+
+def trips(fields, number):
+    """The steps of each find of an episode."""
+    return np.diff(np.flatnonzero(fields["last_reward"][number]), prepend=0).tolist()
+
+
+def float16(agent):
+    """The agent as the page has it: rounded."""
+    rounded = jax.tree.map(lambda x: x.astype(jnp.float16).astype(jnp.float32), agent.params)
+    return replace(agent, params=rounded)
 
 
 @partial(jax.jit, static_argnums=0)

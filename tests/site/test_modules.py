@@ -1,5 +1,6 @@
 """The modules of the page in Node, against Python; `test_browser.py` has more episodes."""
 
+import base64
 import json
 
 import jax
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import tiny
 from breadth import breadth
-from episodes import DRIVER, FOLDER, by_network, by_rules, check, first_levels, job
+from episodes import DRIVER, FOLDER, by_network, by_rules, check, first_levels, job, wishes
 from flax import nnx
 
 import gridmem
@@ -55,14 +56,14 @@ def url(name):
 
 @pytest.mark.parametrize("id", breadth(gridmem.envs.registry.CONFIGS, ID, "GridMem-Dig-v0"))
 def test_rules_and_oracle_are_those_of_python(id):
-    actions, expected = by_rules(id, 3)
+    actions, expected = by_rules(id, wishes(id, 3))
     check(run(job(id, actions)), expected)
 
 
 def test_a_released_file_gives_the_outputs_of_python():
     env, model = gridmem.make(ID), load(ID).model
     actions, expected = by_network(env, model, first_levels(ID, 2))
-    found = run(job(ID, actions, weights_file(ID).read_bytes()))
+    found = run(job(ID, actions, base64.b64encode(weights_file(ID).read_bytes()).decode()))
     np.testing.assert_array_equal(found.pop("action"), actions.ravel())
     check(found, expected, tolerance=1e-3)
 
@@ -74,6 +75,6 @@ def test_networks_of_other_settings(name):
     # Larger than at the start of a training, so that every part matters.
     params = jax.tree.map(lambda leaf: 3 * leaf, params)
     actions, expected = by_network(env, nnx.merge(graphdef, params), first_levels(ID, 1))
-    found = run(job(ID, actions, to_bytes(config, params, 0)))
+    found = run(job(ID, actions, base64.b64encode(to_bytes(config, params, 0)).decode()))
     np.testing.assert_array_equal(found.pop("action"), actions.ravel())
     check(found, expected, tolerance=1e-3)
