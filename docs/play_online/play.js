@@ -2,6 +2,35 @@
 (() => {
 const bundle = {};
 
+bundle.dom = (() => {
+/** Elements of the page. */
+
+/**
+ * @template {HTMLElement} T
+ * @param {string} selector
+ * @param {new () => T} type
+ * @param {ParentNode} [inside]
+ */
+function get(selector, type, inside = document) {
+  const found = inside.querySelector(selector);
+  if (!(found instanceof type)) throw new Error(`the page has no ${selector}`);
+  return found;
+}
+
+/**
+ * A new element.
+ * @param {string} name
+ * @param {(Node | string)[]} children
+ */
+function tag(name, ...children) {
+  const element = document.createElement(name);
+  element.append(...children);
+  return element;
+}
+
+return { get, tag };
+})();
+
 bundle.rules = (() => {
 /** The rules of `gridmem.Env` for one agent and the task Return. Cells are numbered row by row. */
 
@@ -129,6 +158,9 @@ const data = () => /** @type {any} */ (globalThis).gridmemData;
  */
 const site = data().site;
 
+/** @param {string} base64 */
+const bytesOf = (base64) => Uint8Array.from(atob(base64), (each) => each.charCodeAt(0));
+
 /**
  * Reads a file of `data/`.
  * @template T
@@ -140,7 +172,7 @@ const site = data().site;
 async function read(name, reader) {
   await run(`data/${name}.js`);
   try {
-    return reader(Uint8Array.from(atob(data()[name]), (character) => character.charCodeAt(0)));
+    return reader(bytesOf(data()[name]));
   } catch (cause) {
     throw new Problem(`The file data/${name}.js is damaged; get the folder of this page again.`, {
       cause,
@@ -163,7 +195,7 @@ function run(path) {
   });
 }
 
-return { Problem, site, read };
+return { Problem, site, bytesOf, read };
 })();
 
 bundle.network = (() => {
@@ -493,20 +525,14 @@ const COLUMNS = /** @type {const} */ ([
 ]);
 
 class Results {
-  /** Reads what is stored; `problem` is a sentence if that does not work. */
+  /** @type {Result[]} */
+  rows = [];
+  /** @type {Record<string, number>} */
+  starts = {}; // episodes begun, by id and level
+  problem = ""; // a sentence, if results cannot be read or kept
+
   constructor() {
-    /** @type {Result[]} */
-    this.rows = [];
-    /** @type {Record<string, number>} */
-    this.starts = {}; // episodes begun, by id and level
-    this.problem = "";
-    try {
-      const { rows, starts } = JSON.parse(localStorage.getItem(KEY) ?? '{"rows":[],"starts":{}}');
-      if (!rows.every((/** @type {Result} */ row) => Array.isArray(row.trips))) throw new Error();
-      [this.rows, this.starts] = [rows, { ...starts }];
-    } catch {
-      this.problem = "Earlier results in this browser cannot be read.";
-    }
+    this.#read();
   }
 
   /**
@@ -516,22 +542,25 @@ class Results {
    * @returns {number} which attempt it is
    */
   begin(id, level) {
+    this.#read();
     const name = `${id} ${level}`;
     this.starts[name] = (this.starts[name] ?? 0) + 1;
-    this.#save();
+    this.#write();
     return this.starts[name];
   }
 
   /** @param {Result} row */
   add(row) {
+    this.#read();
     this.rows.push(row);
-    this.#save();
+    this.#write();
   }
 
   /** Forgets the results, but not which caves are known. */
   clear() {
+    this.#read();
     this.rows = [];
-    this.#save();
+    this.#write();
   }
 
   /** All results as comma-separated values; the steps of trips are separated by spaces. */
@@ -542,7 +571,20 @@ class Results {
     return `${[COLUMNS.map(([name]) => name).join(","), ...lines].join("\n")}\n`;
   }
 
-  #save() {
+  /** What is stored, to which another tab may have added. */
+  #read() {
+    try {
+      const text = localStorage.getItem(KEY);
+      if (text === null) return;
+      const { rows, starts } = JSON.parse(text);
+      if (!rows.every((/** @type {Result} */ row) => Array.isArray(row.trips))) throw new Error();
+      [this.rows, this.starts] = [rows, { ...starts }];
+    } catch {
+      this.problem = "Earlier results in this browser cannot be read.";
+    }
+  }
+
+  #write() {
     try {
       localStorage.setItem(KEY, JSON.stringify({ rows: this.rows, starts: this.starts }));
     } catch {
@@ -595,18 +637,52 @@ const playerColumn = (colour, facing = DOWN) => colour * FACINGS + facing;
  * @property {number} [outlined] side of a square around the player that is outlined
  */
 
+/** A canvas with a scene, as large as its parent, also after the size of that has changed. */
+class Picture {
+  #width = 0; // none as long as the parent is not shown
+  /** @type {Scene | null} */
+  #scene = null;
+
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {ImageBitmap} sprites
+   */
+  constructor(canvas, sprites) {
+    this.canvas = canvas;
+    this.sprites = sprites;
+    // Asking for the width at every step would lay out the page at every step.
+    const observer = new ResizeObserver(([{ contentRect }]) => {
+      this.#width = contentRect.width;
+      this.#draw();
+    });
+    observer.observe(/** @type {Element} */ (canvas.parentElement));
+  }
+
+  /** @param {Scene} scene */
+  show(scene) {
+    this.#scene = scene;
+    this.#draw();
+  }
+
+  #draw() {
+    if (!this.#scene || !this.#width) return;
+    const side = Math.sqrt(this.#scene.tiles.length);
+    const px = pixelsFor((this.#width * globalThis.devicePixelRatio) / side);
+    if (this.canvas.width !== side * px) this.canvas.width = this.canvas.height = side * px;
+    const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
+    context.clearRect(0, 0, side * px, side * px);
+    draw(context, this.sprites, px, this.#scene);
+  }
+}
+
 /**
- * Draws at a whole multiple of the art; the style sheet makes the picture as large as its parent.
- * @param {HTMLCanvasElement} canvas
- * @param {HTMLImageElement} sprites
+ * @param {CanvasRenderingContext2D} context
+ * @param {ImageBitmap} sprites
+ * @param {number} px side of a tile
  * @param {Scene} scene
  */
-function draw(canvas, sprites, scene) {
+function draw(context, sprites, px, scene) {
   const side = Math.sqrt(scene.tiles.length);
-  const { clientWidth } = /** @type {HTMLElement} */ (canvas.parentElement);
-  const px = pixelsFor((clientWidth * globalThis.devicePixelRatio) / side);
-  canvas.width = canvas.height = side * px;
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const put = stamp(context, sprites, px);
   const isShown = Array.from(scene.tiles, (_, i) => !scene.seen || Boolean(scene.seen[i]));
   /** @type {(row: number, column: number) => boolean} */
@@ -636,7 +712,7 @@ function draw(canvas, sprites, scene) {
 /**
  * A piece alone.
  * @param {HTMLCanvasElement} canvas
- * @param {HTMLImageElement} sprites
+ * @param {ImageBitmap} sprites
  * @param {number} column of the piece
  */
 function drawPiece(canvas, sprites, column) {
@@ -646,7 +722,7 @@ function drawPiece(canvas, sprites, column) {
 }
 
 /**
- * The side in pixels at which a tile is drawn, so that it fills that many after scaling down.
+ * The side of a tile in the canvas, a multiple of the art, which the style sheet scales down.
  * @param {number} pixels
  */
 function pixelsFor(pixels) {
@@ -661,7 +737,7 @@ const artSize = (px) => (px >= (LARGE + SMALL) / 2 ? LARGE : SMALL);
 /**
  * A function that puts a tile of the art, or a plain colour where it would be too small.
  * @param {CanvasRenderingContext2D} context
- * @param {HTMLImageElement} sprites
+ * @param {ImageBitmap} sprites
  * @param {number} px
  */
 function stamp(context, sprites, px) {
@@ -749,7 +825,7 @@ function fill(context, x, y, px, colour) {
  */
 const clamp = (index, length) => Math.min(Math.max(index, 0), length - 1);
 
-return { GOAL_COLUMN, playerColumn, draw, drawPiece };
+return { GOAL_COLUMN, playerColumn, Picture, drawPiece };
 })();
 
 bundle.levels = (() => {
@@ -1010,6 +1086,7 @@ return { Walk, Game };
 bundle.card = (() => {
 /** The card at the end of an episode, and the table of results. */
 
+const { tag } = bundle.dom;
 const { count } = bundle.words;
 
 /**
@@ -1043,7 +1120,7 @@ function fillCard(timelines, table, rows) {
 function fillResults(body, results) {
   const lines = results.map((result) =>
     tableRow("td", [
-      result.date.slice(0, 16).replace("T", " "),
+      new Date(result.date).toLocaleString(),
       result.id,
       `${result.level}`,
       `${result.attempt}`,
@@ -1090,40 +1167,27 @@ function tableRow(kind, cells) {
   return tag("tr", ...cells.map((cell) => tag(kind, cell)));
 }
 
-/**
- * @param {string} name
- * @param {(Node | string)[]} children
- */
-function tag(name, ...children) {
-  const element = document.createElement(name);
-  element.append(...children);
-  return element;
-}
-
-return { fillCard, fillResults, tag };
+return { fillCard, fillResults };
 })();
 
 bundle.panel = (() => {
 /** One of the three players on the page. */
 
-const { tag } = bundle.card;
-const { draw, drawPiece, playerColumn } = bundle.draw;
+const { get, tag } = bundle.dom;
+const { drawPiece, Picture, playerColumn } = bundle.draw;
 const { view, viewCells } = bundle.rules;
 const { count, surroundings } = bundle.words;
 
 /**
- * @template {HTMLElement} T
- * @param {string} selector
- * @param {new () => T} type
- * @param {ParentNode} inside
- */
-function get(selector, type, inside = document) {
-  const found = inside.querySelector(selector);
-  if (!(found instanceof type)) throw new Error(`the page has no ${selector}`);
-  return found;
-}
-
-/**
+ * @typedef {object} Player
+ * @property {string} key id of its part of the page, and name of its colour
+ * @property {string} name
+ * @property {string} tab name in short
+ * @property {string} about
+ * @property {string} view what its view shows
+ * @property {string} map what its map shows
+ * @property {(game: import("./game.js").Game) => import("./game.js").Walk | null} walkIn
+ *
  * @typedef {object} Look
  * @property {boolean} isCovered nothing is shown
  * @property {boolean} hasMap
@@ -1134,9 +1198,9 @@ function get(selector, type, inside = document) {
 
 class Panel {
   /**
-   * @param {{ key: string, name: string, tab: string, about: string, view: string, map: string }} player
+   * @param {Player} player
    * @param {number} colour
-   * @param {HTMLImageElement} sprites
+   * @param {ImageBitmap} sprites
    */
   constructor(player, colour, sprites) {
     const copy = document.importNode(get("#player", HTMLTemplateElement).content, true);
@@ -1148,7 +1212,8 @@ class Panel {
     this.tab.type = "button";
     this.player = player;
     this.colour = colour;
-    this.sprites = sprites;
+    this.view = new Picture(get(".view", HTMLCanvasElement, copy), sprites);
+    this.map = new Picture(get(".map", HTMLCanvasElement, copy), sprites);
     get(".name", HTMLElement, copy).textContent = player.name;
     get(".about", HTMLElement, copy).textContent = player.about;
     get(".view-caption", HTMLElement, copy).textContent = player.view;
@@ -1180,22 +1245,19 @@ class Panel {
         tag("div", tag("dt", name), tag("dd", `${number}`)),
       ),
     );
-    const { colour, sprites } = this;
-    const scene = { colour, facing: state.lastAction };
-    const viewCanvas = get(".view", HTMLCanvasElement, this.section);
+    const scene = { colour: this.colour, facing: state.lastAction };
     const tiles = view(state);
-    viewCanvas.setAttribute("aria-label", `View: ${surroundings(state)}`);
-    draw(viewCanvas, sprites, {
+    this.view.canvas.setAttribute("aria-label", `View: ${surroundings(state)}`);
+    this.view.show({
       ...scene,
       tiles,
       cell: (tiles.length - 1) / 2,
       heat: heat && viewCells(state).map((cell) => heat[cell] ?? 0),
     });
-    const mapCanvas = get(".map", HTMLCanvasElement, this.section);
-    /** @type {HTMLElement} */ (mapCanvas.parentElement).hidden = !hasMap;
+    /** @type {HTMLElement} */ (this.map.canvas.parentElement).hidden = !hasMap;
     const numSeen = walk.seen.reduce((sum, seen) => sum + seen, 0);
-    mapCanvas.setAttribute("aria-label", `Map: ${count(numSeen, "cell")} seen`);
-    draw(mapCanvas, sprites, {
+    this.map.canvas.setAttribute("aria-label", `Map: ${count(numSeen, "cell")} seen`);
+    this.map.show({
       ...scene,
       tiles: state.tiles,
       cell: state.position,
@@ -1208,15 +1270,16 @@ class Panel {
   }
 }
 
-return { get, Panel };
+return { Panel };
 })();
 
 bundle.page = (() => {
 /** A cave on the page: keys, taps and buttons, and what is shown. */
 
 const { fillCard, fillResults } = bundle.card;
+const { get } = bundle.dom;
 const { drawPiece, GOAL_COLUMN } = bundle.draw;
-const { get, Panel } = bundle.panel;
+const { Panel } = bundle.panel;
 const { Results } = bundle.results;
 const { count, surroundings } = bundle.words;
 
@@ -1225,19 +1288,41 @@ const ACTION_OF_KEY = {
   ...{ ArrowUp: 0, ArrowRight: 1, ArrowDown: 2, ArrowLeft: 3 },
   ...{ KeyW: 0, KeyD: 1, KeyS: 2, KeyA: 3 },
 };
+/**
+ * @typedef {import("./panel.js").Player} Player
+ * @typedef {import("./game.js").Walk} Walk
+ */
+/** @type {Player} */
 const YOU = {
-  ...{ key: "you", name: "You", tab: "You", about: "Go and find the goal." },
-  ...{ view: "what you see", map: "what you have seen" },
+  key: "you",
+  name: "You",
+  tab: "You",
+  about: "Go and find the goal.",
+  view: "what you see",
+  map: "what you have seen",
+  walkIn: (game) => game.you,
 };
+/** @type {Player} */
 const AGENT = {
-  ...{ key: "agent", name: "Trained agent", tab: "Agent", about: "Sees as much as you do." },
-  ...{ view: "what it sees; red: attention", map: "what it has seen" },
+  key: "agent",
+  name: "Trained agent",
+  tab: "Agent",
+  about: "Sees as much as you do.",
+  view: "what it sees",
+  map: "red: what it attends to",
+  walkIn: (game) => game.agent,
 };
+/** @type {Player} */
 const ORACLE = {
-  ...{ key: "oracle", name: "Oracle", tab: "Oracle", about: "Knows the whole cave." },
-  ...{ view: "what it sees", map: "what it has seen" },
+  key: "oracle",
+  name: "Oracle",
+  tab: "Oracle",
+  about: "Knows the whole cave.",
+  view: "what it sees",
+  map: "what it has seen",
+  walkIn: (game) => game.oracle,
 };
-const PLAYERS = [YOU, AGENT, ORACLE];
+const PLAYERS = [YOU, AGENT, ORACLE]; // in the order of their colours
 
 class Page {
   #hideOthers = get("#hide-others", HTMLInputElement);
@@ -1253,14 +1338,14 @@ class Page {
    * @param {string} id
    * @param {number} level
    * @param {() => import("./game.js").Game} newGame
-   * @param {HTMLImageElement} sprites
+   * @param {ImageBitmap} sprites
    */
   constructor(id, level, newGame, sprites) {
     this.id = id;
     this.level = level;
     this.newGame = newGame;
     this.game = newGame();
-    const players = PLAYERS.filter((player) => player !== AGENT || this.game.agent);
+    const players = PLAYERS.filter((player) => player.walkIn(this.game));
     this.panels = players.map((player) => {
       const panel = new Panel(player, PLAYERS.indexOf(player), sprites);
       panel.tab.onclick = () => this.#choose(player);
@@ -1273,6 +1358,7 @@ class Page {
     this.#listen();
     this.#choose(YOU);
     this.#say("");
+    this.#showResults();
   }
 
   /** The episode from its start. */
@@ -1314,10 +1400,9 @@ class Page {
     };
     get("#again", HTMLElement).onclick = () => this.restart();
     this.#hideOthers.onchange = this.#hideMap.onchange = () => this.#show();
-    globalThis.addEventListener("resize", () => this.#show());
     get("#clear", HTMLElement).onclick = () => {
       this.#results.clear();
-      this.#show();
+      this.#showResults();
     };
     get("#export", HTMLElement).onclick = () => {
       const link = document.createElement("a");
@@ -1336,11 +1421,11 @@ class Page {
     if (action !== undefined && !this.game.isOver) {
       event.preventDefault(); // of arrows: scrolling
       this.move(action);
-    } else if (event.key === "r") this.restart();
-    else if (event.key === "n") get("#next", HTMLAnchorElement).click();
+    } else if (event.code === "KeyR") this.restart();
+    else if (event.code === "KeyN") get("#next", HTMLAnchorElement).click();
   }
 
-  /** @param {typeof YOU} player whom a narrow page shows */
+  /** @param {Player} player whom a narrow page shows */
   #choose(player) {
     this.#shown = player;
     this.#show();
@@ -1361,6 +1446,7 @@ class Page {
       oracleFinds: oracle.trips.length,
       trips: you.trips,
     });
+    this.#showResults();
   }
 
   #show() {
@@ -1372,17 +1458,15 @@ class Page {
       this.#mapHidden = (time === 0 || this.#mapHidden) && this.#hideMap.checked;
     }
     for (const panel of panels) {
-      const isYou = panel.player === YOU;
-      const isAgent = panel.player === AGENT;
-      const walk = isYou ? game.you : isAgent ? game.agent : game.oracle;
-      if (!walk) continue;
-      panel.select(panel.player === this.#shown);
-      panel.show(walk, {
+      const { player } = panel;
+      const isYou = player === YOU;
+      panel.select(player === this.#shown);
+      panel.show(/** @type {Walk} */ (player.walkIn(game)), {
         isCovered: !isYou && this.#hideOthers.checked && !game.isOver,
         hasMap: !isYou || !this.#hideMap.checked || game.isOver,
         isRevealed: game.isOver,
-        heat: isAgent ? game.heat() : null,
-        further: isAgent && game.thought ? { value: game.thought.value.toFixed(2) } : {},
+        heat: player === AGENT ? game.heat() : null,
+        further: player === AGENT ? { value: game.thought?.value.toFixed(2) ?? "" } : {},
       });
     }
     const progress = get("#progress", HTMLProgressElement);
@@ -1390,20 +1474,26 @@ class Page {
     get("#steps", HTMLElement).textContent = `step ${time} of ${rules.maxSteps}`;
     get("#card", HTMLElement).hidden = !game.isOver;
     if (game.isOver) this.#showCard();
+  }
+
+  #showResults() {
     get("#results", HTMLElement).hidden = this.#results.rows.length === 0;
     fillResults(get("#rows", HTMLElement), this.#results.rows);
   }
 
   #showCard() {
-    const { you, agent, oracle } = this.game;
-    const others = `${agent ? `the agent ${agent.trips.length}, ` : ""}the oracle ${oracle.trips.length}`;
-    get("#card-title", HTMLElement).textContent =
-      `You found the goal ${count(you.trips.length, "time")}, ${others}.`;
     const rows = this.panels.map(({ player }) => ({
       name: player.tab,
       colour: `var(--${player.key})`,
-      walk: player === YOU ? you : player === AGENT && agent ? agent : oracle,
+      walk: /** @type {Walk} */ (player.walkIn(this.game)),
     }));
+    const [yours, ...others] = rows.map(({ name, walk }) => [
+      name.toLowerCase(),
+      walk.trips.length,
+    ]);
+    get("#card-title", HTMLElement).textContent =
+      `You found the goal ${count(Number(yours[1]), "time")}, ` +
+      `${others.map(([name, finds]) => `the ${name} ${finds}`).join(", ")}.`;
     fillCard(get("#timelines", HTMLElement), get("#trips", HTMLElement), rows);
   }
 
@@ -1422,13 +1512,13 @@ return { Page };
 bundle.main = (() => {
 /** Reads what the address of the page asks for, and begins. */
 
-const { Problem, read, site } = bundle.files;
+const { get } = bundle.dom;
+const { bytesOf, Problem, read, site } = bundle.files;
 const { Game } = bundle.game;
 const { readLevels } = bundle.levels;
 const { argmax, Network } = bundle.network;
 const { distances, oracleAction } = bundle.oracle;
 const { Page } = bundle.page;
-const { get } = bundle.panel;
 const { start, step, view } = bundle.rules;
 const { readWeights } = bundle.safetensors;
 const { ranges } = bundle.words;
@@ -1459,9 +1549,7 @@ async function main() {
   const network = rules.agent
     ? await read(`${rules.agent}-agent`, (bytes) => new Network(readWeights(bytes)))
     : null;
-  const sprites = new Image();
-  sprites.src = `data:image/png;base64,${site.sprites}`;
-  await sprites.decode();
+  const sprites = await createImageBitmap(new Blob([bytesOf(site.sprites)]));
   new Page(id, numbers[position], () => new Game(rules, level, network), sprites);
   const next = get("#next", HTMLAnchorElement);
   const refresh = () => {
@@ -1469,7 +1557,8 @@ async function main() {
   };
   for (const name of HIDEABLE) checkbox(name).addEventListener("change", refresh);
   refresh();
-  performance.mark("first picture");
+  // The next frame has the pictures; the one after it begins when they are there to be seen.
+  requestAnimationFrame(() => requestAnimationFrame(() => performance.mark("first picture")));
 }
 
 /** @param {string} name of what a checkbox hides */
@@ -1507,8 +1596,7 @@ function explain(error) {
   problem.hidden = false;
 }
 
-const font = Uint8Array.from(atob(site.font), (character) => character.charCodeAt(0));
-document.fonts.add(new FontFace("GridMem", font));
+document.fonts.add(new FontFace("GridMem", bytesOf(site.font)));
 main().catch(explain);
 
 // For tests, and for the console of a browser.

@@ -43,7 +43,7 @@ def rules(id):
 
 
 def job(id, actions, agent=""):
-    """What driver.js is asked to play: actions [N, T] on the first N levels, and base64 of an agent."""
+    """What driver.js is asked to play: actions [N, T] on the first N levels; an agent in base64."""
     return {
         "rules": rules(id),
         "levels": content(FOLDER / f"data/{id}-levels.js"),

@@ -60,7 +60,7 @@ def test_networks_give_the_outputs_of_python(visit, id):
     agent = content(FOLDER / f"data/{AGENTS[id]}-agent.js")
     found = drive(visit(f"?id={id}"), job(id, actions, agent))
     np.testing.assert_array_equal(found.pop("action"), actions.ravel())
-    check(found, expected, tolerance=1e-3)
+    check(found, expected, tolerance=1e-4)
 
 
 @pytest.fixture(scope="module")

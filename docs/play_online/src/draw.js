@@ -38,18 +38,52 @@ export const playerColumn = (colour, facing = DOWN) => colour * FACINGS + facing
  * @property {number} [outlined] side of a square around the player that is outlined
  */
 
+/** A canvas with a scene, as large as its parent, also after the size of that has changed. */
+export class Picture {
+  #width = 0; // none as long as the parent is not shown
+  /** @type {Scene | null} */
+  #scene = null;
+
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {ImageBitmap} sprites
+   */
+  constructor(canvas, sprites) {
+    this.canvas = canvas;
+    this.sprites = sprites;
+    // Asking for the width at every step would lay out the page at every step.
+    const observer = new ResizeObserver(([{ contentRect }]) => {
+      this.#width = contentRect.width;
+      this.#draw();
+    });
+    observer.observe(/** @type {Element} */ (canvas.parentElement));
+  }
+
+  /** @param {Scene} scene */
+  show(scene) {
+    this.#scene = scene;
+    this.#draw();
+  }
+
+  #draw() {
+    if (!this.#scene || !this.#width) return;
+    const side = Math.sqrt(this.#scene.tiles.length);
+    const px = pixelsFor((this.#width * globalThis.devicePixelRatio) / side);
+    if (this.canvas.width !== side * px) this.canvas.width = this.canvas.height = side * px;
+    const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
+    context.clearRect(0, 0, side * px, side * px);
+    draw(context, this.sprites, px, this.#scene);
+  }
+}
+
 /**
- * Draws at a whole multiple of the art; the style sheet makes the picture as large as its parent.
- * @param {HTMLCanvasElement} canvas
- * @param {HTMLImageElement} sprites
+ * @param {CanvasRenderingContext2D} context
+ * @param {ImageBitmap} sprites
+ * @param {number} px side of a tile
  * @param {Scene} scene
  */
-export function draw(canvas, sprites, scene) {
+function draw(context, sprites, px, scene) {
   const side = Math.sqrt(scene.tiles.length);
-  const { clientWidth } = /** @type {HTMLElement} */ (canvas.parentElement);
-  const px = pixelsFor((clientWidth * globalThis.devicePixelRatio) / side);
-  canvas.width = canvas.height = side * px;
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const put = stamp(context, sprites, px);
   const isShown = Array.from(scene.tiles, (_, i) => !scene.seen || Boolean(scene.seen[i]));
   /** @type {(row: number, column: number) => boolean} */
@@ -79,7 +113,7 @@ export function draw(canvas, sprites, scene) {
 /**
  * A piece alone.
  * @param {HTMLCanvasElement} canvas
- * @param {HTMLImageElement} sprites
+ * @param {ImageBitmap} sprites
  * @param {number} column of the piece
  */
 export function drawPiece(canvas, sprites, column) {
@@ -89,7 +123,7 @@ export function drawPiece(canvas, sprites, column) {
 }
 
 /**
- * The side in pixels at which a tile is drawn, so that it fills that many after scaling down.
+ * The side of a tile in the canvas, a multiple of the art, which the style sheet scales down.
  * @param {number} pixels
  */
 function pixelsFor(pixels) {
@@ -104,7 +138,7 @@ const artSize = (px) => (px >= (LARGE + SMALL) / 2 ? LARGE : SMALL);
 /**
  * A function that puts a tile of the art, or a plain colour where it would be too small.
  * @param {CanvasRenderingContext2D} context
- * @param {HTMLImageElement} sprites
+ * @param {ImageBitmap} sprites
  * @param {number} px
  */
 function stamp(context, sprites, px) {

@@ -12,6 +12,9 @@ const data = () => /** @type {any} */ (globalThis).gridmemData;
  */
 export const site = data().site;
 
+/** @param {string} base64 */
+export const bytesOf = (base64) => Uint8Array.from(atob(base64), (each) => each.charCodeAt(0));
+
 /**
  * Reads a file of `data/`.
  * @template T
@@ -23,7 +26,7 @@ export const site = data().site;
 export async function read(name, reader) {
   await run(`data/${name}.js`);
   try {
-    return reader(Uint8Array.from(atob(data()[name]), (character) => character.charCodeAt(0)));
+    return reader(bytesOf(data()[name]));
   } catch (cause) {
     throw new Problem(`The file data/${name}.js is damaged; get the folder of this page again.`, {
       cause,

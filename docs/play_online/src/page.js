@@ -1,8 +1,9 @@
 /** A cave on the page: keys, taps and buttons, and what is shown. */
 
 import { fillCard, fillResults } from "./card.js";
+import { get } from "./dom.js";
 import { drawPiece, GOAL_COLUMN } from "./draw.js";
-import { get, Panel } from "./panel.js";
+import { Panel } from "./panel.js";
 import { Results } from "./results.js";
 import { count, surroundings } from "./words.js";
 
@@ -11,19 +12,41 @@ const ACTION_OF_KEY = {
   ...{ ArrowUp: 0, ArrowRight: 1, ArrowDown: 2, ArrowLeft: 3 },
   ...{ KeyW: 0, KeyD: 1, KeyS: 2, KeyA: 3 },
 };
+/**
+ * @typedef {import("./panel.js").Player} Player
+ * @typedef {import("./game.js").Walk} Walk
+ */
+/** @type {Player} */
 const YOU = {
-  ...{ key: "you", name: "You", tab: "You", about: "Go and find the goal." },
-  ...{ view: "what you see", map: "what you have seen" },
+  key: "you",
+  name: "You",
+  tab: "You",
+  about: "Go and find the goal.",
+  view: "what you see",
+  map: "what you have seen",
+  walkIn: (game) => game.you,
 };
+/** @type {Player} */
 const AGENT = {
-  ...{ key: "agent", name: "Trained agent", tab: "Agent", about: "Sees as much as you do." },
-  ...{ view: "what it sees; red: attention", map: "what it has seen" },
+  key: "agent",
+  name: "Trained agent",
+  tab: "Agent",
+  about: "Sees as much as you do.",
+  view: "what it sees",
+  map: "red: what it attends to",
+  walkIn: (game) => game.agent,
 };
+/** @type {Player} */
 const ORACLE = {
-  ...{ key: "oracle", name: "Oracle", tab: "Oracle", about: "Knows the whole cave." },
-  ...{ view: "what it sees", map: "what it has seen" },
+  key: "oracle",
+  name: "Oracle",
+  tab: "Oracle",
+  about: "Knows the whole cave.",
+  view: "what it sees",
+  map: "what it has seen",
+  walkIn: (game) => game.oracle,
 };
-const PLAYERS = [YOU, AGENT, ORACLE];
+const PLAYERS = [YOU, AGENT, ORACLE]; // in the order of their colours
 
 export class Page {
   #hideOthers = get("#hide-others", HTMLInputElement);
@@ -39,14 +62,14 @@ export class Page {
    * @param {string} id
    * @param {number} level
    * @param {() => import("./game.js").Game} newGame
-   * @param {HTMLImageElement} sprites
+   * @param {ImageBitmap} sprites
    */
   constructor(id, level, newGame, sprites) {
     this.id = id;
     this.level = level;
     this.newGame = newGame;
     this.game = newGame();
-    const players = PLAYERS.filter((player) => player !== AGENT || this.game.agent);
+    const players = PLAYERS.filter((player) => player.walkIn(this.game));
     this.panels = players.map((player) => {
       const panel = new Panel(player, PLAYERS.indexOf(player), sprites);
       panel.tab.onclick = () => this.#choose(player);
@@ -59,6 +82,7 @@ export class Page {
     this.#listen();
     this.#choose(YOU);
     this.#say("");
+    this.#showResults();
   }
 
   /** The episode from its start. */
@@ -100,10 +124,9 @@ export class Page {
     };
     get("#again", HTMLElement).onclick = () => this.restart();
     this.#hideOthers.onchange = this.#hideMap.onchange = () => this.#show();
-    globalThis.addEventListener("resize", () => this.#show());
     get("#clear", HTMLElement).onclick = () => {
       this.#results.clear();
-      this.#show();
+      this.#showResults();
     };
     get("#export", HTMLElement).onclick = () => {
       const link = document.createElement("a");
@@ -122,11 +145,11 @@ export class Page {
     if (action !== undefined && !this.game.isOver) {
       event.preventDefault(); // of arrows: scrolling
       this.move(action);
-    } else if (event.key === "r") this.restart();
-    else if (event.key === "n") get("#next", HTMLAnchorElement).click();
+    } else if (event.code === "KeyR") this.restart();
+    else if (event.code === "KeyN") get("#next", HTMLAnchorElement).click();
   }
 
-  /** @param {typeof YOU} player whom a narrow page shows */
+  /** @param {Player} player whom a narrow page shows */
   #choose(player) {
     this.#shown = player;
     this.#show();
@@ -147,6 +170,7 @@ export class Page {
       oracleFinds: oracle.trips.length,
       trips: you.trips,
     });
+    this.#showResults();
   }
 
   #show() {
@@ -158,17 +182,15 @@ export class Page {
       this.#mapHidden = (time === 0 || this.#mapHidden) && this.#hideMap.checked;
     }
     for (const panel of panels) {
-      const isYou = panel.player === YOU;
-      const isAgent = panel.player === AGENT;
-      const walk = isYou ? game.you : isAgent ? game.agent : game.oracle;
-      if (!walk) continue;
-      panel.select(panel.player === this.#shown);
-      panel.show(walk, {
+      const { player } = panel;
+      const isYou = player === YOU;
+      panel.select(player === this.#shown);
+      panel.show(/** @type {Walk} */ (player.walkIn(game)), {
         isCovered: !isYou && this.#hideOthers.checked && !game.isOver,
         hasMap: !isYou || !this.#hideMap.checked || game.isOver,
         isRevealed: game.isOver,
-        heat: isAgent ? game.heat() : null,
-        further: isAgent && game.thought ? { value: game.thought.value.toFixed(2) } : {},
+        heat: player === AGENT ? game.heat() : null,
+        further: player === AGENT ? { value: game.thought?.value.toFixed(2) ?? "" } : {},
       });
     }
     const progress = get("#progress", HTMLProgressElement);
@@ -176,20 +198,26 @@ export class Page {
     get("#steps", HTMLElement).textContent = `step ${time} of ${rules.maxSteps}`;
     get("#card", HTMLElement).hidden = !game.isOver;
     if (game.isOver) this.#showCard();
+  }
+
+  #showResults() {
     get("#results", HTMLElement).hidden = this.#results.rows.length === 0;
     fillResults(get("#rows", HTMLElement), this.#results.rows);
   }
 
   #showCard() {
-    const { you, agent, oracle } = this.game;
-    const others = `${agent ? `the agent ${agent.trips.length}, ` : ""}the oracle ${oracle.trips.length}`;
-    get("#card-title", HTMLElement).textContent =
-      `You found the goal ${count(you.trips.length, "time")}, ${others}.`;
     const rows = this.panels.map(({ player }) => ({
       name: player.tab,
       colour: `var(--${player.key})`,
-      walk: player === YOU ? you : player === AGENT && agent ? agent : oracle,
+      walk: /** @type {Walk} */ (player.walkIn(this.game)),
     }));
+    const [yours, ...others] = rows.map(({ name, walk }) => [
+      name.toLowerCase(),
+      walk.trips.length,
+    ]);
+    get("#card-title", HTMLElement).textContent =
+      `You found the goal ${count(Number(yours[1]), "time")}, ` +
+      `${others.map(([name, finds]) => `the ${name} ${finds}`).join(", ")}.`;
     fillCard(get("#timelines", HTMLElement), get("#trips", HTMLElement), rows);
   }
 

@@ -1,23 +1,20 @@
 /** One of the three players on the page. */
 
-import { tag } from "./card.js";
-import { draw, drawPiece, playerColumn } from "./draw.js";
+import { get, tag } from "./dom.js";
+import { drawPiece, Picture, playerColumn } from "./draw.js";
 import { view, viewCells } from "./rules.js";
 import { count, surroundings } from "./words.js";
 
 /**
- * @template {HTMLElement} T
- * @param {string} selector
- * @param {new () => T} type
- * @param {ParentNode} inside
- */
-export function get(selector, type, inside = document) {
-  const found = inside.querySelector(selector);
-  if (!(found instanceof type)) throw new Error(`the page has no ${selector}`);
-  return found;
-}
-
-/**
+ * @typedef {object} Player
+ * @property {string} key id of its part of the page, and name of its colour
+ * @property {string} name
+ * @property {string} tab name in short
+ * @property {string} about
+ * @property {string} view what its view shows
+ * @property {string} map what its map shows
+ * @property {(game: import("./game.js").Game) => import("./game.js").Walk | null} walkIn
+ *
  * @typedef {object} Look
  * @property {boolean} isCovered nothing is shown
  * @property {boolean} hasMap
@@ -28,9 +25,9 @@ export function get(selector, type, inside = document) {
 
 export class Panel {
   /**
-   * @param {{ key: string, name: string, tab: string, about: string, view: string, map: string }} player
+   * @param {Player} player
    * @param {number} colour
-   * @param {HTMLImageElement} sprites
+   * @param {ImageBitmap} sprites
    */
   constructor(player, colour, sprites) {
     const copy = document.importNode(get("#player", HTMLTemplateElement).content, true);
@@ -42,7 +39,8 @@ export class Panel {
     this.tab.type = "button";
     this.player = player;
     this.colour = colour;
-    this.sprites = sprites;
+    this.view = new Picture(get(".view", HTMLCanvasElement, copy), sprites);
+    this.map = new Picture(get(".map", HTMLCanvasElement, copy), sprites);
     get(".name", HTMLElement, copy).textContent = player.name;
     get(".about", HTMLElement, copy).textContent = player.about;
     get(".view-caption", HTMLElement, copy).textContent = player.view;
@@ -74,22 +72,19 @@ export class Panel {
         tag("div", tag("dt", name), tag("dd", `${number}`)),
       ),
     );
-    const { colour, sprites } = this;
-    const scene = { colour, facing: state.lastAction };
-    const viewCanvas = get(".view", HTMLCanvasElement, this.section);
+    const scene = { colour: this.colour, facing: state.lastAction };
     const tiles = view(state);
-    viewCanvas.setAttribute("aria-label", `View: ${surroundings(state)}`);
-    draw(viewCanvas, sprites, {
+    this.view.canvas.setAttribute("aria-label", `View: ${surroundings(state)}`);
+    this.view.show({
       ...scene,
       tiles,
       cell: (tiles.length - 1) / 2,
       heat: heat && viewCells(state).map((cell) => heat[cell] ?? 0),
     });
-    const mapCanvas = get(".map", HTMLCanvasElement, this.section);
-    /** @type {HTMLElement} */ (mapCanvas.parentElement).hidden = !hasMap;
+    /** @type {HTMLElement} */ (this.map.canvas.parentElement).hidden = !hasMap;
     const numSeen = walk.seen.reduce((sum, seen) => sum + seen, 0);
-    mapCanvas.setAttribute("aria-label", `Map: ${count(numSeen, "cell")} seen`);
-    draw(mapCanvas, sprites, {
+    this.map.canvas.setAttribute("aria-label", `Map: ${count(numSeen, "cell")} seen`);
+    this.map.show({
       ...scene,
       tiles: state.tiles,
       cell: state.position,

@@ -33,20 +33,14 @@ const COLUMNS = /** @type {const} */ ([
 ]);
 
 export class Results {
-  /** Reads what is stored; `problem` is a sentence if that does not work. */
+  /** @type {Result[]} */
+  rows = [];
+  /** @type {Record<string, number>} */
+  starts = {}; // episodes begun, by id and level
+  problem = ""; // a sentence, if results cannot be read or kept
+
   constructor() {
-    /** @type {Result[]} */
-    this.rows = [];
-    /** @type {Record<string, number>} */
-    this.starts = {}; // episodes begun, by id and level
-    this.problem = "";
-    try {
-      const { rows, starts } = JSON.parse(localStorage.getItem(KEY) ?? '{"rows":[],"starts":{}}');
-      if (!rows.every((/** @type {Result} */ row) => Array.isArray(row.trips))) throw new Error();
-      [this.rows, this.starts] = [rows, { ...starts }];
-    } catch {
-      this.problem = "Earlier results in this browser cannot be read.";
-    }
+    this.#read();
   }
 
   /**
@@ -56,22 +50,25 @@ export class Results {
    * @returns {number} which attempt it is
    */
   begin(id, level) {
+    this.#read();
     const name = `${id} ${level}`;
     this.starts[name] = (this.starts[name] ?? 0) + 1;
-    this.#save();
+    this.#write();
     return this.starts[name];
   }
 
   /** @param {Result} row */
   add(row) {
+    this.#read();
     this.rows.push(row);
-    this.#save();
+    this.#write();
   }
 
   /** Forgets the results, but not which caves are known. */
   clear() {
+    this.#read();
     this.rows = [];
-    this.#save();
+    this.#write();
   }
 
   /** All results as comma-separated values; the steps of trips are separated by spaces. */
@@ -82,7 +79,20 @@ export class Results {
     return `${[COLUMNS.map(([name]) => name).join(","), ...lines].join("\n")}\n`;
   }
 
-  #save() {
+  /** What is stored, to which another tab may have added. */
+  #read() {
+    try {
+      const text = localStorage.getItem(KEY);
+      if (text === null) return;
+      const { rows, starts } = JSON.parse(text);
+      if (!rows.every((/** @type {Result} */ row) => Array.isArray(row.trips))) throw new Error();
+      [this.rows, this.starts] = [rows, { ...starts }];
+    } catch {
+      this.problem = "Earlier results in this browser cannot be read.";
+    }
+  }
+
+  #write() {
     try {
       localStorage.setItem(KEY, JSON.stringify({ rows: this.rows, starts: this.starts }));
     } catch {
