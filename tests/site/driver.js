@@ -32,6 +32,10 @@
       if (state.lastReward) distance = gridmem.distances(state.tiles, job.rules);
       noteState(state);
     }
+    const game = new gridmem.Game(job.rules, level, null);
+    for (const action of actions) game.move(action);
+    note("you", ...game.you.cells);
+    note("oracle", ...game.oracle.cells);
   };
 
   const playNetwork = (network, level, actions) => {

