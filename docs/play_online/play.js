@@ -604,8 +604,7 @@ const { Tile } = bundle.rules;
 const DOWN = 2;
 const [LARGE, SMALL] = [16, 8]; // sides of a tile in the two parts of the picture, one below the other
 const ART_ROWS = 5;
-const PLAIN = ["#e4dcca", "#343951", "#a07048", "#e69f00"]; // tiles too small for art
-const PLAYERS = ["#0072b2", "#d55e00", "#009e73"];
+const PLAIN = ["#e4dcca", "#343951", "#a07048"]; // grounds that are too small for art
 const FOG = "rgb(14 22 58 / 62%)";
 const [COLD, HOT] = [
   [250, 150, 170],
@@ -683,7 +682,13 @@ class Picture {
  */
 function draw(context, sprites, px, scene) {
   const side = Math.sqrt(scene.tiles.length);
-  const put = stamp(context, sprites, px);
+  const size = Math.max(px, SMALL); // of pieces, which stay visible on small maps
+  const put = stamp(context, sprites, size);
+  /** @type {(cell: number, column: number) => void} */
+  const putPiece = (cell, column) => {
+    const [x, y] = [(cell % side) * px, Math.floor(cell / side) * px];
+    put(x - (size - px) / 2, y - (size - px) / 2, PIECES, column);
+  };
   const isShown = Array.from(scene.tiles, (_, i) => !scene.seen || Boolean(scene.seen[i]));
   /** @type {(row: number, column: number) => boolean} */
   const isSolid = (row, column) => {
@@ -697,16 +702,16 @@ function draw(context, sprites, px, scene) {
     const at = /** @type {const} */ ([column * px, row * px]);
     const tile = scene.tiles[cell] > Tile.ROCK ? Tile.FLOOR : scene.tiles[cell];
     const variant = scene.isVaried ? variantAt(row, column) : 0;
-    put(...at, tile, groundColumn(tile, row, column, variant, isSolid), PLAIN[tile]);
+    if (px < SMALL) fill(context, ...at, px, PLAIN[tile]);
+    else put(...at, tile, groundColumn(tile, row, column, variant, isSolid));
     const heat = scene.heat?.[cell] ?? 0;
     if (heat > 0) fill(context, ...at, px, heatColour(heat));
     if (!isShown[cell]) fill(context, ...at, px, FOG);
-    if (scene.tiles[cell] === Tile.GOAL) put(...at, PIECES, GOAL_COLUMN, PLAIN[Tile.GOAL]);
   }
-  const [row, column] = [Math.floor(scene.cell / side), scene.cell % side];
-  const player = playerColumn(scene.colour, scene.facing);
-  put(column * px, row * px, PIECES, player, PLAYERS[scene.colour]);
-  if (scene.outlined) outline(context, row, column, scene.outlined, px);
+  const goal = Array.from(scene.tiles).indexOf(Tile.GOAL);
+  if (goal >= 0 && (isShown[goal] || scene.isRevealed)) putPiece(goal, GOAL_COLUMN);
+  putPiece(scene.cell, playerColumn(scene.colour, scene.facing));
+  if (scene.outlined) outline(context, scene, scene.outlined, px);
 }
 
 /**
@@ -718,7 +723,7 @@ function draw(context, sprites, px, scene) {
 function drawPiece(canvas, sprites, column) {
   canvas.width = canvas.height = 32;
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  stamp(context, sprites, 32)(0, 0, PIECES, column, "");
+  stamp(context, sprites, 32)(0, 0, PIECES, column);
 }
 
 /**
@@ -735,7 +740,7 @@ function pixelsFor(pixels) {
 const artSize = (px) => (px >= (LARGE + SMALL) / 2 ? LARGE : SMALL);
 
 /**
- * A function that puts a tile of the art, or a plain colour where it would be too small.
+ * A function that puts a tile of the art.
  * @param {CanvasRenderingContext2D} context
  * @param {ImageBitmap} sprites
  * @param {number} px
@@ -744,11 +749,9 @@ function stamp(context, sprites, px) {
   const n = artSize(px);
   const top = n === LARGE ? 0 : ART_ROWS * LARGE;
   context.imageSmoothingEnabled = false;
-  /** @type {(x: number, y: number, row: number, column: number, plain: string) => void} */
-  return (x, y, row, column, plain) => {
-    if (px < SMALL) fill(context, x, y, px, plain);
-    else context.drawImage(sprites, column * n, top + row * n, n, n, x, y, px, px);
-  };
+  /** @type {(x: number, y: number, row: number, column: number) => void} */
+  return (x, y, row, column) =>
+    context.drawImage(sprites, column * n, top + row * n, n, n, x, y, px, px);
 }
 
 /**
@@ -786,24 +789,25 @@ function heatColour(heat) {
 }
 
 /**
- * A frame just outside of a square of cells.
+ * A frame just outside of a square of cells around the player.
  * @param {CanvasRenderingContext2D} context
- * @param {number} row
- * @param {number} column
+ * @param {Scene} scene
  * @param {number} cells
  * @param {number} px
  */
-function outline(context, row, column, cells, px) {
+function outline(context, scene, cells, px) {
+  const side = Math.sqrt(scene.tiles.length);
   const line = Math.max(Math.floor(px / 8), 1);
-  const half = (cells - 1) / 2;
+  const left = ((scene.cell % side) - (cells - 1) / 2) * px;
+  const top = (Math.floor(scene.cell / side) - (cells - 1) / 2) * px;
   context.lineWidth = line;
   for (const [margin, colour] of /** @type {const} */ ([
     [1.5 * line, "#10121c"],
     [0.5 * line, "#fff"],
   ])) {
-    context.strokeStyle = colour;
     const size = cells * px + 2 * margin;
-    context.strokeRect((column - half) * px - margin, (row - half) * px - margin, size, size);
+    context.strokeStyle = colour;
+    context.strokeRect(left - margin, top - margin, size, size);
   }
 }
 
@@ -1278,7 +1282,6 @@ bundle.page = (() => {
 
 const { fillCard, fillResults } = bundle.card;
 const { get } = bundle.dom;
-const { drawPiece, GOAL_COLUMN } = bundle.draw;
 const { Panel } = bundle.panel;
 const { Results } = bundle.results;
 const { count, surroundings } = bundle.words;
@@ -1309,7 +1312,7 @@ const AGENT = {
   tab: "Agent",
   about: "Sees as much as you do.",
   view: "what it sees",
-  map: "red: what it attends to",
+  map: "red: its attention",
   walkIn: (game) => game.agent,
 };
 /** @type {Player} */
@@ -1353,7 +1356,6 @@ class Page {
     });
     const others = this.game.agent ? "agent and oracle" : "the oracle";
     get("#hide-others-text", HTMLElement).textContent = `Hide ${others} until I am done`;
-    drawPiece(get("#goal", HTMLCanvasElement), sprites, GOAL_COLUMN);
     get("#game", HTMLElement).hidden = false;
     this.#listen();
     this.#choose(YOU);
@@ -1473,6 +1475,7 @@ class Page {
     [progress.max, progress.value] = [rules.maxSteps, time];
     get("#steps", HTMLElement).textContent = `step ${time} of ${rules.maxSteps}`;
     get("#card", HTMLElement).hidden = !game.isOver;
+    get("#pad", HTMLElement).hidden = game.isOver;
     if (game.isOver) this.#showCard();
   }
 
@@ -1513,6 +1516,7 @@ bundle.main = (() => {
 /** Reads what the address of the page asks for, and begins. */
 
 const { get } = bundle.dom;
+const { drawPiece, GOAL_COLUMN } = bundle.draw;
 const { bytesOf, Problem, read, site } = bundle.files;
 const { Game } = bundle.game;
 const { readLevels } = bundle.levels;
@@ -1528,6 +1532,8 @@ const HIDEABLE = ["others", "map"];
 
 /** @throws {Problem} */
 async function main() {
+  const sprites = await createImageBitmap(new Blob([bytesOf(site.sprites)]));
+  drawPiece(get("#goal", HTMLCanvasElement), sprites, GOAL_COLUMN);
   const parameters = new URLSearchParams(location.search);
   const hidden = (parameters.get("hide") ?? "").split(" ");
   for (const name of HIDEABLE) checkbox(name).checked = hidden.includes(name);
@@ -1549,7 +1555,6 @@ async function main() {
   const network = rules.agent
     ? await read(`${rules.agent}-agent`, (bytes) => new Network(readWeights(bytes)))
     : null;
-  const sprites = await createImageBitmap(new Blob([bytesOf(site.sprites)]));
   new Page(id, numbers[position], () => new Game(rules, level, network), sprites);
   const next = get("#next", HTMLAnchorElement);
   const refresh = () => {

@@ -225,7 +225,7 @@ def test_the_keyboard_alone_is_enough(visit):
     names = ["id", "level", "next", "again", "hide-others", "hide-map"]
     assert reached == [[name, "solid"] for name in names]
     page.keyboard.press("Space")
-    assert page.get_by_label("Hide my map").is_checked()
+    assert page.get_by_label("Hide agent").is_checked()
     page.keyboard.press("ArrowUp")  # plays from wherever the focus is
     assert page.locator("#steps").inner_text() == "step 1 of 64"
     page.get_by_label("Level").focus()

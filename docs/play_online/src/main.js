@@ -1,6 +1,7 @@
 /** Reads what the address of the page asks for, and begins. */
 
 import { get } from "./dom.js";
+import { drawPiece, GOAL_COLUMN } from "./draw.js";
 import { bytesOf, Problem, read, site } from "./files.js";
 import { Game } from "./game.js";
 import { readLevels } from "./levels.js";
@@ -16,6 +17,8 @@ const HIDEABLE = ["others", "map"];
 
 /** @throws {Problem} */
 async function main() {
+  const sprites = await createImageBitmap(new Blob([bytesOf(site.sprites)]));
+  drawPiece(get("#goal", HTMLCanvasElement), sprites, GOAL_COLUMN);
   const parameters = new URLSearchParams(location.search);
   const hidden = (parameters.get("hide") ?? "").split(" ");
   for (const name of HIDEABLE) checkbox(name).checked = hidden.includes(name);
@@ -37,7 +40,6 @@ async function main() {
   const network = rules.agent
     ? await read(`${rules.agent}-agent`, (bytes) => new Network(readWeights(bytes)))
     : null;
-  const sprites = await createImageBitmap(new Blob([bytesOf(site.sprites)]));
   new Page(id, numbers[position], () => new Game(rules, level, network), sprites);
   const next = get("#next", HTMLAnchorElement);
   const refresh = () => {

@@ -2,7 +2,6 @@
 
 import { fillCard, fillResults } from "./card.js";
 import { get } from "./dom.js";
-import { drawPiece, GOAL_COLUMN } from "./draw.js";
 import { Panel } from "./panel.js";
 import { Results } from "./results.js";
 import { count, surroundings } from "./words.js";
@@ -33,7 +32,7 @@ const AGENT = {
   tab: "Agent",
   about: "Sees as much as you do.",
   view: "what it sees",
-  map: "red: what it attends to",
+  map: "red: its attention",
   walkIn: (game) => game.agent,
 };
 /** @type {Player} */
@@ -77,7 +76,6 @@ export class Page {
     });
     const others = this.game.agent ? "agent and oracle" : "the oracle";
     get("#hide-others-text", HTMLElement).textContent = `Hide ${others} until I am done`;
-    drawPiece(get("#goal", HTMLCanvasElement), sprites, GOAL_COLUMN);
     get("#game", HTMLElement).hidden = false;
     this.#listen();
     this.#choose(YOU);
@@ -197,6 +195,7 @@ export class Page {
     [progress.max, progress.value] = [rules.maxSteps, time];
     get("#steps", HTMLElement).textContent = `step ${time} of ${rules.maxSteps}`;
     get("#card", HTMLElement).hidden = !game.isOver;
+    get("#pad", HTMLElement).hidden = game.isOver;
     if (game.isOver) this.#showCard();
   }
 
