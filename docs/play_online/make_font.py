@@ -6,16 +6,18 @@ import numpy as np
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 
-from gridmem.render.paint import ADVANCE, FIRST, GLYPH, LAST, LINE, _glyphs
+from gridmem.render.paint import ADVANCE, FIRST, GLYPH, LAST, LINE, draw_text
 
 UNIT = 100  # of the font, per pixel of the picture
 ASCENT, DESCENT = 10, 2  # pixels; capitals are seven high, and two rows are below the baseline
 BASELINE = GLYPH[0] - DESCENT
 
 
-def outline(ink: np.ndarray):
+def outline(character: str):
     """A glyph of rectangles, one for each run of inked pixels in a row."""
-    pen = TTGlyphPen(None)
+    picture = np.zeros((GLYPH[0], ADVANCE, 3), np.uint8)
+    draw_text(picture, character, 0, 0, (255, 255, 255))
+    ink, pen = picture[..., 0] > 0, TTGlyphPen(None)
     for row, pixels in enumerate(ink):
         edges = np.flatnonzero(np.diff(np.pad(pixels, 1).astype(int)))
         top = (BASELINE - row) * UNIT
@@ -30,7 +32,7 @@ def outline(ink: np.ndarray):
 def main() -> None:
     """Writes the file."""
     names = {code: f"c{code}" for code in range(FIRST, LAST + 1)}
-    glyphs = {names[code]: outline(_glyphs()[code - FIRST]) for code in names}
+    glyphs = {names[code]: outline(chr(code)) for code in names}
     glyphs[".notdef"] = glyphs[names[ord("?")]]
     font = FontBuilder(LINE * UNIT, isTTF=True)
     font.setupGlyphOrder([".notdef", *names.values()])
