@@ -104,7 +104,7 @@ def _check_spawns(levels: Level, max_steps: int) -> None:
 
 def _bundle() -> str:
     """The modules in one function, each in a function of its own, those it imports before it."""
-    sources = {path.stem: path.read_text() for path in sorted((FOLDER / "src").glob("*.js"))}
+    sources = {path.stem: path.read_text("utf-8") for path in sorted((FOLDER / "src").glob("*.js"))}
     imports = {
         name: [found[2] for found in IMPORT.finditer(text)] for name, text in sources.items()
     }
@@ -130,7 +130,7 @@ def main() -> None:
     (FOLDER / "data").mkdir(exist_ok=True)
     files = outputs()
     for path, text in files.items():
-        (FOLDER / path).write_text(text, newline="\n")
+        (FOLDER / path).write_text(text, "utf-8", newline="\n")
         print(f"{len(text) / 1000:8.1f} kB  {path}")
 
 

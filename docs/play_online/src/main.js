@@ -93,6 +93,6 @@ main().catch(explain);
 Object.assign(globalThis, {
   gridmem: {
     ...{ start, step, view, distances, oracleAction, argmax, Network, Game },
-    ...{ read, readLevels, readWeights, site },
+    ...{ readLevels, readWeights },
   },
 });

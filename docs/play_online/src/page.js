@@ -103,7 +103,7 @@ export class Page {
     const { lastReward, busy, position } = you.state;
     const steps = count(you.trips.at(-1) ?? 0, "step");
     if (lastReward) this.#say(`Found in ${steps}! You are elsewhere in the same cave.`);
-    else if (busy) this.#say(`Digging: ${count(busy, "step")} more.`);
+    else if (busy) this.#say(`Digging for ${count(busy, "more step")}.`);
     else this.#say(position === before ? "No way there." : "");
     if (this.game.isOver) get("#card-title", HTMLElement).focus();
   }
