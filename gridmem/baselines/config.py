@@ -162,7 +162,17 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A whole training run."""
+    """A whole training run. Hashable.
+
+    Attributes:
+        env: id and options of the environment.
+        model: the network: mixer, layers, widths, dtype.
+        method: how it learns, by default `PPOConfig()`.
+        optimizer: AdamW or Muon, learning rate and schedule.
+
+    Raises:
+        ValueError: for an invalid value, or values that do not fit each other.
+    """
 
     env: EnvSettings = field(default_factory=EnvSettings)
     model: ModelConfig = field(default_factory=ModelConfig)

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 
 class Stage(NamedTuple):
-    """A part of a run in which updates are of one kind."""
+    """A part of a run in which updates are of one kind.
+
+    Attributes:
+        name: shown in the progress of a run.
+        num_updates: updates in it.
+    """
 
     name: str
     num_updates: int

@@ -15,14 +15,23 @@ from gridmem.envs.types import TimeStep
 
 @dataclass(frozen=True)
 class Discrete:
-    """Actions 0 to n - 1, i32[A]. As a `last_action`, n stands for "no action yet"."""
+    """Actions 0 to n - 1, i32[A]. As a `last_action`, n stands for "no action yet".
+
+    Attributes:
+        n: number of actions.
+    """
 
     n: int
 
 
 @dataclass(frozen=True)
 class Box:
-    """Actions f32[A, K], coordinate k from low[k] to high[k]. The first `last_action` is 0."""
+    """Actions f32[A, K], coordinate k from low[k] to high[k]. The first `last_action` is 0.
+
+    Attributes:
+        low: K finite numbers.
+        high: K finite numbers.
+    """
 
     low: tuple[float, ...]
     high: tuple[float, ...]
@@ -30,7 +39,13 @@ class Box:
 
 @dataclass(frozen=True)
 class Ids:
-    """A part of an observation: each cell has one of `num_ids` ids. Integers [A, *shape]."""
+    """A part of an observation: each cell has one of several ids. Integers [A, *shape].
+
+    Attributes:
+        name: the field of the observation.
+        shape: of one agent's cells.
+        num_ids: ids are 0 to `num_ids` - 1.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -43,6 +58,11 @@ class PackedIds:
 
     With n = `num_ids` the integer is d[0] + (n[0] + 1) * (d[1] + (n[1] + 1) * (d[2] + ...)), where
     d[k] is 0 for none and i + 1 for id i of kind k. Integers [A, *shape].
+
+    Attributes:
+        name: the field of the observation.
+        shape: of one agent's cells.
+        num_ids: the number of ids of each kind.
     """
 
     name: str
@@ -60,7 +80,12 @@ class PackedIds:
 
 @dataclass(frozen=True)
 class Bits:
-    """A part of an observation: true or false. bool[A, *shape]."""
+    """A part of an observation: true or false. bool[A, *shape].
+
+    Attributes:
+        name: the field of the observation.
+        shape: of one agent's values.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -70,7 +95,13 @@ class Bits:
 class Counts:
     """A part of an observation: whole numbers; the network sees them divided by `scale`.
 
-    Integers [A, *shape]. With `root` it sees their square roots divided by `scale`.
+    Integers [A, *shape].
+
+    Attributes:
+        name: the field of the observation.
+        shape: of one agent's values.
+        scale: what they are divided by.
+        root: take the square root first.
     """
 
     name: str
@@ -81,7 +112,12 @@ class Counts:
 
 @dataclass(frozen=True)
 class Numbers:
-    """A part of an observation: numbers of about unit scale. f32[A, *shape], or f16."""
+    """A part of an observation: numbers of about unit scale. f32[A, *shape], or f16.
+
+    Attributes:
+        name: the field of the observation.
+        shape: of one agent's values.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -99,15 +135,25 @@ _KINDS: dict[type, Any] = {
 
 
 class Column(NamedTuple):
-    """A metric of an update, and how it is shown."""
+    """A metric of an update, and how it is shown.
 
-    name: str  # in metrics.jsonl
-    heading: str  # in tables and in the progress of a run; empty to be in neither
-    digits: int = 2  # after the decimal point
-    axis: str = ""  # label of its learning curve; empty for none
-    reference: float | None = None  # where its curve has a horizontal line
-    counted_by: str = ""  # metric that says how many episodes it is computed from
-    least: int = 0  # of that metric; below, the column is not shown
+    Attributes:
+        name: in `metrics.jsonl`.
+        heading: in tables and in the progress of a run; empty to be in neither.
+        digits: after the decimal point.
+        axis: label of its learning curve; empty for none.
+        reference: where its curve has a horizontal line.
+        counted_by: metric that says how many episodes it is computed from; empty for none.
+        least: of that metric; below, the column is not shown.
+    """
+
+    name: str
+    heading: str
+    digits: int = 2
+    axis: str = ""
+    reference: float | None = None
+    counted_by: str = ""
+    least: int = 0
 
 
 @runtime_checkable

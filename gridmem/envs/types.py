@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float32, Int32, UInt8
 
 
 class Tile(IntEnum):
-    """The ids of tiles, in maps and views."""
+    """The ids of tiles, in maps and views: 0 floor, 1 wall, 2 rock, 3 goal, 4 agent."""
 
     FLOOR = 0
     WALL = 1
@@ -22,7 +22,10 @@ class Tile(IntEnum):
 
 
 class Action(IntEnum):
-    """The ids of actions. In observations, id 4 stands for "no action yet"."""
+    """The ids of actions: 0 up, 1 right, 2 down, 3 left.
+
+    In observations, id 4 stands for "no action yet".
+    """
 
     UP = 0
     RIGHT = 1
@@ -33,12 +36,16 @@ class Action(IntEnum):
 class Level(NamedTuple):
     """All that is random in an episode; independent of the number of agents.
 
-    Tiles u8[H,W], goals i32[G,2], spawns i32[K,2].
+    Attributes:
+        tiles: u8[H,W], the ids of `Tile`, goals included.
+        goals: i32[G,2], cells (row, column).
+        spawns: i32[K,2], cells; agent a starts on `spawns[a]` and is moved to
+            `spawns[(a + k * A) % K]` after its k-th find.
     """
 
-    tiles: UInt8[Array, "H W"]  # goals are drawn in
+    tiles: UInt8[Array, "H W"]
     goals: Int32[Array, "G 2"]
-    spawns: Int32[Array, "K 2"]  # agent a is moved to spawns[(a + k * A) % K] after its k-th find
+    spawns: Int32[Array, "K 2"]
 
 
 class World(NamedTuple):
@@ -60,15 +67,23 @@ class Event(NamedTuple):
 class State(NamedTuple):
     """The whole state of an episode.
 
-    World (tiles u8[H,W], position i32[A,2], busy i32[A]), goals i32[G,2], spawns i32[K,2], the
-    state of the task, visits i32[A], last_action i32[A], last_reward f32[A], time i32[].
+    Attributes:
+        world: the map `tiles` u8[H,W], the agents' `position` i32[A,2], and `busy` i32[A], the
+            steps for which an action is still ignored.
+        goals: i32[G,2], where the goals are now.
+        spawns: i32[K,2], those of the level.
+        task: the state of the task; () for `Return`.
+        visits: i32[A], finds so far.
+        last_action: i32[A]; 4 before the first one.
+        last_reward: f32[A].
+        time: i32[], actions taken so far.
     """
 
     world: World
-    goals: Int32[Array, "G 2"]  # where they are now
+    goals: Int32[Array, "G 2"]
     spawns: Int32[Array, "K 2"]
-    task: Any  # state of the task; () for Return
-    visits: Int32[Array, " A"]  # goals found so far
+    task: Any
+    visits: Int32[Array, " A"]
     last_action: Int32[Array, " A"]
     last_reward: Float32[Array, " A"]
     time: Int32[Array, ""]
@@ -77,27 +92,39 @@ class State(NamedTuple):
 class Observation(NamedTuple):
     """What each agent observes.
 
-    View u8[A,V,V], last_action i32[A], last_reward f32[A], compass f32[A,C].
+    Attributes:
+        view: u8[A,V,V], ids of `Tile` around the agent, which is at the centre.
+        last_action: i32[A], as given, also while digging; 4 before the first one.
+        last_reward: f32[A].
+        compass: f32[A,C], the offset (rows, columns) to the nearest goal, divided by the larger
+            side of the map; empty (C = 0) unless configured.
     """
 
-    view: UInt8[Array, "*batch A V V"]  # tile ids around the agent
-    last_action: Int32[Array, "*batch A"]  # as given, also while digging; first num_actions
+    view: UInt8[Array, "*batch A V V"]
+    last_action: Int32[Array, "*batch A"]
     last_reward: Float32[Array, "*batch A"]
-    compass: Float32[Array, "*batch A C"]  # towards the nearest goal; empty unless configured
+    compass: Float32[Array, "*batch A C"]
 
 
 class TimeStep(NamedTuple):
     """What `reset` and `step` return beside the state; every leaf leads with the agents.
 
-    Obs (an `Observation`), reward f32[A], terminated bool[A], truncated bool[A], time i32[A].
+    Attributes:
+        obs: an `Observation`; of an environment from outside a NamedTuple of its own.
+        reward: f32[A].
+        terminated: bool[A], whether the task has ended the episode.
+        truncated: bool[A], whether the time limit has.
+        time: i32[A], actions taken so far.
+        events: what the statistics of episodes need beside rewards, leaves [A, ...]; () for
+            GridMem's own.
     """
 
-    obs: Observation  # an environment from outside has one of its own, see `Environment`
+    obs: Observation
     reward: Float32[Array, "*batch A"]
-    terminated: Bool[Array, "*batch A"]  # the task ended the episode
-    truncated: Bool[Array, "*batch A"]  # the time limit ended it
-    time: Int32[Array, "*batch A"]  # actions taken so far
-    events: Any = ()  # what the statistics of episodes need beside rewards; leaves lead with A
+    terminated: Bool[Array, "*batch A"]
+    truncated: Bool[Array, "*batch A"]
+    time: Int32[Array, "*batch A"]
+    events: Any = ()
 
     @property
     def done(self) -> Bool[Any, "*batch A"]:

@@ -18,7 +18,16 @@ from gridmem.envs.types import Tile
 
 
 def env(env_id: str, **options: Any) -> AECEnv:
-    """The same as `parallel_env`, in PettingZoo's AEC interface."""
+    """The same as `parallel_env`, in PettingZoo's AEC interface: agents act in turn.
+
+    Args:
+        env_id: one of the ids in the README.
+        **options: those of `parallel_env`.
+
+    Raises:
+        ValueError: for an unknown id or option, or an invalid value; in `step`, for an action that
+            is not 0..3, or not None when the episode is over.
+    """
     return OrderEnforcingWrapper(_AECEnv(GridMemParallelEnv(env_id, **options)))
 
 

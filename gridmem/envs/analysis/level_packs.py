@@ -73,7 +73,11 @@ def pack(id: str, split: str = "test") -> Pack:
 
 
 def save_levels(path: str | Path, levels: Level) -> str:
-    """Writes levels, leaves [N, ...], as a pack.
+    """Writes levels as a pack.
+
+    Args:
+        path: the file; an existing one is replaced.
+        levels: N levels: tiles u8[N,H,W], goals i32[N,G,2], spawns i32[N,K,2].
 
     Returns:
         Its SHA-256, with which `load_levels` can verify the content.
@@ -91,6 +95,9 @@ def load_levels(path: str | Path, sha256: str | None = None) -> Level:
     Args:
         path: the file.
         sha256: the expected hash of its content; by default the hash that the file itself states.
+
+    Returns:
+        numpy arrays: tiles u8[N,H,W], goals i32[N,G,2], spawns i32[N,K,2].
 
     Raises:
         ValueError: if the file is not a pack, is damaged, or has another hash.

@@ -33,17 +33,28 @@ class EpisodeMetrics(NamedTuple):
     """Metrics of N episodes for each agent; times in steps.
 
     A later trip is that from one find to the next; means are over those that ended with a find.
+
+    Attributes:
+        episode_return: f32[N, A], sum of rewards.
+        visits: i32[N, A], finds.
+        first_find_steps: i32[N, A], up to and including the first find; all steps if none.
+        later_trip_steps: f32[N, A], mean length of a later trip; 0 if none.
+        later_trip_shortest: f32[N, A], mean length of their shortest paths; 0 if none.
+        path_ratio: f32[N, A], shortest / taken steps, each summed over later trips; nan if none.
+        unseen_steps: f32[N, A], mean steps of a later trip until a goal is in view; 0 if none.
+        digs: i32[N, A], rocks dug.
+        bumps: i32[N, A], moves into cells that cannot be entered, unless busy.
     """
 
     episode_return: Float32[Array, "N A"]
     visits: Int32[Array, "N A"]
-    first_find_steps: Int32[Array, "N A"]  # up to and including the first find; all if none
-    later_trip_steps: Float32[Array, "N A"]  # mean; 0 if none
-    later_trip_shortest: Float32[Array, "N A"]  # mean of their shortest paths; 0 if none
-    path_ratio: Float32[Array, "N A"]  # sum of shortest / sum of taken steps; nan if none
-    unseen_steps: Float32[Array, "N A"]  # mean until a goal is in view; 0 if none
+    first_find_steps: Int32[Array, "N A"]
+    later_trip_steps: Float32[Array, "N A"]
+    later_trip_shortest: Float32[Array, "N A"]
+    path_ratio: Float32[Array, "N A"]
+    unseen_steps: Float32[Array, "N A"]
     digs: Int32[Array, "N A"]
-    bumps: Int32[Array, "N A"]  # moves into cells that cannot be entered, unless busy
+    bumps: Int32[Array, "N A"]
 
 
 Episodes = EpisodeStats | EpisodeMetrics | Mapping[str, Any]
@@ -64,10 +75,10 @@ def measure(
     Args:
         env: the environment.
         levels: one level per episode, leaves [N, ...].
-        actions: the actions of the whole episodes; see `trace`.
+        actions: integers, of the first T steps of the episodes; T is at most `env.max_steps`.
 
     Raises:
-        ValueError: as `trace` does.
+        ValueError: if the actions are not integers, or their shape does not fit.
     """
     traced = trace(env, levels, actions)
     with jax.debug_nans(False):  # an undefined path ratio is nan on purpose
@@ -115,6 +126,12 @@ def memory_gain(stats: EpisodeStats | EpisodeMetrics) -> Float32[Array, ""]:
     in expectation for an agent without memory, however the maps differ: its trips in an episode are
     identically distributed, also given that n of them ended within the time limit. Dug tunnels
     shorten later trips also without memory. 0 if there is no such episode.
+
+    Args:
+        stats: the metrics of episodes, [N, A].
+
+    Returns:
+        f32[].
     """
     counted = stats.visits > 1
     first = jnp.sum(jnp.where(counted, stats.first_find_steps, 0)).astype(jnp.float32)
@@ -124,6 +141,9 @@ def memory_gain(stats: EpisodeStats | EpisodeMetrics) -> Float32[Array, ""]:
 
 def summary(metrics: Episodes) -> dict[str, float | None]:
     """Means of the metrics of many episodes, JSON-able.
+
+    Args:
+        metrics: what `measure` returns, leaves [N, A].
 
     Returns:
         For each field of `metrics` its mean over all agents and episodes or, for fields about later

@@ -34,7 +34,8 @@ def oracle_action(env: Env, state: State, distance: Int32[Array, "H W"]) -> Int3
         distance: from `distances`, of the tiles now or at the start of the trip.
 
     Returns:
-        Actions; `env.num_actions`, which does nothing, where no goal can be reached.
+        i32[A], ids of `Action`; `env.num_actions`, which does nothing, where no goal can be
+        reached.
     """
     world = state.world
     steps = steps_by_move(world.tiles, distance, world.position, env.config.dig_steps)
@@ -47,7 +48,14 @@ def oracle_actions(env: Env, levels: Level) -> Int32[Array, "N T A"]:
 
     Every agent ignores the others and takes the shortest path on the map at the start of its trip;
     paths are updated after each find. Without digging this is optimal. With digging it need not
-    be: a tunnel can pay off in later trips. `levels` has one level per episode, leaves [N, ...].
+    be: a tunnel can pay off in later trips.
+
+    Args:
+        env: the environment.
+        levels: one level per episode, leaves [N, ...].
+
+    Returns:
+        i32[N, T, A], for `measure`.
     """
     return map_in_chunks(partial(_oracle_actions, env), LEVELS_PER_CHUNK, levels)
 
@@ -90,11 +98,14 @@ def oracle_advice(
 def ceiling(env: Env, levels: Level) -> Int32[Array, "N A"]:
     """The number of trips along shortest paths that fit into an episode: the largest return.
 
-    Computed from the spawn list, without playing. `levels` has one level per episode, leaves
-    [N, ...].
+    Computed from the spawn list, without playing.
+
+    Args:
+        env: the environment.
+        levels: one level per episode, leaves [N, ...].
 
     Raises:
-        ValueError: if `has_ceiling` is false.
+        ValueError: if goals move or do not pay every time, or if rock can be dug.
     """
     if not has_ceiling(env):
         raise ValueError(

@@ -16,12 +16,19 @@ _NOT_RULES = {"num_agents", "view_size", "compass"}  # a score may be of any of 
 
 
 class Score(NamedTuple):
-    """A score: 0 for random actions, 1 for the best return known."""
+    """A score: 0 for random actions, 1 for the best return known.
+
+    Attributes:
+        score: the number.
+        low: 2.5 % of the scores of resampled levels; nan if they have none.
+        high: 97.5 %.
+        best: the meaning of 1: "ceiling" (no return is higher) or "oracle"; see `score`.
+    """
 
     score: float
-    low: float  # 2.5 % and 97.5 % of the scores of resampled levels
+    low: float
     high: float
-    best: str  # the meaning of 1: "ceiling" (the maximum) or "oracle"; see `score`
+    best: str
 
 
 def score(id: str, episode_return: ArrayLike, split: str = "test") -> Score:

@@ -27,6 +27,12 @@ def reactive_policy(env: Env) -> Policy:
     including by digging, it takes the shortest path, of equal moves the lowest id. Else it takes
     the first possible of these: ahead; left or right, at random; dig ahead; back; any move. At the
     first step, and after an invalid action, any open move.
+
+    Args:
+        env: the environment.
+
+    Returns:
+        A policy with actions i32[B], for A agents of N environments, B = N * A.
     """
     return _policy(env, _straight_on)
 
@@ -37,6 +43,12 @@ def compass_policy(env: Env) -> Policy:
     It differs from `reactive_policy` without a goal in view. Of the moves towards the goal it takes
     the one along the larger offset (of equal ones a random one) that is open, or else can be dug;
     then any other open move at random; then back.
+
+    Args:
+        env: the environment, with a compass.
+
+    Returns:
+        A policy with actions i32[B].
 
     Raises:
         ValueError: if the environment has no compass.

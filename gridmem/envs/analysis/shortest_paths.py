@@ -28,7 +28,7 @@ _NOTHING = np.uint32(0xFFFFFFFF)
 
 
 def distances(tiles: UInt8[Array, "H W"], dig_steps: int) -> Int32[Array, "H W"]:
-    """Steps from every cell to the nearest goal on the map; `UNREACHABLE` without a path.
+    """Steps from every cell to the nearest goal on the map; `UNREACHABLE` (2**29) without a path.
 
     Entering floor or a goal takes 1 step, entering rock `dig_steps` + 2; if `dig_steps` is 0, rock
     cannot be entered, and neither can other tiles. The distance of a goal itself is 0. The map
@@ -36,6 +36,13 @@ def distances(tiles: UInt8[Array, "H W"], dig_steps: int) -> Int32[Array, "H W"]
 
     Breadth-first search with all cells of one distance as a set of bits. The distances are kept
     as bit planes, from which the search finds the rock cells that are left after the delay.
+
+    Args:
+        tiles: u8[H, W], ids of `Tile`, goals included.
+        dig_steps: as in `EnvConfig`.
+
+    Raises:
+        RuntimeError: in a process forked from one that had already used JAX.
     """
     refuse_forks()
     height, width = tiles.shape

@@ -15,11 +15,17 @@ Carry = Any
 
 
 class PolicyOutput(NamedTuple):
-    """The result of `Policy.act` for B streams."""
+    """The result of `Policy.act` for B streams.
+
+    Attributes:
+        carry: the memory after this timestep.
+        action: i32[B], or f32[B, K] of a `Box`.
+        extras: to be recorded in `Rollout.extras`, leaves [B, ...]; () for nothing.
+    """
 
     carry: Carry
-    action: Num[Array, "B *K"]  # i32[B], or f32[B, K] of a Box
-    extras: Any  # to be recorded in `Rollout.extras`, leaves [B, ...]; () for nothing
+    action: Num[Array, "B *K"]
+    extras: Any
 
 
 def _unchanged(carry: Carry, num_steps: int) -> Carry:
@@ -47,7 +53,11 @@ class Policy(NamedTuple):
 
 
 def random_policy(actions: int | Discrete | Box) -> Policy:
-    """Uniformly random actions of a space, or of 0 to `actions` - 1: i32[B], or f32[B, K]."""
+    """Uniformly random actions: i32[B], or f32[B, K] of a `Box`.
+
+    Args:
+        actions: the action space, or n for the actions 0 to n - 1.
+    """
 
     def act(carry: Carry, timestep: TimeStep, key: Key[Array, ""]) -> PolicyOutput:
         refuse_forks()

@@ -70,7 +70,15 @@ def play(
         levels: one level per environment, leaves [N, ...].
         key: for the policy.
         chunk_steps: steps of one scan; the policy's memory grows between scans.
-        num_steps: to play of each episode; all if not given.
+        num_steps: T, to play of each episode; `env.max_steps` if not given.
+
+    Returns:
+        The last `state` [N, ...], `timestep` and `carry` [B, ...], and the `rollout`: `obs`,
+        `valid` bool, `action` i32 or f32, `reward` f32, `terminated` and `truncated` bool,
+        `extras` and `events`, all [T, B, ...], where stream n * A + a is agent a of level n.
+
+    Raises:
+        RuntimeError: in a process forked from one that had already used JAX.
     """
 
     def step(state: Any, action: Array) -> tuple[Any, TimeStep]:
