@@ -1,4 +1,4 @@
-"""Every Python example in README.md and docs/ runs as it stands."""
+"""Every Python example in README.md and docs/ runs as it stands; paths and links exist."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "gridmem"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*GUIDES, *sorted((ROOT / "docs" / "site" / "pages").rglob("*.md"))]
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PATH = re.compile(r"`((?:gridmem|tests|docs|assets|envs|baselines)/[\w/.-]+)`")
 FENCE = re.compile(r"^```.*$", re.MULTILINE)
@@ -44,3 +46,10 @@ def test_paths_in_the_text_exist(page):
     """Paths in backquotes from the root, or from the package."""
     paths = PATH.findall(page.read_text())
     assert [p for p in paths if not any((root / p).exists() for root in (ROOT, PACKAGE))] == []
+
+
+@pytest.mark.parametrize("page", [*GUIDES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_links_lead_to_files(page):
+    """As on a git host; mkdocs checks those to headings, too."""
+    links = LINK.findall(page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
