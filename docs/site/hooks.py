@@ -34,7 +34,11 @@ PROGRAMS = (
     "gridmem.baselines.decision_transformer",
     "gridmem.baselines.accelerate",
 )
-PLAYERS = {"agent": "the released agent", "oracle": "the oracle, which knows the cave"}
+POLICIES = {
+    "random": "random actions (floor)",
+    "reactive": "reactive, without memory",
+    "agent": "released agent, sampled actions",
+}
 
 
 def on_files(files, config):
@@ -93,71 +97,51 @@ def notebook_page(path):
 
 def id_page(id):
     """The page of an id: picture, rules, and how good policies are."""
-    env, player = make(id), "agent" if agent_row(id) else "oracle"
-    rules, cave = env.config, env.config.map
-    digging = f"takes {rules.dig_steps + 2} steps to pass"
-    weights = "drawn for each cave" if cave.dirichlet else "equal"
-    waves = ", ".join(map(str, cave.wavelengths))
-    stored = pack(id)
-    ring = slice(1, -1)
-    solid = (stored.levels.tiles[:, ring, ring] == Tile[cave.solid.upper()]).mean()
-    steps = difficulty(stored.levels, rules.dig_steps).mean()
-    lines = [
-        f"# {id}\n",
-        f"![An episode of {id}](../images/ids/{id}.gif)\n",
-        f"*Test level {GIF_LEVELS[id]}, played by {PLAYERS[player]}. The frame is what the agent "
-        "sees; bright cells have been in view.*\n",
-        f'```python\nimport gymnasium\nimport gridmem\n\nenv = gymnasium.make("{id}")\n```\n',
-        "## Rules\n",
-        "| | |\n|---|---|",
-        f"| Cave | {cave.height} x {cave.width} cells in a ring of wall, new in every episode |",
-        f"| Solid cells | {cave.solid}, {digging if rules.dig_steps else 'permanent'} |",
-        f"| Noise | wavelengths {waves} cells, weights {weights}, threshold {cave.threshold} |",
-        f"| Observation | `uint8[{env.view_size}, {env.view_size}]`: ids of the tiles around the "
-        "agent, which is at the centre |",
-        "| Actions | `Discrete(4)`: 0 up, 1 right, 2 down, 3 left |",
-        "| Reward | 1 on entering the goal, which moves the agent to a random cell; else 0 |",
-        f"| End | truncated after {env.max_steps} steps; never terminated |",
-        "",
-        "[All rules](../environments.md#rules) and [options](../environments.md#options).\n",
-        "## Caves\n",
-        f"Of the {len(stored.best_return):,} [stored test levels](../datasets.md#test-levels) "
-        f"{solid:.0%} of the cells are {cave.solid}. Shortest paths from a start to the goal have "
-        f"{steps:.0f} steps on average.\n",
-        "## How good is a policy?\n",
-        "Mean return on the test levels, that is finds of the goal in an episode; a score of 0 "
-        f"is random actions, 1 the {stored.best}.\n",
-        *policy_table(id),
-        "",
-        "A policy without memory can reach the row *reactive*. "
-        "[What the policies do](../memory.md#baseline-policies), "
-        "[controls](../memory.md#results-on-the-test-levels), "
-        "[all results](../results.md).",
-    ]
-    return "\n".join(lines) + "\n"
+    config, stored = make(id).config, pack(id)
+    cave, dig_steps = config.map, config.dig_steps
+    interior = stored.levels.tiles[:, 1:-1, 1:-1]
+    return (
+        (Path(__file__).parent / "id.md")
+        .read_text()
+        .format(
+            id=id,
+            level=GIF_LEVELS[id],
+            player="the released agent" if agent_return(id) else "the oracle, which knows the cave",
+            height=cave.height,
+            width=cave.width,
+            solid=cave.solid,
+            passing=f"takes {dig_steps + 2} steps to pass" if dig_steps else "permanent",
+            wavelengths=", ".join(map(str, cave.wavelengths)),
+            weights="drawn for each cave" if cave.dirichlet else "equal",
+            threshold=cave.threshold,
+            view=config.view_size,
+            max_steps=config.max_steps,
+            num_levels=len(interior),
+            share=(interior == Tile[cave.solid.upper()]).mean(),
+            distance=difficulty(stored.levels, dig_steps).mean(),
+            best=stored.best,
+            policies=policy_table(id),
+        )
+    )
 
 
 def policy_table(id):
-    """Lines of a table: floor, reactive, released agent, ceiling."""
-    bars = ["| policy | return | score | |", "|---|---|---|---|"]
-    for name, value, score in policies(id):
-        width = max(min(score, 1), 0)
-        bar = f'<span class="bar" style="width: {10 * width:.2f}rem"></span>'
-        bars.append(f"| {name} | {value:.2f} | {score:.3f} | {bar} |")
-    return bars
+    """The returns and scores of policies, from floor to ceiling."""
+    lines, returns = ["| policy | return | score | |", "|---|---|---|---|"], policies(id)
+    for name, value in returns.items():
+        score = normalized_score(value, returns["random"], returns["best"])
+        bar = f'<span class="bar" style="width: {6 * max(score, 0):.2f}rem"></span>'
+        lines.append(f"| {POLICIES.get(name, pack(id).best)} | {value:.2f} | {score:.3f} | {bar} |")
+    return "\n".join(lines)
 
 
 def policies(id):
-    """(name, return, score) of each policy that there are numbers for, the worst first."""
+    """The mean returns of the policies that there are numbers for, the lowest first."""
     stored = pack(id)
-    random, best = float(stored.random_return.mean()), float(stored.best_return.mean())
-    rows = [("random actions (floor)", random)]
-    rows.append(("reactive, without memory", reactive_return(id)))
-    if agent := agent_row(id):
-        rows.append(("released agent", agent))
-    end = "shortest paths (ceiling)" if stored.best == "ceiling" else "shortest-path oracle"
-    rows.append((end, best))
-    return [(name, value, normalized_score(value, random, best)) for name, value in rows]
+    returns = {"random": float(stored.random_return.mean()), "reactive": reactive_return(id)}
+    if agent := agent_return(id):
+        returns["agent"] = agent
+    return returns | {"best": float(stored.best_return.mean())}
 
 
 def reactive_return(id):
@@ -166,7 +150,7 @@ def reactive_return(id):
     return number(re.search(r"^\| reactive \| ([^|]+)", section, re.MULTILINE)[1])
 
 
-def agent_row(id):
+def agent_return(id):
     """The return of the released agent, with sampled actions, in docs/results.md; or None."""
     text = (DOCS / "results.md").read_text()
     start = r"\| 1 agent, default rules" if id == "GridMem-v0" else rf"\| `{id}`"
@@ -181,18 +165,18 @@ def number(cell):
 
 def ids_table():
     """All ids, with links."""
-    lines = ["| id | cave | view | steps | random | reactive | agent | best |", "|---|" * 8]
-    lines[1] = "|---" * 8 + "|"
+    lines = ["| id | cave | view | steps | random | reactive | agent | best |", "|---" * 8 + "|"]
     for id in CONFIGS:
-        env, returns = make(id), {name.split()[0]: value for name, value, _ in policies(id)}
-        known = [returns.get(name) for name in ("random", "reactive", "released")]
-        shown = [f"{x:.2f}" if x is not None else "" for x in known]
+        env, returns = make(id), policies(id)
         cave = env.config.map
-        lines.append(
-            f"| [{id}]({id}.md) | {cave.height} x {cave.width}, {cave.solid} "
-            f"| {env.view_size} x {env.view_size} | {env.max_steps} | {' | '.join(shown)} "
-            f"| {policies(id)[-1][1]:.2f} |"
-        )
+        cells = [
+            f"[{id}]({id}.md)",
+            f"{cave.height} x {cave.width}, {cave.solid}",
+            f"{env.view_size} x {env.view_size}",
+            env.max_steps,
+            *(f"{returns[name]:.2f}" if name in returns else "" for name in (*POLICIES, "best")),
+        ]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
 
@@ -207,7 +191,7 @@ def levels_table():
 
 def programs():
     """What `--help` of each program prints."""
-    os.environ["COLUMNS"] = "90"
+    os.environ["COLUMNS"] = "80"
     return "\n\n".join(f"## {name}\n\n```text\n{help_of(name)}\n```" for name in PROGRAMS)
 
 

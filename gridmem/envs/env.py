@@ -81,20 +81,21 @@ class Env:
     of an episode is in its `Level`, so `step` takes no key. It does not reset either; a batch that
     does is `VectorEnv`.
 
-    Observation: an `Observation`: `view` u8[A,V,V] of `Tile` ids, the agent at the centre;
-        `last_action` i32[A], 4 before the first action; `last_reward` f32[A]; `compass` f32[A,C].
-    Action: integers [A], ids of `Action`: 0 up, 1 right, 2 down, 3 left. All agents act at once.
-    Reward: f32[A], given by the task: 1 when an agent enters a goal, else 0.
-    Termination: decided by the task; never, with the tasks of this package.
-    Truncation: after `max_steps` steps.
+    - Observation: an `Observation`: `view` u8[A,V,V] of `Tile` ids, the agent at the centre;
+      `last_action` i32[A], 4 before the first action; `last_reward` f32[A]; `compass` f32[A,C].
+    - Action: integers [A], ids of `Action`: 0 up, 1 right, 2 down, 3 left. All agents act at once.
+    - Reward: f32[A], given by the task: 1 when an agent enters a goal, else 0.
+    - Termination: decided by the task; never, with the tasks of this package.
+    - Truncation: after `max_steps` steps.
 
     Attributes:
         config: the configuration.
 
-    Example:
-        env = gridmem.make("GridMem-v0")
-        state, timestep = jax.jit(env.reset)(jax.random.key(0))
-        state, timestep = jax.jit(env.step)(state, jnp.array([Action.UP]))
+    ```python
+    env = gridmem.make("GridMem-v0")
+    state, timestep = jax.jit(env.reset)(jax.random.key(0))
+    state, timestep = jax.jit(env.step)(state, jnp.array([Action.UP]))
+    ```
     """
 
     config: EnvConfig = field(default_factory=EnvConfig)

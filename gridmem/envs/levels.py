@@ -26,7 +26,7 @@ def make_level(
         seed: seed of the random spawns.
 
     Returns:
-        numpy arrays: tiles u8[H,W], goals i32[G,2], spawns i32[256,2].
+        A level of numpy arrays, with tiles u8[H,W], goals i32[G,2], spawns i32[256,2].
 
     Raises:
         ValueError: saying what is wrong with the cave or the spawns.

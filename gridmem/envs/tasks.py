@@ -43,10 +43,10 @@ class Task(Protocol):
 class Return:
     """Find the goal, be moved to another cell, find it again.
 
-    Objective: enter a goal cell as often as possible.
-    Reward: 1 when an agent enters a goal, else 0.
-    Transition: an agent that entered a goal is moved to its next spawn within the same step.
-    Termination: never.
+    - Objective: enter a goal cell as often as possible.
+    - Reward: 1 when an agent enters a goal, else 0.
+    - Transition: an agent that entered a goal is moved to its next spawn within the same step.
+    - Termination: never.
 
     Attributes:
         num_goals: goal cells; each gives its reward every time.
@@ -101,11 +101,11 @@ class TourState(NamedTuple):
 class Tour:
     """Visit every waypoint once, then all of them again, and so on.
 
-    Objective: enter waypoints that have not been visited in this tour; all agents share the tour.
-    Reward: 1 for entering such a waypoint, for every agent that enters it in that step.
-    Transition: the waypoint becomes floor, for all agents. When none is left, all of them return,
-        and the agents that took the last one are moved to their next spawns within the same step.
-    Termination: never.
+    - Objective: enter waypoints that have not been visited in this tour, which all agents share.
+    - Reward: 1 for entering such a waypoint, for every agent that enters it in that step.
+    - Transition: the waypoint becomes floor, for all agents. When none is left, all of them return,
+      and the agents that took the last one are moved to their next spawns within the same step.
+    - Termination: never.
 
     Attributes:
         num_goals: waypoints.

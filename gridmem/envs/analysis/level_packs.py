@@ -52,8 +52,7 @@ def levels(id: str, split: str = "test") -> Level:
         split: "test".
 
     Returns:
-        A `Level` with N levels: tiles u8[N,H,W], goals i32[N,G,2], spawns
-        i32[N,K,2].
+        N levels, with tiles u8[N,H,W], goals i32[N,G,2], spawns i32[N,K,2].
 
     Raises:
         ValueError: for an unknown id or split, or a damaged pack.
@@ -97,7 +96,7 @@ def load_levels(path: str | Path, sha256: str | None = None) -> Level:
         sha256: the expected hash of its content; by default the hash that the file itself states.
 
     Returns:
-        numpy arrays: tiles u8[N,H,W], goals i32[N,G,2], spawns i32[N,K,2].
+        N levels as numpy arrays, with tiles u8[N,H,W], goals i32[N,G,2], spawns i32[N,K,2].
 
     Raises:
         ValueError: if the file is not a pack, is damaged, or has another hash.
