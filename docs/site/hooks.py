@@ -209,6 +209,7 @@ def embedded_page():
     if not (DOCS / "play_online" / "index.html").exists():
         return ""
     return (
+        "## Play\n\n"
         '<iframe class="play" src="play_online/index.html" title="Play GridMem"></iframe>\n\n'
         "[Open it as a page of its own](play_online/index.html)"
     )
