@@ -162,7 +162,7 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A whole training run. Hashable.
+    """A whole training run.
 
     Attributes:
         env: id and options of the environment.
