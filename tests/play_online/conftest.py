@@ -15,7 +15,7 @@ READY = """
 
 @pytest.fixture(scope="module")
 def browser():
-    reason = "needs playwright: uv run --group site pytest -m slow tests/site"
+    reason = "needs playwright: uv run --group site pytest -m slow tests/play_online"
     playwright = pytest.importorskip("playwright.sync_api", reason=reason)
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if not program:

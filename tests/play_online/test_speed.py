@@ -1,4 +1,4 @@
-"""How fast the page is: `uv run --group site pytest -m timing -n 0 -s tests/site`."""
+"""How fast the page is: `uv run --group site pytest -m timing -n 0 -s tests/play_online`."""
 
 import pytest
 from episodes import load_build
