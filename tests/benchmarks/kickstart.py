@@ -19,7 +19,7 @@ from gridmem.baselines.runs.history import read_record
 
 ID, SHARE = "GridMem-13x13-v0", 0.95
 SETTINGS = f"--env-id {ID} --view-size None --max-steps None --optimizer muon --num-envs 256"
-TEACHER = "--teacher {} --teacher-steps 1000000"
+TEACHER = "--teacher {} --teacher-steps 6000000"
 ARMS = {"teacher": TEACHER.format(ID), "oracle": TEACHER.format("oracle"), "new": ""}
 
 
