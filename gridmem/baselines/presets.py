@@ -245,7 +245,7 @@ PRESETS: dict[str, tuple[str, TrainConfig | Callable[[], TrainConfig]]] = {
         for num_layers in (1, 2, 4, 8, 16)
     },
     "curriculum": (
-        "caves that grow to 40x40, in a quarter of an hour on two CPU cores",
+        "GridMem-v0 in caves that grow, for two CPU cores",
         _curriculum(),
     ),
     "craftax-classic": ("Craftax-Classic, in minutes on two CPU cores", _craftax_classic),

@@ -169,10 +169,11 @@ class Env:
 
         Args:
             key: source of all that is random in it.
-            side: rows and columns of the cave, 5 or more, in a map of the usual size; all if not
-                given. Only of a `NoiseMap`.
-            distance: the most steps of a path from a spawn to a goal; any if not given. Rock
-                counts as one step. Spawns that the map marks stay.
+            side: rows and columns of the cave, in a map of the usual size; less than 5 counts as 5.
+                All of the map if not given. Only of a `NoiseMap`.
+            distance: the most steps of a path from a spawn to the nearest goal, a rock counted as
+                one; less than 1 counts as 1. Any if not given. Spawns that the map marks stay;
+                where no floor is so near, spawns are anywhere.
 
         Raises:
             ValueError: for a `side` of another map.

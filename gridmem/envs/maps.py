@@ -119,12 +119,13 @@ class NoiseMap:
 
         Args:
             key: source of the noise.
-            side: rows and columns of the cave, at least `MIN_SIDE`; what is beyond is wall. All if
-                not given, as also those beyond `height` and `width`.
+            side: rows and columns of the cave, if the map has so many; the rest is wall. Less than
+                `MIN_SIDE` counts as `MIN_SIDE`. All of the map if not given.
         """
         interior = np.pad(np.ones((self.height, self.width), bool), 1)
         least = self.min_free_cells
         if side is not None:
+            side = jnp.maximum(side, MIN_SIDE)
             rows, columns = (jnp.arange(size, dtype=jnp.int32) for size in interior.shape)
             interior = interior & (rows <= side)[:, None] & (columns <= side)[None]
             least = (jnp.sum(interior, dtype=jnp.int32) + 7) // 8
@@ -267,7 +268,7 @@ def place(
         if distance is not None:
             passable = pack(tiles != Tile.WALL)
             start = pack(jnp.zeros_like(tiles, bool).at[goals[:, 0], goals[:, 1]].set(True))
-            near = within(start, passable, distance) & free
+            near = within(start, passable, jnp.maximum(distance, 1)) & free
             free = jnp.where(count(near) > 0, near, free)
         spawns = sample(spawn_key, free, num_spawns)
     for goal in goals:

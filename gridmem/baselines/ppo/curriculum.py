@@ -30,8 +30,17 @@ class TimedState(NamedTuple):
 
 def growth(config: TrainConfig, env: Any, num_updates: Int32[Array, ""]) -> Float32[Array, ""]:
     """How far the caves have grown after so many updates: 0 at first, 1 at the size of the id."""
-    share = config.ppo.steps_per_update(env) / max(config.ppo.curriculum.grow_steps, 1)
+    share = config.ppo.steps_per_update(env) / config.ppo.curriculum.grow_steps
     return jnp.minimum(num_updates.astype(jnp.float32) * share, 1)
+
+
+def least_growth(
+    config: TrainConfig, env: Any, num_updates: Int32[Array, ""]
+) -> Float32[Array, ""]:
+    """The least growth of the levels whose episodes end in the update after so many."""
+    steps = config.ppo.rollout_steps
+    ago = 0 if steps is None else -(-env.max_steps // steps)  # updates, of the longest episode
+    return growth(config, env, jnp.maximum(num_updates - ago, 0))
 
 
 def in_growth(config: TrainConfig, env: Any, num_updates: Int32[Array, ""] | int = 0) -> Any:
@@ -97,13 +106,15 @@ class GrowingEnv:
         Sizes are uniform between two bounds. In the first half of the growth the upper one rises
         from the smallest size to that of the id, in the second half the lower one.
         """
+        # The keys of `Env.generate` may be `fold_in(key, 0)` and `fold_in(key, 1)`.
         low, high = jnp.maximum(2 * self.share - 1, 0), jnp.minimum(2 * self.share, 1)
-        size = low + (high - low) * jax.random.uniform(jax.random.fold_in(key, 1), (), jnp.float32)
+        size = low + (high - low) * jax.random.uniform(jax.random.fold_in(key, 2), (), jnp.float32)
         settings, map_ = self.settings, self.env.config.map
 
         def between(first: int | None, last: int) -> Int32[Array, ""]:
             first = last if first is None else min(first, last)
-            return jnp.round(first + size * (last - first)).astype(jnp.int32)
+            drawn = jnp.floor(first + size * (last - first + 1)).astype(jnp.int32)
+            return jnp.minimum(drawn, last)
 
         side = between(settings.start_side, max(map_.height, map_.width))
         distance = None

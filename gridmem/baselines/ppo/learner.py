@@ -14,7 +14,7 @@ from jaxtyping import Array, Float32, Int32, Key
 from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.model.actor_critic import ActorCritic, Caches, MixtureActorCritic
 from gridmem.baselines.model.policy import member_key
-from gridmem.baselines.ppo.curriculum import growth, in_growth
+from gridmem.baselines.ppo.curriculum import in_growth, least_growth
 from gridmem.baselines.ppo.loss import (
     LossMetrics,
     Transitions,
@@ -59,7 +59,7 @@ class TaughtMetrics(NamedTuple):
 class UpdateMetrics(NamedTuple):
     """Metrics of one update; means over the update unless said otherwise."""
 
-    episodes: dict[str, Float32[Array, ""]]  # of those that ended in it, by `env.stats`
+    episodes: dict[str, Float32[Array, ""]]  # of those that ended in it, by `env.stats`; GROWTH
     explained_variance: Float32[Array, ""]
     target_outside: Float32[Array, ""]  # share of targets outside the range of the value head
     grad_norm: Float32[Array, ""]  # before clipping
@@ -122,7 +122,7 @@ def update(
     experience = collect(config, played, model, state, level_key, action_key, teacher=teacher)
     episodes = experience.episodes
     if config.ppo.curriculum.grow_steps:
-        episodes = {**episodes, GROWTH: growth(config, env, learner.num_updates)}
+        episodes = {**episodes, GROWTH: least_growth(config, env, learner.num_updates)}
 
     # Value targets and advantages.
     weight = None if teacher is None else teacher_weight(config, env, learner.num_updates)

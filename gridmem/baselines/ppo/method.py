@@ -105,9 +105,11 @@ class PPO(Method):
         """See `Method`."""
         ppo, about = self.config.ppo, {}
         if steps := ppo.curriculum.grow_steps:
-            side = ppo.curriculum.start_side
+            first, side = ppo.curriculum, ppo.curriculum.start_side
+            others = {"steps": first.start_max_steps, "to the goal": first.start_distance}
+            more = "".join(f", {number} {name}" for name, number in others.items() if number)
             about["curriculum"] = (
-                f"caves of {side} x {side} cells at first, growing for {steps:,} steps"
+                f"{side} x {side} cells{more} at first, growing for {steps:,} steps"
             )
         if self._teacher is not None:
             config = self._teacher.config

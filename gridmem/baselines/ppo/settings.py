@@ -50,7 +50,8 @@ class CurriculumConfig:
     start_max_steps: int | None = None
     """Actions per episode in the first caves; the id's own if not given."""
     start_distance: int | None = None
-    """The most steps from a spawn to a goal in the first caves; any if not given."""
+    """The most steps from a spawn to the nearest goal in the first caves, a rock counted as one;
+    any if not given."""
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -66,6 +67,8 @@ class CurriculumConfig:
             if self != CurriculumConfig():
                 raise ValueError("the caves do not grow; give --grow-steps")
             return
+        if isinstance(env, Mixture):
+            raise ValueError(f"caves grow in one environment, and {id} is a mixture")
         if not isinstance(env, Env) or not isinstance(env.config.map, NoiseMap):
             raise ValueError(f"only caves of noise can grow, and {id} has others")
         config, map_ = env.config, env.config.map
@@ -78,13 +81,22 @@ class CurriculumConfig:
         needed = config.task.num_goals + config.num_agents
         if -(-cells // 8) < needed:
             raise ValueError(
-                f"start_side is {self.start_side}; such a cave may have no more than "
+                f"start_side is {self.start_side}; such a cave may have as few as "
                 f"{-(-cells // 8)} free cells, too few for {needed} goals and agents"
             )
-        if (self.start_max_steps or 1) > config.max_steps:
+        for name, most in (
+            ("start_max_steps", config.max_steps),
+            ("start_distance", map_.height + map_.width),
+        ):
+            if (getattr(self, name) or 1) > most:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; it must be at most {most} for {id}"
+                )
+        steps = self.start_max_steps or config.max_steps
+        if (self.start_side, steps, self.start_distance) == (side, config.max_steps, None):
             raise ValueError(
-                f"start_max_steps is {self.start_max_steps}; it must be at most the "
-                f"{config.max_steps} of {id}"
+                f"the first caves are those of {id}; give a --start-side below {side}, "
+                "--start-max-steps or --start-distance"
             )
 
 
@@ -155,6 +167,12 @@ class PPOConfig(MethodConfig):
             )
         _check_teacher(config.env.env_id, env, self)
         self.curriculum.check(env, config.env.env_id)
+        grown_after = (config.num_updates - 1) * self.steps_per_update(env)
+        if self.curriculum.grow_steps > grown_after:
+            raise ValueError(
+                f"grow_steps is {self.curriculum.grow_steps}; it must be at most {grown_after} of "
+                f"the {config.total_steps} total_steps, so that the caves of the id are played, too"
+            )
         for id, each in members.items():
             _check_member(id, each, config.model, steps)
         for settings in self.of_each(len(members)):

@@ -69,7 +69,8 @@ def test_a_resumed_run_grows_on_bit_for_bit(rollout_steps, tmp_path, monkeypatch
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert saved_runs.run(train, capfd, f"{words} --run-dir {whole}")[0] == 0
     rows, played = saved_runs.rows_of(whole), 8 * (rollout_steps or 16)
-    expected = [min(number * played / 300, 1) for number in range(len(rows))]
+    ago = 0 if rollout_steps is None else 3  # updates of 6 steps, in an episode of at most 16
+    expected = [min(max(number - ago, 0) * played / 300, 1) for number in range(len(rows))]
     assert [row["growth"] for row in rows] == pytest.approx(expected)
     assert rows[-1]["growth"] == 1
 
@@ -102,11 +103,17 @@ def test_episodes_in_smaller_caves_have_no_score():
         ("--grow-steps 100 --start-side 4", "from 5 to the 9 of GridMem-9x9-v0"),
         ("--grow-steps 100 --start-side 10", "from 5 to the 9 of GridMem-9x9-v0"),
         ("--grow-steps 100 --start-side 5 --num-agents 4", "too few for 5 goals and agents"),
-        ("--grow-steps 100 --start-max-steps 999", "at most the 256 of GridMem-9x9-v0"),
+        ("--grow-steps 100 --start-max-steps 999", "it must be at most 256 for GridMem-9x9-v0"),
+        ("--grow-steps 100 --start-distance 19", "it must be at most 18 for GridMem-9x9-v0"),
+        ("--grow-steps 100", "the first caves are those of GridMem-9x9-v0; give a --start-side"),
+        (
+            "--grow-steps 99000 --start-side 5 --total-steps 100000",
+            "it must be at most 98304 of the 100000 total_steps",
+        ),
         ("--grow-steps 100 --teacher oracle", "the oracle does not teach in caves that grow"),
         (
             "--grow-steps 100 --env-id GridMem-9x9-v0+GridMem-13x13-v0 --rollout-steps 8",
-            "only caves of noise can grow",
+            "caves grow in one environment",
         ),
         ("--grow-steps 100 --env-id MiniGrid-MemoryS8", "only caves of noise can grow"),
     ],
