@@ -306,7 +306,7 @@ BAD = {
     "a mixture": (collect, ["GridMem-9x9-v0+GridMem-13x13-v0"], "of one environment"),
     "unknown kind": (collect, ["GridMem-9x9-v0", "best"], "best"),
     "no prefix": (collect, ["GridMem-9x9-v0", "--set", "compass=true"], "another --prefix"),
-    "no agent": (collect, ["GridMem-Dig-v0", "expert"], "expert needs a trained agent"),
+    "no agent": (collect, ["GridMem-DigLarge-v0", "expert"], "expert needs a trained agent"),
     "unknown id": (collect, ["Craftax-Classic-v9"], "Craftax-Classic-v9"),
 }
 
