@@ -148,6 +148,31 @@ def test_an_id_without_an_agent_has_the_oracle(visit):
     assert page.get_by_label("Hide the oracle until I am done").is_visible()
 
 
+def test_what_is_said_while_digging(visit):
+    id, number = "GridMem-Dig-v0", 0
+    dig_steps = gridmem.make(id).config.dig_steps
+    actions, fields = by_rules(id, np.full((number + 1, gridmem.make(id).max_steps), ORACLES))
+    before = int(np.argmax(fields["busy"][number] > 0)) - 1  # steps before the first rock
+    page = visit(f"?id={id}&level={number}")
+    message = page.locator("#message")
+    play(page, actions[number, : before + 1])
+    dig = actions[number, before]
+    for left in range(dig_steps, 1, -1):
+        assert message.inner_text() == f"Digging for {left} more steps."
+        play(page, [dig])
+    assert message.inner_text() == "Digging for 1 more step."
+    play(page, [dig])
+    assert message.inner_text() == "The rock is gone."
+    play(page, [dig])  # enters
+    assert message.inner_text() == ""
+
+
+def test_a_wall_is_said_to_block(visit):
+    page = visit(SMALL)
+    play(page, [0] * 9)  # further than the map is high
+    assert page.locator("#message").inner_text() == "That way is blocked."
+
+
 def test_the_others_and_the_map_can_be_hidden(visit, game):
     actions, _ = game
     page = visit(SMALL + "&hide=others")

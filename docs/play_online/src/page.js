@@ -96,7 +96,7 @@ export class Page {
     const { you } = this.game;
     if (this.game.isOver) return;
     if (!this.#attempt) this.#attempt = this.#results.begin(this.id, this.level);
-    const before = you.state.position;
+    const { position: before, busy: wasBusy } = you.state;
     this.game.move(action);
     if (this.game.isOver) this.#keepResult();
     this.#show();
@@ -104,7 +104,8 @@ export class Page {
     const steps = count(you.trips.at(-1) ?? 0, "step");
     if (lastReward) this.#say(`Found in ${steps}! You are elsewhere in the same cave.`);
     else if (busy) this.#say(`Digging for ${count(busy, "more step")}.`);
-    else this.#say(position === before ? "No way there." : "");
+    else if (wasBusy) this.#say("The rock is gone.");
+    else this.#say(position === before ? "That way is blocked." : "");
     if (this.game.isOver) get("#card-title", HTMLElement).focus();
   }
 
