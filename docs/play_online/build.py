@@ -21,14 +21,11 @@ from gridmem.envs.types import Level, Tile
 from gridmem.render.player.setup import TYPICAL
 
 FOLDER = Path(__file__).parent
-AGENTS = {  # id -> the released agent that plays it; of other ids the page has the oracle only
-    "GridMem-9x9-v0": "GridMem-9x9-v0",
-    "GridMem-13x13-v0": "GridMem-13x13-v0",
-    "GridMem-20x20-v0": "GridMem-20x20-v0",
-}
+# Ids whose released agent the page has; of the others it has the oracle only.
+AGENTS = ["GridMem-9x9-v0", "GridMem-13x13-v0", "GridMem-20x20-v0"]
 NUM_LEVELS = 100  # of each id: the first, and the one on which the agent is typical
 NUM_SPAWNS = 64
-IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
+IMPORT = re.compile(r'^import (\{\s*\w+(?:,\s*\w+)*,?\s*\}) from "\./(\w+)\.js";$', re.MULTILINE)
 EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
 
 
@@ -37,7 +34,7 @@ def outputs() -> dict[str, str]:
     files = {"play.js": _script("site", _site()) + _bundle()}
     for id in CONFIGS:
         files[f"data/{id}-levels.js"] = _script(f"{id}-levels", _base64(_packed_levels(id)))
-    for name in AGENTS.values():
+    for name in AGENTS:
         files[f"data/{name}-agent.js"] = _script(f"{name}-agent", _base64(float16_weights(name)))
     return files
 
@@ -62,19 +59,24 @@ def level_numbers(id: str) -> list[int]:
     return sorted({*range(NUM_LEVELS), TYPICAL.get(id, 0)})
 
 
+def rules(id: str) -> dict[str, int]:
+    """What the page needs to know of an id to play it."""
+    env = gridmem.make(id)
+    return {
+        "side": env.config.map.height + 2,
+        "viewSize": env.view_size,
+        "maxSteps": env.max_steps,
+        "digSteps": env.config.dig_steps,
+        "numSpawns": NUM_SPAWNS,
+    }
+
+
 def _site() -> dict[str, Any]:
     """What the page needs to know of every id, and its pictures."""
-    ids = {}
-    for id in CONFIGS:
-        env = gridmem.make(id)
-        ids[id] = {
-            "side": env.config.map.height + 2,
-            "viewSize": env.view_size,
-            "maxSteps": env.max_steps,
-            "digSteps": env.config.dig_steps,
-            "firstLevel": TYPICAL.get(id, 0),
-            "agent": AGENTS.get(id),
-        }
+    ids = {
+        id: {**rules(id), "firstLevel": TYPICAL.get(id, 0), "hasAgent": id in AGENTS}
+        for id in CONFIGS
+    }
     sprites, font = asset("sprites.png").read_bytes(), (FOLDER / "font.ttf").read_bytes()
     return {"ids": ids, "sprites": _base64(sprites), "font": _base64(font)}
 
@@ -103,8 +105,12 @@ def _check_spawns(levels: Level, max_steps: int) -> None:
 
 
 def _bundle() -> str:
-    """The modules in one function, each in a function of its own, those it imports before it."""
-    sources = {path.stem: path.read_text("utf-8") for path in sorted((FOLDER / "src").glob("*.js"))}
+    paths = sorted((FOLDER / "src").glob("*.js"))
+    return join({path.stem: path.read_text("utf-8") for path in paths})
+
+
+def join(sources: dict[str, str]) -> str:
+    """The modules of these names in one function, each in a function of its own, imports first."""
     imports = {
         name: [found[2] for found in IMPORT.finditer(text)] for name, text in sources.items()
     }
@@ -113,7 +119,10 @@ def _bundle() -> str:
         exported = ", ".join(each[2] for each in EXPORT.finditer(sources[name]))
         body = EXPORT.sub(r"\1", IMPORT.sub(r"const \1 = bundle.\2;", sources[name]))
         parts.append(f"bundle.{name} = (() => {{\n{body}\nreturn {{ {exported} }};\n}})();\n")
-    return "(() => {\nconst bundle = {};\n\n" + "\n".join(parts) + "})();\n"
+    text = "(() => {\nconst bundle = {};\n\n" + "\n".join(parts) + "})();\n"
+    if left := re.search(r"^(import|export)\b.*", text, re.MULTILINE):
+        raise ValueError(f"the build does not know this form: {left[0]}")
+    return text
 
 
 def _script(name: str, content: Any) -> str:

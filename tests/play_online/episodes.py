@@ -35,17 +35,10 @@ def content(path):
     return json.loads(re.fullmatch(r".*?\] = (.*);\n", path.read_text(), re.DOTALL)[1])
 
 
-def rules(id):
-    env = gridmem.make(id)
-    side = env.config.map.height + 2
-    steps = {"maxSteps": env.max_steps, "digSteps": env.config.dig_steps}
-    return {"side": side, "viewSize": env.view_size, **steps}
-
-
 def job(id, actions, agent=""):
     """What driver.js is asked to play: actions [N, T] on the first N levels; an agent in base64."""
     return {
-        "rules": rules(id),
+        "rules": load_build().rules(id),
         "levels": content(FOLDER / f"data/{id}-levels.js"),
         "agent": agent,
         "episodes": [[number, row] for number, row in enumerate(actions.tolist())],

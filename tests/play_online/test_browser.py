@@ -55,9 +55,9 @@ def test_rules_and_oracle_are_those_of_python(visit, id):
 
 @pytest.mark.parametrize("id", AGENTS)
 def test_networks_give_the_outputs_of_python(visit, id):
-    env, model = gridmem.make(id), float16(load(AGENTS[id])).model
+    env, model = gridmem.make(id), float16(load(id)).model
     actions, expected = by_network(env, model, first_levels(id, EPISODES))
-    agent = content(FOLDER / f"data/{AGENTS[id]}-agent.js")
+    agent = content(FOLDER / f"data/{id}-agent.js")
     found = drive(visit(f"?id={id}"), job(id, actions, agent))
     np.testing.assert_array_equal(found.pop("action"), actions.ravel())
     check(found, expected, tolerance=1e-4)
@@ -79,7 +79,8 @@ def card(page):
     """The steps of trips on the card, by player."""
     steps = {}
     for row in page.locator("#trips tbody tr").all():
-        name, finds, *cells = row.locator("td").all_inner_texts()
+        finds, *cells = row.locator("td").all_inner_texts()
+        name = row.get_by_role("rowheader").inner_text()
         steps[name] = [int(cell) for cell in cells if cell]
         assert len(steps[name]) == int(finds)
     return steps
@@ -146,6 +147,9 @@ def test_an_id_without_an_agent_has_the_oracle(visit):
     page = visit("?id=GridMem-Dig-v0")
     assert [player for player in PLAYERS if page.locator(f"#{player}").count()] == ["you", "oracle"]
     assert page.get_by_label("Hide the oracle until I am done").is_visible()
+    sentence = "Walk into brown rock to dig it away, which takes 6 steps."
+    assert page.get_by_text(sentence).is_visible()
+    assert "rock" not in visit(SMALL).locator("header").inner_text()
 
 
 def test_what_is_said_while_digging(visit):
@@ -220,10 +224,29 @@ def test_results_are_kept_and_exported(visit, game):
         "oracle_finds": str(len(expected["Oracle"])),
         "trips": " ".join(map(str, expected["You"])),
     }
-    page.get_by_role("button", name="Delete all").click()
+    delete = page.get_by_role("button", name="Delete all")
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    delete.click()
+    assert page.locator("#rows tr").count() == 2
+    page.once("dialog", lambda dialog: dialog.accept())
+    delete.click()
     assert not page.locator("#results").is_visible()
     page.reload()
+    page.locator("#game").wait_for()
     assert not page.locator("#results").is_visible()
+    play(page, actions)
+    assert page.locator("#rows td").all_inner_texts()[3] == "3"  # attempts are still counted
+
+
+def test_a_tap_on_oneself_does_not_move(visit):
+    page = visit(SMALL)
+    view = page.locator("#you .view")
+    view.click()  # in the middle
+    assert page.locator("#steps").inner_text() == "step 0 of 64"
+    cell = view.bounding_box()["width"] / gridmem.make("GridMem-9x9-v0").view_size
+    middle = view.bounding_box()["width"] / 2
+    view.click(position={"x": middle, "y": middle - 0.6 * cell})
+    assert page.locator("#steps").inner_text() == "step 1 of 64"
 
 
 def test_next_and_lists_lead_to_other_caves(visit):
@@ -234,7 +257,7 @@ def test_next_and_lists_lead_to_other_caves(visit):
     arrive(page, "level=0")
     page.get_by_label("Level").select_option("7")
     arrive(page, "id=GridMem-13x13-v0&level=7")
-    page.get_by_label("Cave").select_option("GridMem-v0")
+    page.get_by_label("Environment").select_option("GridMem-v0")
     arrive(page, "id=GridMem-v0")
 
 
@@ -289,10 +312,11 @@ def test_it_fits_and_is_pictured(visit, game, size, scheme):
 
 
 PROBLEMS = {
-    "?id=GridMem-7x7-v0": "There is no cave “GridMem-7x7-v0”; choose one of the list.",
-    "?id=constructor": "There is no cave “constructor”; choose one of the list.",
+    "?id=GridMem-7x7-v0": "There is no environment “GridMem-7x7-v0”; choose one of the list.",
+    "?id=constructor": "There is no environment “constructor”; choose one of the list.",
     "?level=1000": "There is no level “1000” here; choose one of 0 to 99 and 345.",
     "?level=": "There is no level “” here; choose one of 0 to 99 and 345.",
+    "?hide=map+you": "There is no “you” to hide; choose others, map or others+map.",
 }
 
 
@@ -301,8 +325,9 @@ def test_an_address_that_names_nothing(visit, query):
     page = visit(query)
     assert page.get_by_role("alert").inner_text() == PROBLEMS[query]
     assert page.locator("#game").is_hidden()
-    page.get_by_label("Cave").select_option("GridMem-20x20-v0")
-    arrive(page, "id=GridMem-20x20-v0")
+    page.get_by_label("Environment").select_option("GridMem-20x20-v0")
+    page.wait_for_url("**/*id=GridMem-20x20-v0*")
+    page.locator("#game").wait_for()
 
 
 @pytest.fixture
@@ -346,3 +371,22 @@ def test_broken_results_do_not_stop_the_game(visit, game):
     assert message == "Earlier results in this browser cannot be read."
     play(page, game[0])
     assert page.locator("#rows tr").count() == 1
+    kept = page.evaluate("Object.entries(localStorage)")
+    assert [text for key, text in kept if "unreadable" in key] == ["{]"]
+    page.reload()
+    page.locator("#game").wait_for()
+    assert page.locator("#rows tr").count() == 1
+    assert page.locator("#message").inner_text() == ""
+
+
+def test_results_that_cannot_be_kept_can_be_exported(visit, game):
+    page = visit(SMALL)
+    play(page, game[0])
+    page.evaluate("() => { Storage.prototype.setItem = () => { throw new Error('full'); }; }")
+    for rows in (2, 3):
+        page.keyboard.press("r")
+        play(page, game[0])
+        assert page.locator("#rows tr").count() == rows
+    page.keyboard.press("r")
+    message = page.locator("#message").inner_text()
+    assert message == "This browser does not keep results; export them before you leave."

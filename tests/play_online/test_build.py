@@ -42,7 +42,7 @@ def test_every_id_has_its_data():
 
 
 def test_weights_are_the_released_ones_in_float16():
-    (name, *_) = build.AGENTS.values()
+    (name, *_) = build.AGENTS
     page = load(base64.b64decode(content(FOLDER / f"data/{name}-agent.js")))
     released = load(weights_file(name).read_bytes())
     assert page.keys() == released.keys()
@@ -53,7 +53,7 @@ def test_weights_are_the_released_ones_in_float16():
 @pytest.mark.slow
 @pytest.mark.parametrize("id", build.AGENTS)
 def test_scores_in_float16_are_those_of_float32(id):
-    agent, levels = load_agent(build.AGENTS[id]), gridmem.levels(id)
+    agent, levels = load_agent(id), gridmem.levels(id)
 
     def finds(agent):
         policy = agent.policy(greedy=True)
@@ -75,3 +75,22 @@ def test_spawns_that_could_run_out_are_refused():
     build._check_spawns(levels, max_steps=127)
     with pytest.raises(ValueError, match="64 spawns do not last for an episode of 128 steps"):
         build._check_spawns(levels, max_steps=128)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'import { a as b } from "./rules.js";',
+        'import * as rules from "./rules.js";',
+        'import "./rules.js";',
+        "export { a };",
+        "export default 1;",
+        "export let a = 1;",
+    ],
+)
+def test_modules_that_cannot_be_joined_are_refused(line):
+    rules = "export const a = 1;\n"
+    known = 'import {\n  a,\n} from "./rules.js";\nexport class B {}\n'
+    assert "const {\n  a,\n} = bundle.rules;" in build.join({"rules": rules, "page": known})
+    with pytest.raises(ValueError, match="does not know this form"):
+        build.join({"rules": rules, "page": f"{known}{line}\n"})

@@ -19,10 +19,12 @@ export function fillCard(timelines, table, rows) {
   timelines.replaceChildren(...rows.map(timeline));
   const numTrips = Math.max(...rows.map(({ walk }) => walk.trips.length));
   const numbers = Array.from({ length: numTrips }, (_, trip) => `${trip + 1}`);
-  const head = tag("thead", tableRow("th", ["Trip", "Finds", ...numbers]));
+  const [first = "", ...later] = numbers;
+  const names = ["Player", "Finds", `Steps of trip ${first}`, ...later];
+  const head = tag("thead", tag("tr", ...names.map((name) => heading(name, "col"))));
   const lines = rows.map(({ name, walk }) => {
     const steps = numbers.map((_, trip) => `${walk.trips[trip] ?? ""}`);
-    return tableRow("td", [name, `${walk.trips.length}`, ...steps]);
+    return tableRow([`${walk.trips.length}`, ...steps], heading(name, "row"));
   });
   table.replaceChildren(head, tag("tbody", ...lines));
 }
@@ -33,7 +35,7 @@ export function fillCard(timelines, table, rows) {
  */
 export function fillResults(body, results) {
   const lines = results.map((result) =>
-    tableRow("td", [
+    tableRow([
       new Date(result.date).toLocaleString(),
       result.id,
       `${result.level}`,
@@ -74,9 +76,19 @@ function segment(steps, text) {
 }
 
 /**
- * @param {"td" | "th"} kind of the cells
  * @param {string[]} cells
+ * @param {HTMLElement[]} headings before the cells
  */
-function tableRow(kind, cells) {
-  return tag("tr", ...cells.map((cell) => tag(kind, cell)));
+function tableRow(cells, ...headings) {
+  return tag("tr", ...headings, ...cells.map((cell) => tag("td", cell)));
+}
+
+/**
+ * @param {string} text
+ * @param {"col" | "row"} scope
+ */
+function heading(text, scope) {
+  const element = tag("th", text);
+  element.setAttribute("scope", scope);
+  return element;
 }

@@ -7,7 +7,7 @@ export class Problem extends Error {}
 const data = () => /** @type {any} */ (globalThis).gridmemData;
 
 /**
- * @typedef {import("./rules.js").Rules & { firstLevel: number, agent: string | null }} Id
+ * @typedef {import("./rules.js").Rules & { firstLevel: number, hasAgent: boolean }} Id
  * @type {{ ids: Record<string, Id>, sprites: string, font: string }}
  */
 export const site = data().site;

@@ -2,8 +2,6 @@
 
 import { Tile } from "./rules.js";
 
-const SPAWNS = 64;
-
 /**
  * The levels of an id by number. Each is a number (two bytes), the solid cells inside of the ring as
  * bits, the goal and the spawns (row and column, a byte each).
@@ -12,10 +10,10 @@ const SPAWNS = 64;
  * @returns {Map<number, import("./rules.js").Level>}
  * @throws {Error} if the file is damaged
  */
-export function readLevels(bytes, { side, digSteps }) {
+export function readLevels(bytes, { side, digSteps, numSpawns }) {
   const inner = side - 2;
   const bitBytes = Math.ceil((inner * inner) / 8);
-  const size = 2 + bitBytes + 2 * (1 + SPAWNS);
+  const size = 2 + bitBytes + 2 * (1 + numSpawns);
   if (!bytes.length || bytes.length % size) throw new Error(`${bytes.length} bytes`);
   const levels = new Map();
   for (let at = 0; at < bytes.length; at += size) {
@@ -28,7 +26,7 @@ export function readLevels(bytes, { side, digSteps }) {
     }
     const pairs = bytes.subarray(at + 2 + bitBytes, at + size);
     const [goal, ...spawns] = Array.from(
-      { length: 1 + SPAWNS },
+      { length: 1 + numSpawns },
       (_, i) => pairs[2 * i] * side + pairs[2 * i + 1],
     );
     if ([goal, ...spawns].some((cell) => tiles[cell] !== Tile.FLOOR) || spawns.includes(goal)) {

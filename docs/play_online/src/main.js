@@ -20,12 +20,12 @@ async function main() {
   const sprites = await createImageBitmap(new Blob([bytesOf(site.sprites)]));
   drawPiece(get("#goal", HTMLCanvasElement), sprites, GOAL_COLUMN);
   const parameters = new URLSearchParams(location.search);
-  const hidden = (parameters.get("hide") ?? "").split(" ");
+  const hidden = (parameters.get("hide") ?? "").split(" ").filter(Boolean);
   for (const name of HIDEABLE) checkbox(name).checked = hidden.includes(name);
   const id = parameters.get("id") ?? DEFAULT_ID;
   offer("#id", Object.keys(site.ids), id, (chosen) => address(chosen));
   if (!Object.keys(site.ids).includes(id)) {
-    throw new Problem(`There is no cave “${id}”; choose one of the list.`);
+    throw new Problem(`There is no environment “${id}”; choose one of the list.`);
   }
   const rules = site.ids[id];
   const levels = await read(`${id}-levels`, (bytes) => readLevels(bytes, rules));
@@ -37,9 +37,17 @@ async function main() {
   if (!level) {
     throw new Problem(`There is no level “${text}” here; choose one of ${ranges(numbers)}.`);
   }
-  const network = rules.agent
-    ? await read(`${rules.agent}-agent`, (bytes) => new Network(readWeights(bytes)))
+  const unknown = hidden.find((name) => !HIDEABLE.includes(name));
+  if (unknown) {
+    throw new Problem(`There is no “${unknown}” to hide; choose others, map or others+map.`);
+  }
+  const network = rules.hasAgent
+    ? await read(`${id}-agent`, (bytes) => new Network(readWeights(bytes)))
     : null;
+  if (rules.digSteps) {
+    get("#digging", HTMLElement).textContent =
+      `Walk into brown rock to dig it away, which takes ${1 + rules.digSteps} steps.`;
+  }
   new Page(id, numbers[position], () => new Game(rules, level, network), sprites);
   const next = get("#next", HTMLAnchorElement);
   const refresh = () => {

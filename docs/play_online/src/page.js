@@ -6,7 +6,7 @@ import { Panel } from "./panel.js";
 import { Results } from "./results.js";
 import { count, surroundings } from "./words.js";
 
-/** @type {Record<string, number>} */
+/** By the place of a key, on all layouts. @type {Record<string, number>} */
 const ACTION_OF_KEY = {
   ...{ ArrowUp: 0, ArrowRight: 1, ArrowDown: 2, ArrowLeft: 3 },
   ...{ KeyW: 0, KeyD: 1, KeyS: 2, KeyA: 3 },
@@ -30,9 +30,9 @@ const AGENT = {
   key: "agent",
   name: "Trained agent",
   tab: "Agent",
-  about: "Sees as much as you do.",
+  about: "Sees only its view.",
   view: "what it sees",
-  map: "red: its attention",
+  map: "red: past steps it attends to",
   walkIn: (game) => game.agent,
 };
 /** @type {Player} */
@@ -118,12 +118,15 @@ export class Page {
     get("#you .view", HTMLElement).onclick = (event) => {
       const { width, height } = /** @type {Element} */ (event.target).getBoundingClientRect();
       const [right, down] = [event.offsetX - width / 2, event.offsetY - height / 2];
+      const cell = width / this.game.you.state.rules.viewSize;
+      if (Math.max(Math.abs(right), Math.abs(down)) < cell / 2) return; // a tap on yourself
       if (Math.abs(right) > Math.abs(down)) this.move(right > 0 ? 1 : 3);
       else this.move(down > 0 ? 2 : 0);
     };
     get("#again", HTMLElement).onclick = () => this.restart();
     this.#hideOthers.onchange = this.#hideMap.onchange = () => this.#show();
     get("#clear", HTMLElement).onclick = () => {
+      if (!confirm("Delete all results that this browser keeps? This cannot be undone.")) return;
       this.#results.clear();
       this.#showResults();
     };
@@ -132,7 +135,7 @@ export class Page {
       link.href = URL.createObjectURL(new Blob([this.#results.csv()], { type: "text/csv" }));
       link.download = "gridmem-results.csv";
       link.click();
-      URL.revokeObjectURL(link.href);
+      setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // a download may begin later
     };
   }
 
@@ -144,8 +147,8 @@ export class Page {
     if (action !== undefined && !this.game.isOver) {
       event.preventDefault(); // of arrows: scrolling
       this.move(action);
-    } else if (event.code === "KeyR") this.restart();
-    else if (event.code === "KeyN") get("#next", HTMLAnchorElement).click();
+    } else if (event.key.toLowerCase() === "r") this.restart();
+    else if (event.key.toLowerCase() === "n") get("#next", HTMLAnchorElement).click();
   }
 
   /** @param {Player} player whom a narrow page shows */
@@ -189,7 +192,7 @@ export class Page {
         hasMap: !isYou || !this.#hideMap.checked || game.isOver,
         isRevealed: game.isOver,
         heat: player === AGENT ? game.heat() : null,
-        further: player === AGENT ? { value: game.thought?.value.toFixed(2) ?? "" } : {},
+        further: player === AGENT ? { "expected finds": game.thought?.value.toFixed(2) ?? "" } : {},
       });
     }
     const progress = get("#progress", HTMLProgressElement);

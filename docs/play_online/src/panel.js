@@ -66,7 +66,11 @@ export class Panel {
     this.section.classList.toggle("covered", isCovered);
     this.section.classList.toggle("found", !isCovered && state.lastReward > 0);
     if (isCovered) return;
-    const numbers = { finds: trips.length, trip: walk.tripSteps, ...further };
+    const numbers = {
+      finds: trips.length,
+      "steps of this trip": walk.tripSteps,
+      ...further,
+    };
     get(".numbers", HTMLElement, this.section).replaceChildren(
       ...Object.entries(numbers).map(([name, number]) =>
         tag("div", tag("dt", name), tag("dd", `${number}`)),

@@ -38,6 +38,9 @@ export class Results {
   /** @type {Record<string, number>} */
   starts = {}; // episodes begun, by id and level
   problem = ""; // a sentence, if results cannot be read or kept
+  #isUnsaved = false; // whether they are here only
+  /** @type {string | null} */
+  #unreadable = null; // what is stored, if it cannot be read
 
   constructor() {
     this.#read();
@@ -81,21 +84,32 @@ export class Results {
 
   /** What is stored, to which another tab may have added. */
   #read() {
+    if (this.#isUnsaved) return;
+    let text = null;
     try {
-      const text = localStorage.getItem(KEY);
+      text = localStorage.getItem(KEY);
       if (text === null) return;
       const { rows, starts } = JSON.parse(text);
       if (!rows.every((/** @type {Result} */ row) => Array.isArray(row.trips))) throw new Error();
       [this.rows, this.starts] = [rows, { ...starts }];
+      this.#unreadable = null;
     } catch {
+      this.#unreadable = text;
       this.problem = "Earlier results in this browser cannot be read.";
     }
   }
 
   #write() {
     try {
+      if (this.#unreadable !== null) {
+        localStorage.setItem(`${KEY}-unreadable-${Date.now()}`, this.#unreadable);
+        this.#unreadable = null;
+      }
       localStorage.setItem(KEY, JSON.stringify({ rows: this.rows, starts: this.starts }));
+      if (this.#isUnsaved) this.problem = "";
+      this.#isUnsaved = false;
     } catch {
+      this.#isUnsaved = true;
       this.problem = "This browser does not keep results; export them before you leave.";
     }
   }

@@ -11,7 +11,8 @@ export const NO_ACTION = 4;
  * @property {number} side of the square map, its ring of wall included
  * @property {number} viewSize side of the view, odd
  * @property {number} maxSteps
- * @property {number} digSteps steps that digging takes; 0 makes rock permanent
+ * @property {number} digSteps steps that are ignored after a rock is dug out; 0 makes rock permanent
+ * @property {number} numSpawns of each level
  *
  * @typedef {object} Level all that is random in an episode
  * @property {Uint8Array} tiles the goal is drawn in
