@@ -5,7 +5,6 @@ import shutil
 import pytest
 from episodes import FOLDER
 
-SIZES = {"wide": (1280, 800), "tablet": (768, 1024), "phone": (360, 740)}
 PROGRAMS = "chromium", "chromium-browser", "google-chrome"
 READY = """
     performance.getEntriesByName("first picture").length > 0 ||
@@ -31,8 +30,8 @@ def visit(browser):
     """Opens the page with a query; in the end, nothing may have been asked of any network."""
     contexts, requests = [], []
 
-    def visit(query="", folder=FOLDER, size="wide", **options):
-        width, height = SIZES[size]
+    def visit(query="", folder=FOLDER, size=(1280, 720), **options):
+        width, height = size
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         context.on("request", lambda request: requests.append(request.url))
         contexts.append(context)

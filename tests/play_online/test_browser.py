@@ -31,12 +31,25 @@ from gridmem.envs.registry import CONFIGS
 pytestmark = pytest.mark.slow
 
 EPISODES = 50
+SIZES = {
+    "wide": (1280, 720),
+    "tablet": (768, 1024),
+    "phone": (360, 740),
+    "wide tablet": (1024, 768),
+    "wide phone": (844, 390),
+}
 SMALL = "?id=GridMem-9x9-v0&level=2"
 KEYS = ("ArrowUp", "w"), ("ArrowRight", "d"), ("ArrowDown", "s"), ("ArrowLeft", "a")
 PAD = "Up", "Right", "Down", "Left"
 PICTURES = Path(__file__).parents[2] / ".cache" / "play_online"  # to be looked at
 PLAYERS = "you", "agent", "oracle"
 AGENTS = load_build().AGENTS
+
+
+def device(name):
+    """Options of a visit by a screen of this size."""
+    touch = name != "wide"
+    return {"size": SIZES[name], "has_touch": touch, "is_mobile": touch}
 
 
 def drive(page, job):
@@ -125,7 +138,7 @@ def test_a_game_by_keys(visit, game):
 
 def test_a_game_by_touch_on_a_phone(visit, game):
     actions, expected = game
-    page = visit(SMALL, size="phone", has_touch=True, is_mobile=True)
+    page = visit(SMALL, **device("phone"))
     view = page.locator("#you .view")
     side = view.bounding_box()["width"]
     beside = [(0.5, 0.1), (0.9, 0.5), (0.5, 0.9), (0.1, 0.5)]
@@ -301,14 +314,44 @@ def test_nothing_moves_by_itself_if_less_motion_is_wished(visit):
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
-@pytest.mark.parametrize("size", ["wide", "tablet", "phone"])
+@pytest.mark.parametrize("size", SIZES)
 def test_it_fits_and_is_pictured(visit, game, size, scheme):
-    page = visit(SMALL, size=size, color_scheme=scheme, has_touch=size == "phone")
+    page = visit(SMALL, **device(size), color_scheme=scheme)
     PICTURES.mkdir(parents=True, exist_ok=True)
     for name, end in (("begin", 20), ("end", 64)):
         play(page, game[0][20 if end == 64 else 0 : end])
         page.screenshot(path=PICTURES / f"{name}-{size}-{scheme}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+
+
+@pytest.mark.parametrize("id", ["GridMem-13x13-v0", "GridMem-DigLarge-v0"])  # 3 players, and 2
+@pytest.mark.parametrize("size", SIZES)
+def test_your_pictures_are_seen_without_scrolling(visit, id, size):
+    page = visit(f"?id={id}", **device(size))
+    pad = page.locator("#pad").bounding_box()
+    assert bool(pad) == (size != "wide")
+    for picture in ("#you .view", "#you .map"):
+        box = page.locator(picture).bounding_box()
+        assert box["width"] >= 140
+        assert box["y"] + box["height"] <= page.viewport_size["height"]
+        is_beside = pad and box["x"] + box["width"] <= pad["x"]
+        assert not pad or is_beside or box["y"] + box["height"] <= pad["y"]
+    if pad:
+        assert pad["y"] + pad["height"] <= page.viewport_size["height"]
+
+
+def test_forced_colours_tell_states_apart(visit):
+    page = visit(SMALL, **device("phone"), forced_colors="active")
+
+    def picture(selector):
+        return page.locator(selector).screenshot()
+
+    assert len({picture(f"#pad [data-action='{action}']") for action in range(4)}) == 4
+    progress, tab = picture("#progress"), picture("#tabs button:nth-child(1)")
+    play(page, [0, 1] * 10)
+    assert picture("#progress") != progress
+    page.get_by_role("button", name="Oracle").tap()
+    assert picture("#tabs button:nth-child(1)") != tab
 
 
 PROBLEMS = {
