@@ -37,6 +37,7 @@ SIZES = {
     "phone": (360, 740),
     "wide tablet": (1024, 768),
     "wide phone": (844, 390),
+    "small": (360, 480),  # as in a page of the site
 }
 SMALL = "?id=GridMem-9x9-v0&level=2"
 KEYS = ("ArrowUp", "w"), ("ArrowRight", "d"), ("ArrowDown", "s"), ("ArrowLeft", "a")
@@ -163,6 +164,17 @@ def test_an_id_without_an_agent_has_the_oracle(visit):
     sentence = "Walk into brown rock to dig it away, which takes 6 steps."
     assert page.get_by_text(sentence).is_visible()
     assert "rock" not in visit(SMALL).locator("header").inner_text()
+
+
+@pytest.mark.parametrize(("key", "code"), [("r", "KeyO"), ("R", "KeyR"), ("к", "KeyR")])
+def test_letters_are_those_of_the_layout(visit, key, code):
+    page = visit(SMALL)
+    play(page, [0])
+    press = "(keys) => document.dispatchEvent(new KeyboardEvent('keydown', keys))"
+    page.evaluate(press, {"key": "p", "code": "KeyR"})  # Dvorak
+    assert page.locator("#steps").inner_text() == "step 1 of 64"
+    page.evaluate(press, {"key": key, "code": code})
+    assert page.locator("#steps").inner_text() == "step 0 of 64"
 
 
 def test_what_is_said_while_digging(visit):
@@ -325,7 +337,7 @@ def test_it_fits_and_is_pictured(visit, game, size, scheme):
 
 
 @pytest.mark.parametrize("id", ["GridMem-13x13-v0", "GridMem-DigLarge-v0"])  # 3 players, and 2
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [size for size in SIZES if size != "small"])
 def test_your_pictures_are_seen_without_scrolling(visit, id, size):
     page = visit(f"?id={id}", **device(size))
     pad = page.locator("#pad").bounding_box()

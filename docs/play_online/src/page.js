@@ -6,7 +6,10 @@ import { Panel } from "./panel.js";
 import { Results } from "./results.js";
 import { count, surroundings } from "./words.js";
 
-/** By the place of a key, on all layouts. @type {Record<string, number>} */
+/**
+ * By the place of a key, the same on all layouts.
+ * @type {Record<string, number>}
+ */
 const ACTION_OF_KEY = {
   ...{ ArrowUp: 0, ArrowRight: 1, ArrowDown: 2, ArrowLeft: 3 },
   ...{ KeyW: 0, KeyD: 1, KeyS: 2, KeyA: 3 },
@@ -144,11 +147,13 @@ export class Page {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target instanceof HTMLSelectElement) return; // the keys choose an option
     const action = ACTION_OF_KEY[event.code];
+    // The letter that is typed; of other alphabets, that of the key's place.
+    const letter = /^[a-z]$/i.test(event.key) ? event.key.toUpperCase() : event.code.slice(-1);
     if (action !== undefined && !this.game.isOver) {
       event.preventDefault(); // of arrows: scrolling
       this.move(action);
-    } else if (event.key.toLowerCase() === "r") this.restart();
-    else if (event.key.toLowerCase() === "n") get("#next", HTMLAnchorElement).click();
+    } else if (letter === "R") this.restart();
+    else if (letter === "N") get("#next", HTMLAnchorElement).click();
   }
 
   /** @param {Player} player whom a narrow page shows */
