@@ -22,7 +22,7 @@ from gridmem.render.player.setup import TYPICAL
 
 FOLDER = Path(__file__).parent
 # Ids whose released agent the page has; of the others it has the oracle only.
-AGENTS = ["GridMem-9x9-v0", "GridMem-13x13-v0", "GridMem-20x20-v0"]
+AGENTS = ["GridMem-9x9-v0", "GridMem-13x13-v0", "GridMem-20x20-v0", "GridMem-Dig-v0"]
 NUM_LEVELS = 100  # of each id: the first, and the one on which the agent is typical
 NUM_SPAWNS = 64
 IMPORT = re.compile(r'^import (\{\s*\w+(?:,\s*\w+)*,?\s*\}) from "\./(\w+)\.js";$', re.MULTILINE)
