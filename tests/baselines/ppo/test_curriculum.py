@@ -115,7 +115,7 @@ def test_episodes_in_smaller_caves_have_no_score():
             "--grow-steps 100 --env-id GridMem-9x9-v0+GridMem-13x13-v0 --rollout-steps 8",
             "caves grow in one environment",
         ),
-        ("--grow-steps 100 --env-id MiniGrid-MemoryS8", "only caves of noise can grow"),
+        ("--grow-steps 100 --env-id Pendulum-v1", "only caves of noise can grow"),
     ],
 )
 def test_caves_that_cannot_grow_are_refused_in_one_sentence(words, sentence, capfd):
