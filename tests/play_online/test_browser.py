@@ -158,7 +158,7 @@ def test_a_game_by_touch_on_a_phone(visit, game):
 
 
 def test_an_id_without_an_agent_has_the_oracle(visit):
-    page = visit("?id=GridMem-Dig-v0")
+    page = visit("?id=GridMem-DigLarge-v0")
     assert [player for player in PLAYERS if page.locator(f"#{player}").count()] == ["you", "oracle"]
     assert page.get_by_label("Hide the oracle until I am done").is_visible()
     sentence = "Walk into brown rock to dig it away, which takes 6 steps."
