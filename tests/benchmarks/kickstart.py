@@ -19,8 +19,7 @@ from gridmem.baselines.runs.history import read_record
 
 ID, SHARE = "GridMem-13x13-v0", 0.95
 SETTINGS = f"--env-id {ID} --view-size None --max-steps None --optimizer muon --num-envs 256"
-TEACHER = "--teacher {} --teacher-steps 6000000"
-ARMS = {"teacher": TEACHER.format(ID), "oracle": TEACHER.format("oracle"), "new": ""}
+TEACHERS = {"teacher": ID, "oracle": "oracle", "new": None}
 
 
 def program(name: str, *words: str) -> None:
@@ -56,16 +55,19 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    parser.add_argument("--arms", nargs="+", choices=TEACHERS, default=list(TEACHERS))
     parser.add_argument("--mixer", default="attention", help="of the students")
     parser.add_argument("--total-steps", type=int, default=16_000_000)
+    parser.add_argument("--teacher-steps", type=int, default=6_000_000)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     target = SHARE * scores(given.out / "of-teacher", ID)[0]
     for arm in given.arms:
         runs = [given.out / f"{given.mixer}-{arm}-{seed}" for seed in given.seeds]
         for seed, run in zip(given.seeds, runs, strict=True):
-            words = f"{SETTINGS} {ARMS[arm]} --mixer {given.mixer} --seed {seed}".split()
+            words = f"{SETTINGS} --mixer {given.mixer} --seed {seed}".split()
+            if teacher := TEACHERS[arm]:
+                words += ["--teacher", teacher, "--teacher-steps", str(given.teacher_steps)]
             words += ["--total-steps", str(given.total_steps), "--run-dir", str(run)]
             words += ["--eval-levels", "0"]
             if not run.exists():

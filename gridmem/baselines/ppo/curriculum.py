@@ -112,7 +112,7 @@ class GrowingEnv:
         settings, map_ = self.settings, self.env.config.map
 
         def between(first: int | None, last: int) -> Int32[Array, ""]:
-            first = last if first is None else min(first, last)
+            first = last if first is None else first
             drawn = jnp.floor(first + size * (last - first + 1)).astype(jnp.int32)
             return jnp.minimum(drawn, last)
 
