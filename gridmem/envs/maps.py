@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Int32, Key, UInt8, UInt32
+from jaxtyping import Array, Int32, Key, UInt8, UInt32
 
 from gridmem.envs.bitset import count, largest_region, pack, sample, unpack, within, without
 from gridmem.envs.checks import check_bool
@@ -123,22 +123,22 @@ class NoiseMap:
                 `MIN_SIDE` counts as `MIN_SIDE`. All of the map if not given.
         """
         interior = np.pad(np.ones((self.height, self.width), bool), 1)
-        least = self.min_free_cells
+        least, free = self.min_free_cells, self._free_cells(key)
         if side is not None:
             side = jnp.maximum(side, MIN_SIDE)
             rows, columns = (jnp.arange(size, dtype=jnp.int32) for size in interior.shape)
             interior = interior & (rows <= side)[:, None] & (columns <= side)[None]
             least = (jnp.sum(interior, dtype=jnp.int32) + 7) // 8
-        free = self._free_cells(key, interior)
+            free = free & pack(interior)
+        if self.solid == "wall":
+            free = largest_region(free)
         free = jnp.where(count(free) < least, pack(jnp.asarray(interior)), free)
         solid_tile = Tile.WALL if self.solid == "wall" else Tile.ROCK
         background = jnp.where(interior, jnp.uint8(solid_tile), jnp.uint8(Tile.WALL))
         return jnp.where(unpack(free, self.width + 2), jnp.uint8(Tile.FLOOR), background)
 
-    def _free_cells(
-        self, key: Key[Array, ""], interior: Bool[Array, "H W"] | Bool[np.ndarray, "H W"]
-    ) -> UInt32[Array, "words H"]:
-        """The cells that the noise leaves free; there may be none."""
+    def _free_cells(self, key: Key[Array, ""]) -> UInt32[Array, "words H"]:
+        """The cells that the noise leaves free, pockets included; there may be none."""
         weight_key, noise_key = jax.random.split(key)
         num_octaves = len(self.wavelengths)
         if self.dirichlet:
@@ -154,8 +154,7 @@ class NoiseMap:
         noise = fractal_noise(noise_key, self.height, self.width, self.wavelengths, weights)
         threshold = round(self.threshold / np.sqrt(2) * unit * NOISE_UNIT)
         solid = noise > int(np.clip(threshold, -INT32_MAX, INT32_MAX))
-        free = pack(jnp.pad(~solid, 1, constant_values=False) & interior)
-        return largest_region(free) if self.solid == "wall" else free
+        return pack(jnp.pad(~solid, 1, constant_values=False))
 
 
 @dataclass(frozen=True)
