@@ -122,7 +122,7 @@ class NoiseMap:
             side: rows and columns of the cave, if the map has so many; the rest is wall. Less than
                 `MIN_SIDE` counts as `MIN_SIDE`. All of the map if not given.
         """
-        interior = np.pad(np.ones((self.height, self.width), bool), 1)
+        interior = jnp.asarray(np.pad(np.ones((self.height, self.width), bool), 1))
         least, free = self.min_free_cells, self._free_cells(key)
         if side is not None:
             side = jnp.maximum(side, MIN_SIDE)
@@ -132,7 +132,7 @@ class NoiseMap:
             free = free & pack(interior)
         if self.solid == "wall":
             free = largest_region(free)
-        free = jnp.where(count(free) < least, pack(jnp.asarray(interior)), free)
+        free = jnp.where(count(free) < least, pack(interior), free)
         solid_tile = Tile.WALL if self.solid == "wall" else Tile.ROCK
         background = jnp.where(interior, jnp.uint8(solid_tile), jnp.uint8(Tile.WALL))
         return jnp.where(unpack(free, self.width + 2), jnp.uint8(Tile.FLOOR), background)
