@@ -1,7 +1,8 @@
 """Builds the page: `uv run python docs/play_online/build.py` writes `play.js` and `data/`.
 
-The modules of `src/` become one classic script, and all data classic scripts that assign base64,
-because a page that is opened from the file system can neither import modules nor fetch files.
+The modules of `src/` become one classic script, and all data classic scripts that assign text in
+base 85, because a page that is opened from the file system can neither import modules nor fetch
+files.
 """
 
 import base64
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import load
 
 import gridmem
 from gridmem.envs.assets import asset
@@ -25,6 +27,8 @@ FOLDER = Path(__file__).parent
 AGENTS = ["GridMem-9x9-v0", "GridMem-13x13-v0", "GridMem-20x20-v0", "GridMem-Dig-v0"]
 NUM_LEVELS = 100  # of each id: the first, and the one on which the agent is typical
 NUM_SPAWNS = 64
+SMALLEST_MATRIX = 1024  # numbers; smaller tensors stay float16
+SCALE = "/scale"
 IMPORT = re.compile(r'^import (\{\s*\w+(?:,\s*\w+)*,?\s*\}) from "\./(\w+)\.js";$', re.MULTILINE)
 EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
 
@@ -33,25 +37,49 @@ def outputs() -> dict[str, str]:
     """The text of every file that is built, by its path in the folder of the page."""
     files = {"play.js": _script("site", _site()) + _bundle()}
     for id in CONFIGS:
-        files[f"data/{id}-levels.js"] = _script(f"{id}-levels", _base64(_packed_levels(id)))
+        files[f"data/{id}-levels.js"] = _script(f"{id}-levels", _base85(_packed_levels(id)))
     for name in AGENTS:
-        files[f"data/{name}-agent.js"] = _script(f"{name}-agent", _base64(float16_weights(name)))
+        files[f"data/{name}-agent.js"] = _script(f"{name}-agent", _base85(small_weights(name)))
     return files
 
 
-def float16_weights(name: str) -> bytes:
-    """A released agent in the same format, rounded to float16: half the size."""
-    data = asset(f"weights/{name}.safetensors").read_bytes()
-    begin = 8 + struct.unpack("<Q", data[:8])[0]
-    header, body, end = json.loads(data[8:begin]), b"", 0
-    for entry in header.values():
-        if "data_offsets" in entry:
-            first, last = entry["data_offsets"]
-            body += np.frombuffer(data[begin + first : begin + last], "<f4").astype("<f2").tobytes()
-            entry |= {"dtype": "F16", "data_offsets": [end, len(body)]}
-            end = len(body)
+def small_weights(name: str) -> bytes:
+    """A released agent in the same format, about a quarter of its size.
+
+    Matrices are int8, each with a float16 scale per column, in a tensor of its own; all else is
+    float16.
+    """
+    file = asset(f"weights/{name}.safetensors").read_bytes()
+    length = struct.unpack("<Q", file[:8])[0]
+    metadata = json.loads(file[8 : 8 + length])["__metadata__"]
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
+    body = b""
+    for key, value in small_tensors(load(file)).items():
+        begin, body = len(body), body + value.astype(value.dtype.newbyteorder("<")).tobytes()
+        dtype = "I8" if value.dtype == np.int8 else "F16"
+        offsets = [begin, len(body)]
+        header[key] = {"dtype": dtype, "shape": value.shape, "data_offsets": offsets}
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + body
+
+
+def small_tensors(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors of an agent as `small_weights` stores them."""
+    small: dict[str, np.ndarray] = {}
+    for key, value in sorted(tensors.items()):
+        if value.ndim == 2 and value.size >= SMALLEST_MATRIX:
+            small[f"{key}{SCALE}"], small[key] = quantized(value)
+        else:
+            small[key] = value.astype(np.float16)
+    return small
+
+
+def quantized(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scales float16[columns] and codes int8[rows, columns]; their product is about `matrix`."""
+    scale = (np.abs(matrix).max(axis=0) / 127).astype(np.float16)
+    scale = np.where(scale > 0, scale, np.float16(1))
+    codes = np.rint(matrix / scale.astype(np.float32)).clip(-127, 127)
+    return scale, codes.astype(np.int8)
 
 
 def level_numbers(id: str) -> list[int]:
@@ -78,7 +106,7 @@ def _site() -> dict[str, Any]:
         for id in CONFIGS
     }
     sprites, font = asset("sprites.png").read_bytes(), (FOLDER / "font.ttf").read_bytes()
-    return {"ids": ids, "sprites": _base64(sprites), "font": _base64(font)}
+    return {"ids": ids, "sprites": _base85(sprites), "font": _base85(font)}
 
 
 def _packed_levels(id: str) -> bytes:
@@ -130,8 +158,8 @@ def _script(name: str, content: Any) -> str:
     return f'(globalThis.gridmemData ??= {{}})["{name}"] = {json.dumps(content)};\n'
 
 
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+def _base85(data: bytes) -> str:
+    return base64.b85encode(data).decode()
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
 // What the page's own code makes of given episodes: a function of its parts and a job.
 // Results are flat lists in the order of episodes and steps.
 (gridmem, job) => {
-  const bytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   const out = {};
   const note = (name, ...values) => (out[name] ??= []).push(...values);
 
@@ -51,8 +50,8 @@
     }
   };
 
-  const levels = gridmem.readLevels(bytes(job.levels), job.rules);
-  const network = job.agent && new gridmem.Network(gridmem.readWeights(bytes(job.agent)));
+  const levels = gridmem.readLevels(gridmem.bytesOf(job.levels), job.rules);
+  const network = job.agent && new gridmem.Network(gridmem.readWeights(gridmem.bytesOf(job.agent)));
   for (const [number, actions] of job.episodes) {
     if (network) playNetwork(network, levels.get(number), actions);
     else playRules(levels.get(number), actions);

@@ -36,7 +36,7 @@ def content(path):
 
 
 def job(id, actions, agent=""):
-    """What driver.js is asked to play: actions [N, T] on the first N levels; an agent in base64."""
+    """What driver.js is asked: actions [N, T] on the first N levels, and an agent in base 85."""
     return {
         "rules": load_build().rules(id),
         "levels": content(FOLDER / f"data/{id}-levels.js"),
@@ -80,10 +80,15 @@ def trips(fields, number):
     return np.diff(np.flatnonzero(fields["last_reward"][number]), prepend=0).tolist()
 
 
-def float16(agent):
-    """The agent as the page has it: rounded."""
-    rounded = jax.tree.map(lambda x: x.astype(jnp.float16).astype(jnp.float32), agent.params)
-    return replace(agent, params=rounded)
+def of_page(agent):
+    """The agent with the weights that the page has: small ones."""
+    return replace(agent, params=jax.tree.map(_of_page, agent.params))
+
+
+def _of_page(tensor):
+    small = load_build().small_tensors({"tensor": np.asarray(tensor)})
+    scale = small.get("tensor/scale", np.float16(1)).astype(np.float32)
+    return jnp.asarray(small["tensor"].astype(np.float32) * scale)
 
 
 def _by_rules(env, levels, wishes):

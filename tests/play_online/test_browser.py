@@ -17,9 +17,9 @@ from episodes import (
     check,
     content,
     first_levels,
-    float16,
     job,
     load_build,
+    of_page,
     trips,
     wishes,
 )
@@ -69,7 +69,7 @@ def test_rules_and_oracle_are_those_of_python(visit, id):
 
 @pytest.mark.parametrize("id", AGENTS)
 def test_networks_give_the_outputs_of_python(visit, id):
-    env, model = gridmem.make(id), float16(load(id)).model
+    env, model = gridmem.make(id), of_page(load(id)).model
     actions, expected = by_network(env, model, first_levels(id, EPISODES))
     agent = content(FOLDER / f"data/{id}-agent.js")
     found = drive(visit(f"?id={id}"), job(id, actions, agent))
@@ -81,7 +81,7 @@ def test_networks_give_the_outputs_of_python(visit, id):
 def game():
     """The actions of an episode on level 2 of the small id, and the trips of all three players."""
     id, number = "GridMem-9x9-v0", 2
-    agent = by_network(gridmem.make(id), float16(load(id)).model, first_levels(id, number + 1))[0]
+    agent = by_network(gridmem.make(id), of_page(load(id)).model, first_levels(id, number + 1))[0]
     yours = np.minimum(wishes(id, number + 1), 3)  # all of them are moves
     played = {"You": yours, "Agent": agent, "Oracle": np.full_like(yours, ORACLES)}
     episodes = {name: by_rules(id, each) for name, each in played.items()}

