@@ -95,3 +95,10 @@ def test_the_site_has_a_page_with_a_picture_for_each_id(site):
 def test_the_site_loads_nothing_from_a_network(site):
     for page in site.rglob("*.html"):
         assert LOADED.findall(page.read_text()) == [], page.name
+
+
+@needs_mkdocs
+@pytest.mark.slow
+def test_the_site_can_be_searched_from_a_disk(site):
+    assert (site / "search" / "search_index.js").exists()
+    assert '<script src="assets/iframe-worker.js">' in (site / "index.html").read_text()

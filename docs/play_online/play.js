@@ -1552,7 +1552,7 @@ class Page {
         hasMap: !isYou || !this.#hideMap.checked || game.isOver,
         isRevealed: game.isOver,
         heat: player === AGENT ? game.heat() : null,
-        further: player === AGENT ? { "expected finds": game.thought?.value.toFixed(2) ?? "" } : {},
+        further: player === AGENT ? { value: game.thought?.value.toFixed(2) ?? "" } : {},
       });
     }
     const progress = get("#progress", HTMLProgressElement);
@@ -1625,7 +1625,7 @@ async function main() {
   const id = parameters.get("id") ?? DEFAULT_ID;
   offer("#id", Object.keys(site.ids), id, (chosen) => address(chosen));
   if (!Object.keys(site.ids).includes(id)) {
-    throw new Problem(`There is no environment “${id}”; choose one of the list.`);
+    throw new Problem(`There is no environment “${id}”; choose one from the list.`);
   }
   const rules = site.ids[id];
   const levels = await read(`${id}-levels`, (bytes) => readLevels(bytes, rules));

@@ -17,12 +17,12 @@ from mkdocs.structure.files import File
 
 from gridmem import CONFIGS, difficulty, make
 from gridmem.envs.analysis.level_packs import SHA256, pack
-from gridmem.envs.analysis.score import normalized_score
 from gridmem.envs.assets import asset
 from gridmem.envs.types import Tile
 
 ROOT = Path(__file__).parents[2]
 DOCS, PAGES = ROOT / "docs", Path(__file__).parent / "pages"
+PLAY_PAGE = DOCS / "play_online" / "index.html"
 GIF_LEVELS = runpy.run_path(str(DOCS / "images" / "make_ids.py"))["LEVELS"]
 PROGRAMS = (
     "gridmem.render.play",
@@ -37,7 +37,13 @@ PROGRAMS = (
 POLICIES = {
     "random": "random actions (floor)",
     "reactive": "reactive, without memory",
+    "wiped": "released agent, its memory wiped at each find",
     "agent": "released agent, sampled actions",
+}
+ORACLE = "the oracle, which knows the cave"
+NOTES = {
+    "GridMem-v0": "The agent was trained with 16 agents in a cave. Here it is alone, on the first "
+    "64 levels; its score is relative to random actions and the ceiling on these.\n\n",
 }
 
 
@@ -106,7 +112,8 @@ def id_page(id):
         .format(
             id=id,
             level=GIF_LEVELS[id],
-            player="the released agent" if agent_return(id) else "the oracle, which knows the cave",
+            play=play_link(id),
+            player="the released agent" if agent_results(id) else ORACLE,
             height=cave.height,
             width=cave.width,
             solid=cave.solid,
@@ -121,41 +128,60 @@ def id_page(id):
             distance=difficulty(stored.levels, dig_steps).mean(),
             best=stored.best,
             policies=policy_table(id),
+            note=NOTES.get(id, ""),
         )
     )
 
 
+def play_link(id):
+    """Leads to the page to play in a browser, if it is in docs/."""
+    if not PLAY_PAGE.exists():
+        return ""
+    return f"[Play it in the browser](../play_online/index.html?id={id}).\n\n"
+
+
 def policy_table(id):
     """The returns and scores of policies, from floor to ceiling."""
-    lines, returns = ["| policy | return | score | |", "|---|---|---|---|"], policies(id)
-    for name, value in returns.items():
-        score = normalized_score(value, returns["random"], returns["best"])
+    lines = ["| policy | return | score | |", "|---|---|---|---|"]
+    for name, (value, score) in policies(id).items():
         bar = f'<span class="bar" style="width: {6 * max(score, 0):.2f}rem"></span>'
         lines.append(f"| {POLICIES.get(name, pack(id).best)} | {value:.2f} | {score:.3f} | {bar} |")
     return "\n".join(lines)
 
 
 def policies(id):
-    """The mean returns of the policies that there are numbers for, the lowest first."""
+    """The mean returns and scores of the policies that have them, the lowest first."""
     stored = pack(id)
-    returns = {"random": float(stored.random_return.mean()), "reactive": reactive_return(id)}
-    if agent := agent_return(id):
-        returns["agent"] = agent
-    return returns | {"best": float(stored.best_return.mean())}
+    return {
+        "random": (float(stored.random_return.mean()), 0.0),
+        "reactive": reactive_result(id),
+        **agent_results(id),
+        "best": (float(stored.best_return.mean()), 1.0),
+    }
 
 
-def reactive_return(id):
+def reactive_result(id):
     """Of the table in docs/memory.md."""
     section = (DOCS / "memory.md").read_text().split(f"**`{id}`**")[1]
-    return number(re.search(r"^\| reactive \| ([^|]+)", section, re.MULTILINE)[1])
+    return result("reactive", section)
 
 
-def agent_return(id):
-    """The return of the released agent, with sampled actions, in docs/results.md; or None."""
+def agent_results(id):
+    """Those of the released agent in docs/results.md, if there is one."""
     text = (DOCS / "results.md").read_text()
-    start = r"\| 1 agent, default rules" if id == "GridMem-v0" else rf"\| `{id}`"
-    row = re.search(rf"^{start} \| agent, sampled \| ([^|]+)", text, re.MULTILINE)
-    return number(row[1]) if row else None
+    start = "| 1 agent, default rules" if id == "GridMem-v0" else f"| `{id}`"
+    _, found, rows = text.partition(f"\n{start} | agent, sampled |")
+    if not found:
+        return {}
+    rows = re.split(r"\n(?!\| \|)", found + rows)[1]  # until another id, or the end of the table
+    names = {"wiped": "memory wiped at each find", "agent": "agent, sampled"}
+    return {key: result(name, rows) for key, name in names.items() if f"| {name} |" in rows}
+
+
+def result(name, rows):
+    """Return and score of a policy in a table."""
+    cells = re.search(rf"\| {name} \| ([^|]+) \| ([^|]+) \|", rows)
+    return number(cells[1]), number(cells[2])
 
 
 def number(cell):
@@ -165,7 +191,8 @@ def number(cell):
 
 def ids_table():
     """All ids, with links."""
-    lines = ["| id | cave | view | steps | random | reactive | agent | best |", "|---" * 8 + "|"]
+    columns = "random", "reactive", "agent", "best"
+    lines = [f"| id | cave | view | steps | {' | '.join(columns)} |", "|---" * 8 + "|"]
     for id in CONFIGS:
         env, returns = make(id), policies(id)
         cave = env.config.map
@@ -174,7 +201,7 @@ def ids_table():
             f"{cave.height} x {cave.width}, {cave.solid}",
             f"{env.view_size} x {env.view_size}",
             env.max_steps,
-            *(f"{returns[name]:.2f}" if name in returns else "" for name in (*POLICIES, "best")),
+            *(f"{returns[name][0]:.2f}" if name in returns else "" for name in columns),
         ]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
@@ -206,12 +233,14 @@ def help_of(program):
 
 def embedded_page():
     """The page to play in a browser, if it is in docs/."""
-    if not (DOCS / "play_online" / "index.html").exists():
+    if not PLAY_PAGE.exists():
         return ""
     return (
         "## Play\n\n"
         '<iframe class="play" src="play_online/index.html" title="Play GridMem"></iframe>\n\n'
-        "[Open it as a page of its own](play_online/index.html)"
+        "Click into it before you use the keys. "
+        "[Open it as a page of its own](play_online/index.html), "
+        "[what it shows](play_online.md)."
     )
 
 

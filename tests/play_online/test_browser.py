@@ -367,8 +367,8 @@ def test_forced_colours_tell_states_apart(visit):
 
 
 PROBLEMS = {
-    "?id=GridMem-7x7-v0": "There is no environment “GridMem-7x7-v0”; choose one of the list.",
-    "?id=constructor": "There is no environment “constructor”; choose one of the list.",
+    "?id=GridMem-7x7-v0": "There is no environment “GridMem-7x7-v0”; choose one from the list.",
+    "?id=constructor": "There is no environment “constructor”; choose one from the list.",
     "?level=1000": "There is no level “1000” here; choose one of 0 to 99 and 345.",
     "?level=": "There is no level “” here; choose one of 0 to 99 and 345.",
     "?hide=map+you": "There is no “you” to hide; choose others, map or others+map.",

@@ -26,7 +26,7 @@ async function main() {
   const id = parameters.get("id") ?? DEFAULT_ID;
   offer("#id", Object.keys(site.ids), id, (chosen) => address(chosen));
   if (!Object.keys(site.ids).includes(id)) {
-    throw new Problem(`There is no environment “${id}”; choose one of the list.`);
+    throw new Problem(`There is no environment “${id}”; choose one from the list.`);
   }
   const rules = site.ids[id];
   const levels = await read(`${id}-levels`, (bytes) => readLevels(bytes, rules));

@@ -197,7 +197,7 @@ export class Page {
         hasMap: !isYou || !this.#hideMap.checked || game.isOver,
         isRevealed: game.isOver,
         heat: player === AGENT ? game.heat() : null,
-        further: player === AGENT ? { "expected finds": game.thought?.value.toFixed(2) ?? "" } : {},
+        further: player === AGENT ? { value: game.thought?.value.toFixed(2) ?? "" } : {},
       });
     }
     const progress = get("#progress", HTMLProgressElement);

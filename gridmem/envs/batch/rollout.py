@@ -73,8 +73,8 @@ def play(
         num_steps: T, to play of each episode; `env.max_steps` if not given.
 
     Returns:
-        The last `state` [N, ...], `timestep` and `carry` [B, ...], and the `rollout`: `obs`,
-        `valid` bool, `action` i32 or f32, `reward` f32, `terminated` and `truncated` bool,
+        The last `state` [N, ...], `timestep` and `carry` [B, ...], and the `rollout`, which has
+        `obs`, `valid` bool, `action` i32 or f32, `reward` f32, `terminated` and `truncated` bool,
         `extras` and `events`, all [T, B, ...], where stream n * A + a is agent a of level n.
 
     Raises:
