@@ -1,29 +1,21 @@
-"""Makes ids/*.gif: an episode of each id, by its released agent or else by the oracle.
+"""Makes ids/*.gif: an episode of each id, by its released agent.
 
 Run from the repository's root: uv run python docs/images/make_ids.py
 """
 
 from pathlib import Path
 
-from gridmem.baselines import released
 from gridmem.render.play import main as play
+from gridmem.render.player.setup import TYPICAL
 
-# Test levels on which the agents are typical, see docs/play.md; on levels 9 and 85 they find early.
-LEVELS = {
-    "GridMem-9x9-v0": 2,
-    "GridMem-13x13-v0": 345,
-    "GridMem-20x20-v0": 3,
-    "GridMem-v0": 9,
-    "GridMem-Dig-v0": 85,
-    "GridMem-DigLarge-v0": 0,
-}
+LEVELS = TYPICAL
 STEPS = {
     "GridMem-9x9-v0": 64,
     "GridMem-13x13-v0": 128,
     "GridMem-20x20-v0": 192,
     "GridMem-v0": 256,
-    "GridMem-Dig-v0": 192,
-    "GridMem-DigLarge-v0": 64,
+    "GridMem-Dig-v0": 256,
+    "GridMem-DigLarge-v0": 128,
 }
 
 
@@ -32,7 +24,7 @@ def main() -> None:
     folder = Path(__file__).parent / "ids"
     folder.mkdir(exist_ok=True)
     for id in LEVELS:
-        agent = ["--agent", id, "--greedy", "--agents", "1"] if id in released() else []
+        agent = ["--agent", id, "--greedy"]
         level = ["--levels", "test", "--level", str(LEVELS[id])]
         shown = ["--whole", "--size", "480x300", "--steps", str(STEPS[id]), "--speed", "6"]
         if play([id, *agent, *level, *shown, "--gif", str(folder / f"{id}.gif")]):

@@ -24,8 +24,15 @@ from gridmem.render.player.setup import TYPICAL
 
 FOLDER = Path(__file__).parent
 # Ids whose released agent the page has; of the others it has the oracle only.
-AGENTS = ["GridMem-9x9-v0", "GridMem-13x13-v0", "GridMem-20x20-v0", "GridMem-Dig-v0"]
-NUM_LEVELS = 100  # of each id: the first, and the one on which the agent is typical
+AGENTS = [
+    "GridMem-9x9-v0",
+    "GridMem-13x13-v0",
+    "GridMem-20x20-v0",
+    "GridMem-v0",
+    "GridMem-Dig-v0",
+]
+NUM_LEVELS = 100  # of each id: the first
+MORE_LEVELS = {"GridMem-13x13-v0": [345]}
 NUM_SPAWNS = 64
 SMALLEST_MATRIX = 1024  # numbers; smaller tensors stay float16
 SCALE = "/scale"
@@ -84,7 +91,7 @@ def quantized(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def level_numbers(id: str) -> list[int]:
     """The test levels of an id that the page has."""
-    return sorted({*range(NUM_LEVELS), TYPICAL.get(id, 0)})
+    return [*range(NUM_LEVELS), *MORE_LEVELS.get(id, [])]
 
 
 def rules(id: str) -> dict[str, int]:
@@ -102,7 +109,7 @@ def rules(id: str) -> dict[str, int]:
 def _site() -> dict[str, Any]:
     """What the page needs to know of every id, and its pictures."""
     ids = {
-        id: {**rules(id), "firstLevel": TYPICAL.get(id, 0), "hasAgent": id in AGENTS}
+        id: {**rules(id), "firstLevel": TYPICAL[id], "hasAgent": id in AGENTS}
         for id in CONFIGS
     }
     sprites, font = asset("sprites.png").read_bytes(), (FOLDER / "font.ttf").read_bytes()

@@ -41,10 +41,6 @@ POLICIES = {
     "agent": "released agent, sampled actions",
 }
 ORACLE = "the oracle, which knows the cave"
-NOTES = {
-    "GridMem-v0": "The agent was trained with 16 agents in a cave. Here it is alone, on the first "
-    "64 levels; its score is relative to random actions and the ceiling on these.\n\n",
-}
 
 
 def on_files(files, config):
@@ -128,7 +124,6 @@ def id_page(id):
             distance=difficulty(stored.levels, dig_steps).mean(),
             best=stored.best,
             policies=policy_table(id),
-            note=NOTES.get(id, ""),
         )
     )
 
@@ -169,8 +164,7 @@ def reactive_result(id):
 def agent_results(id):
     """Those of the released agent in docs/results.md, if there is one."""
     text = (DOCS / "results.md").read_text()
-    start = "| 1 agent, default rules" if id == "GridMem-v0" else f"| `{id}`"
-    _, found, rows = text.partition(f"\n{start} | agent, sampled |")
+    _, found, rows = text.partition(f"\n| `{id}` | agent, sampled |")
     if not found:
         return {}
     rows = re.split(r"\n(?!\| \|)", found + rows)[1]  # until another id, or the end of the table

@@ -6,6 +6,13 @@ from typing import Any
 
 MODULE = "gridmem.baselines.collect"
 PREFIX = "gridmem"
+NEED_TRAINING = "medium", "medium-replay", "mixed"
+RECIPES = {
+    "GridMem-9x9-v0": (512, 0.97, 10_000_000),
+    "GridMem-13x13-v0": (256, 0.97, 16_000_000),
+    "GridMem-20x20-v0": (128, 0.98, 24_000_000),
+}
+"""Id -> environments, gamma and steps of the agent in training, of the size of quickstart's."""
 DESCRIPTION = """\
 Plays an environment and writes the episodes as datasets in Minari's format, with a page each. Ids
 of GridMem: random, reactive, medium (an agent in training with half of the expert's score),
@@ -180,10 +187,15 @@ class _GridMem(_Collection):
 
     @property
     def default(self) -> Sequence[str]:
-        """All where there is an agent; else what needs none."""
+        """All that is possible without another agent."""
         from gridmem.baselines.offline.sources import NEED_NO_AGENT
 
-        return self.known if self.options.run or self._released() else NEED_NO_AGENT
+        if self.options.run:
+            return self.known
+        possible = set(NEED_NO_AGENT)
+        if self._released():
+            possible |= {"expert"} | (set(NEED_TRAINING) if self._recipe() else set())
+        return [name for name in self.known if name in possible]
 
     def _released(self) -> Any:
         """The released agent of this environment; None if there is none."""
@@ -192,6 +204,21 @@ class _GridMem(_Collection):
         id = self.settings.env_id
         agent = load(id) if id in released() else None
         return agent if agent is not None and agent.env == self.env else None
+
+    def _recipe(self) -> Any:
+        """The run that is played during its training; None if it has to be named."""
+        from gridmem.baselines.config import OptimizerConfig, TrainConfig
+        from gridmem.baselines.ppo.settings import PPOConfig
+
+        if self.settings.env_id not in RECIPES:
+            return None
+        num_envs, gamma, total_steps = RECIPES[self.settings.env_id]
+        return TrainConfig(
+            env=self.settings,
+            method=PPOConfig(num_envs=num_envs, gamma=gamma),
+            optimizer=OptimizerConfig(optimizer="muon"),
+            total_steps=total_steps,
+        )
 
     def run(self) -> int:
         from gridmem.baselines.offline import recording, sources
@@ -208,6 +235,14 @@ class _GridMem(_Collection):
                 f"{with_agent[0]} needs a trained agent, and none is released for "
                 f"{self.settings.env_id} with these options; name one with --run"
             )
+        recipe = agent.config if agent and self.options.run else self._recipe()
+        to_train = [name for name in with_agent if name != "expert"]
+        if to_train and recipe is None:
+            raise ValueError(
+                f"{to_train[0]} needs the training of an agent, which takes hours for "
+                f"{self.settings.env_id}; name a run of yours with --run, whose training is "
+                "repeated"
+            )
         scores = sources.reference(env, sources.scripted(env, "random"), expert)
         best = expert.about.partition(":")[0]
         for name in self.names:
@@ -215,14 +250,15 @@ class _GridMem(_Collection):
                 source = sources.scripted(env, name)
                 episodes = recording.record(env, source, number)
                 self.write(name, source.about, episodes, scores, best)
-        for name, what, episodes in self._with_agent(with_agent, agent, expert, scores, number):
+        for name, what, episodes in self._with_agent(with_agent, recipe, expert, scores, number):
             self.write(name, what, episodes, scores, best)
         return 0
 
     def _with_agent(
-        self, names: Sequence[str], agent: Any, expert: Any, scores: Any, number: int
+        self, names: Sequence[str], recipe: Any, expert: Any, scores: Any, number: int
     ) -> Iterator[tuple[str, str, Iterator[Any]]]:
         """Name, policy and episodes of the datasets that need one."""
+        from gridmem.baselines.agent import Agent
         from gridmem.baselines.offline import recording, sources
 
         env = self.env
@@ -231,9 +267,9 @@ class _GridMem(_Collection):
         trained = [name for name in names if name != "expert"]
         if not trained:
             return
-        steps = agent.config.total_steps
-        print(f"{', '.join(trained)}: an agent is trained first, {steps:,} steps")
-        snapshots = sources.training(agent.config, print)
+        print(f"{', '.join(trained)}: an agent is trained first, {recipe.total_steps:,} steps")
+        agent = Agent(recipe, env, recipe.make_method(), None)
+        snapshots = sources.training(recipe, print)
         if "medium-replay" in trained:
             all_of_them = list(snapshots)
             snapshots = iter(all_of_them)

@@ -33,7 +33,14 @@ DEFAULT_ID = "GridMem-13x13-v0"
 MOST_STEPS = 100_000  # random actions play whole episodes, for the reference returns
 # Test levels on which the released agent is typical: its share of the ceiling there is the median
 # over levels, or next to it.
-TYPICAL = {"GridMem-9x9-v0": 2, "GridMem-13x13-v0": 345, "GridMem-20x20-v0": 3}
+TYPICAL = {
+    "GridMem-9x9-v0": 2,
+    "GridMem-13x13-v0": 2,
+    "GridMem-20x20-v0": 19,
+    "GridMem-v0": 11,
+    "GridMem-Dig-v0": 22,
+    "GridMem-DigLarge-v0": 66,
+}
 
 
 class Setup(NamedTuple):
