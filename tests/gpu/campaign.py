@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from campaign_kernels import attention, profile
+from campaign_runs import runs
 from campaign_stage import ROOT, Refused, Stage, config_of, run_bench
 from campaign_training import train
 
@@ -58,7 +59,14 @@ def bench(stage: Stage) -> int:
     return next((code for code in codes if code), 0)
 
 
-RUN = {"check": check, "profile": profile, "bench": bench, "attention": attention, "train": train}
+RUN = {
+    "check": check,
+    "profile": profile,
+    "bench": bench,
+    "attention": attention,
+    "train": train,
+    "runs": runs,
+}
 """Stage -> its function."""
 
 
@@ -97,6 +105,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         "--environments", type=int, nargs="*", default=[256, 4096, 16384], help="bench: batches"
     )
     parser.add_argument("--pytest", default="", help="check: more options, such as '-k triton'")
+    parser.add_argument("--jobs", type=Path, help="runs: a line is a name and the flags of train")
+    parser.add_argument("--parallel", type=int, default=4, help="runs: so many at once; 4")
     parser.add_argument("--wheels", type=Path, help="folder of packages to install first")
     return parser.parse_args(argv)
 

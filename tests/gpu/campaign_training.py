@@ -81,15 +81,20 @@ def _schedule(stage: Stage, before: Path | None) -> Path:
 
 def pack(run: Path, out: Path) -> None:
     """The run's folder as parts of one archive, `run.tar.0` and so on."""
-    for old in out.glob("run.tar.*"):
-        old.unlink()
     whole = out / "run.tar"
     with tarfile.open(whole, "w") as archive:
         archive.add(run, "run", filter=lambda file: None if "tensorboard" in file.name else file)
+    split(whole, out)
+    whole.unlink()
+
+
+def split(whole: Path, out: Path) -> None:
+    """A file in parts, `NAME.0` and so on, in place of those that were there."""
+    for old in out.glob(f"{whole.name}.*"):
+        old.unlink()
     with open(whole, "rb") as file:
         for number, part in enumerate(iter(lambda: file.read(PART_BYTES), b"")):
-            (out / f"run.tar.{number}").write_bytes(part)
-    whole.unlink()
+            (out / f"{whole.name}.{number}").write_bytes(part)
 
 
 def unpack(source: Path, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tarfile
 from dataclasses import replace
 
 import campaign
@@ -125,6 +126,29 @@ def test_a_run_goes_on_from_stage_to_stage(settings, tmp_path, monkeypatch):
         assert [row["steps"] for row in rows] == sorted({row["steps"] for row in rows})
         source = out
     assert 0 < steps[0] < steps[1] < 1e8
+
+
+@pytest.mark.slow
+def test_several_runs_are_trained_and_those_without_time_are_stopped(settings, tmp_path, capsys):
+    jobs, out = tmp_path / "jobs.txt", tmp_path / "out"
+    tiny = f"{settings} --eval-levels 0 --total-steps"
+    jobs.write_text(f"# two at once\na {tiny} 512\nb {tiny} 100000000\nc {tiny} 512\n")
+    assert run("runs", settings, out, "--jobs", jobs, "--parallel", 2, "--minutes", 2) == 1
+    assert "not trained to the end: b\n" in capsys.readouterr().out
+    assert_can_be_brought_home(out)
+    with tarfile.open(out / "runs.tar.0") as archive:
+        names = archive.getnames()
+    assert {"runs/a/agent.safetensors", "runs/c/agent.safetensors", "runs/b.txt"} <= {*names}
+    assert not [name for name in names if "checkpoint" in name]
+
+
+def test_runs_without_a_name_of_their_own_are_refused(tmp_path, capsys):
+    jobs = tmp_path / "jobs.txt"
+    jobs.write_text("a --seed 1\na --seed 2\n")
+    assert campaign.main(["runs", "--out", str(tmp_path), "--jobs", str(jobs)]) == 2
+    assert "line 2 of" in capsys.readouterr().err
+    assert campaign.main(["runs", "--out", str(tmp_path)]) == 2
+    assert "runs needs --jobs FILE" in capsys.readouterr().err
 
 
 @pytest.mark.slow

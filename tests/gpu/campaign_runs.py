@@ -1,0 +1,108 @@
+"""The stage that trains several runs, some of them at once."""
+
+import os
+import shlex
+import subprocess
+import sys
+import tarfile
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from campaign_stage import MODULE, ROOT, Refused, Stage
+from campaign_training import split
+
+SAVING_SECONDS = 20.0  # for the last update and the files of a run that is stopped
+LEFT_OUT = "checkpoint", "tensorboard"
+
+
+def runs(stage: Stage) -> int:
+    """Trains the runs of a file, each in a process; packs those that ended whenever one does.
+
+    A line of the file is the name of a run and the flags of `gridmem.baselines.train`. Runs for
+    which there is no time left are stopped, and then have no weights.
+    """
+    waiting, going = deque(_read(stage.options.jobs)), {}
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # they share the memory of the card
+    failed = []
+    with TemporaryDirectory() as folder:
+        while waiting or going:
+            while waiting and len(going) < stage.options.parallel and stage.left > SAVING_SECONDS:
+                name, flags = waiting.popleft()
+                going[name] = _start(Path(folder), name, flags)
+            time.sleep(0.5)
+            if stage.left <= SAVING_SECONDS:
+                failed += [name for name, _ in waiting]
+                waiting.clear()
+                _stop(list(going.values()), 0.8 * SAVING_SECONDS)
+            ended = {name: process for name, process in going.items() if process.poll() is not None}
+            for name, process in ended.items():
+                del going[name]
+                code, last = process.returncode, _last_lines(Path(folder) / f"{name}.txt")
+                print(f"{name}: exit code {code}; {stage.left:.0f} s are left\n{last}", flush=True)
+                failed += [name] if code else []
+            if ended:
+                _pack(Path(folder), stage.out, [*going])
+    if failed:
+        print(f"not trained to the end: {', '.join(failed)}", flush=True)
+    return 1 if failed else 0
+
+
+def _read(file: Path | None) -> Iterator[tuple[str, list[str]]]:
+    if file is None:
+        raise Refused("runs needs --jobs FILE, in which a line is a name and the flags of train")
+    try:
+        lines = file.read_text().splitlines()
+    except OSError as error:
+        raise Refused(f"{file} cannot be read ({error.strerror})") from None
+    names = set()
+    for number, line in enumerate(lines, 1):
+        if words := shlex.split(line, comments=True):
+            name = words[0]
+            if not name.replace("-", "").replace("_", "").isalnum() or name in names:
+                raise Refused(
+                    f"line {number} of {file} begins with {name!r}; it must be the name of a run, "
+                    "of letters, digits, '-' and '_', which no other line has"
+                )
+            names.add(name)
+            yield name, words[1:]
+
+
+def _start(folder: Path, name: str, flags: list[str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", f"{MODULE}.train", *flags, "--run-dir", str(folder / name)]
+    print("$", shlex.join(command), flush=True)
+    with open(folder / f"{name}.txt", "wb") as log:
+        return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+
+
+def _stop(processes: list[subprocess.Popen[bytes]], seconds: float) -> None:
+    for process in processes:
+        process.terminate()
+    end = time.monotonic() + seconds
+    for process in processes:
+        try:
+            process.wait(max(0.1, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _last_lines(file: Path) -> str:
+    return "\n".join(file.read_text(errors="replace").splitlines()[-3:])
+
+
+def _pack(folder: Path, out: Path, going: list[str]) -> None:
+    """What is in the folder, without the runs that are going on."""
+
+    def kept(file: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        parts = Path(file.name).parts
+        is_going = len(parts) > 1 and Path(parts[1]).stem in going
+        return None if is_going or {*parts} & {*LEFT_OUT} else file
+
+    with TemporaryDirectory() as other:
+        whole = Path(other) / "runs.tar"
+        with tarfile.open(whole, "w:gz", compresslevel=1) as archive:
+            archive.add(folder, "runs", filter=kept)
+        split(whole, out)
