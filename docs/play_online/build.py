@@ -108,10 +108,7 @@ def rules(id: str) -> dict[str, int]:
 
 def _site() -> dict[str, Any]:
     """What the page needs to know of every id, and its pictures."""
-    ids = {
-        id: {**rules(id), "firstLevel": TYPICAL[id], "hasAgent": id in AGENTS}
-        for id in CONFIGS
-    }
+    ids = {id: {**rules(id), "firstLevel": TYPICAL[id], "hasAgent": id in AGENTS} for id in CONFIGS}
     sprites, font = asset("sprites.png").read_bytes(), (FOLDER / "font.ttf").read_bytes()
     return {"ids": ids, "sprites": _base85(sprites), "font": _base85(font)}
 
