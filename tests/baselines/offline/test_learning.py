@@ -271,7 +271,7 @@ def test_datasets_of_a_cave(capsys):
     assert "there is a dataset caves/GridMem-9x9-v0/oracle-v0 already" in capsys.readouterr().err
 
 
-CAVES = ["GridMem-9x9-v0", "--prefix", "caves", "--set", "max_steps=12"]
+OF_SHORT_EPISODES = ["--prefix", "caves", "--set", "max_steps=12"]
 BAD = {
     "no dataset": (learn, [], "name a dataset before all options"),
     "options first": (learn, ["--mixer", "gru", recordings.CAVE], "name a dataset before all"),
@@ -307,7 +307,11 @@ BAD = {
     "a mixture": (collect, ["GridMem-9x9-v0+GridMem-13x13-v0"], "of one environment"),
     "unknown kind": (collect, ["GridMem-9x9-v0", "best"], "best"),
     "no prefix": (collect, ["GridMem-9x9-v0", "--set", "compass=true"], "another --prefix"),
-    "no agent": (collect, [*CAVES, "expert"], "expert needs a trained agent, and none is released"),
+    "no agent": (
+        collect,
+        ["GridMem-9x9-v0", "expert", *OF_SHORT_EPISODES],
+        "expert needs a trained agent, and none is released",
+    ),
     "no recipe": (collect, ["GridMem-Dig-v0", "mixed"], "mixed needs the training of an agent"),
     "unknown id": (collect, ["Craftax-Classic-v9"], "Craftax-Classic-v9"),
 }
