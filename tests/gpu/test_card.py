@@ -22,7 +22,7 @@ from gridmem.baselines.model.mixers.attention_kernels import (
     causal_attention,
     cuda_capabilities,
 )
-from gridmem.baselines.model.mixers.decode_kernel import decode, decode_by_xla
+from gridmem.baselines.model.mixers.decode_kernel import decode, decode_by_xla, turn_of
 from gridmem.baselines.ppo.learner import init, update
 from gridmem.baselines.presets import preset
 from gridmem.baselines.registration import MIXERS
@@ -112,6 +112,7 @@ def test_decoding_by_triton_is_that_of_xla(heads, window):
     numbers = np.random.default_rng(0)
     shapes = [(64, num_heads + 2 * num_kv_heads, 32), *[(64, num_kv_heads, 256, 32)] * 2]
     arrays = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
+    arrays.insert(1, turn_of(jnp.arange(16, dtype=jnp.float32)))
     for used in (0, 1, 31, 32, 200, 255):
 
         def results(kernel, used=used):

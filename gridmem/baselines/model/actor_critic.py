@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Float32, Int
 
 from gridmem.baselines.config import ModelConfig
 from gridmem.baselines.model.encoders import encode, make_encoder
+from gridmem.baselines.model.feed_forward_kernel import add_feed_forward, is_possible
 from gridmem.baselines.model.layers import FeedForward, RMSNorm, dense, matrix
 from gridmem.baselines.model.mixers import ExplainingMixer, Weights, make_mixer
 from gridmem.baselines.model.value_heads import ValueHead, make_value_head
@@ -38,6 +39,7 @@ class Block(nnx.Module):
         self.mixer = make_mixer(config, rngs)
         self.ff_norm = RMSNorm(config.width)
         self.ff = FeedForward(config, rngs)
+        self.by_kernel = config.decode == "triton" and is_possible(config.width, config.ff_width)
 
     def prepare(self) -> Weights:
         """See `Mixer.prepare`."""
@@ -49,8 +51,7 @@ class Block(nnx.Module):
         """One token per stream."""
         of_mixer, of_ff = weights
         mixed, cache = self.mixer.step(self.mixer_norm(x), cache, segment, of_mixer)
-        x = x + mixed
-        return x + self.ff(self.ff_norm(x), of_ff), cache
+        return self._after(x, mixed, of_ff), cache
 
     def explain(
         self, x: Array, cache: Any, segment: Array | None, weights: Weights
@@ -60,8 +61,14 @@ class Block(nnx.Module):
             return *self.step(x, cache, segment, weights), None
         of_mixer, of_ff = weights
         mixed, cache, shown = self.mixer.explain(self.mixer_norm(x), cache, segment, of_mixer)
+        return self._after(x, mixed, of_ff), cache, shown
+
+    def _after(self, x: Array, mixed: Array, weights: tuple[Array, Array]) -> Array:
+        """The block's output for one token per stream, [B, D], given that of the mixer."""
+        if self.by_kernel:
+            return add_feed_forward(x, mixed, self.ff_norm.scale[...], *weights)
         x = x + mixed
-        return x + self.ff(self.ff_norm(x), of_ff), cache, shown
+        return x + self.ff(self.ff_norm(x), weights)
 
     def sequence(self, x: Array, cache: Any, segments: Array | None) -> Array:
         """A sequence of tokens per stream."""

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Float32
 
 from gridmem.baselines.config import ModelConfig
 
@@ -43,18 +43,23 @@ def dense(
     return product.reshape(*x.shape[:-1], -1)
 
 
+def rms_norm(x: Float[Array, "*batch D"], scale: Float32[Array, " D"]) -> Float[Array, "*batch D"]:
+    """Root-mean-square norm (Zhang & Sennrich 2019), in float32; the result is as `x`."""
+    wide = x.astype(jnp.float32)
+    mean_square = jnp.mean(jnp.square(wide), axis=-1, keepdims=True)
+    scale = scale.reshape((1,) * (x.ndim - 1) + (-1,))
+    return (wide * lax.rsqrt(mean_square + 1e-6) * scale).astype(x.dtype)
+
+
 class RMSNorm(nnx.Module):
-    """Root-mean-square norm (Zhang & Sennrich 2019), in float32."""
+    """`rms_norm` with a scale that is learnt."""
 
     def __init__(self, width: int) -> None:
         self.scale = nnx.Param(jnp.ones((width,), jnp.float32))
 
     def __call__(self, x: Float[Array, "*batch D"]) -> Float[Array, "*batch D"]:
         """The normalised input, in its own dtype."""
-        wide = x.astype(jnp.float32)
-        mean_square = jnp.mean(jnp.square(wide), axis=-1, keepdims=True)
-        scale = self.scale[...].reshape((1,) * (x.ndim - 1) + (-1,))
-        return (wide * lax.rsqrt(mean_square + 1e-6) * scale).astype(x.dtype)
+        return rms_norm(x, self.scale[...])
 
 
 @jax.custom_vjp
@@ -76,11 +81,31 @@ def _gated_bwd(saved: tuple[Array, Array], gradient: Array) -> tuple[Array, Arra
 _gated.defvjp(_gated_fwd, _gated_bwd)
 
 
-class FeedForward(nnx.Module):
-    """Gated feed-forward (Shazeer 2020, "GLU variants"); `gate` and `up` are one matrix product.
+def feed_forward(
+    x: Float[Array, "*batch D"], fused: Float[Array, "D 2F"], down: Float[Array, "F D"]
+) -> Float[Array, "*batch D"]:
+    """Gated feed-forward (Shazeer 2020, "GLU variants"), without the residual.
 
-    For sequences on a GPU they are two, so that their gradients need not be concatenated.
+    The matrices of gate and hidden features are side by side, for one product. For sequences on a
+    GPU there are two, so that their gradients need not be concatenated.
     """
+
+    def in_one(x: Array, fused: Array) -> Array:
+        gate, up = jnp.split(dense(x, fused), 2, axis=-1)
+        return jax.nn.gelu(gate) * up
+
+    def in_two(x: Array, fused: Array) -> Array:
+        gate, up = jnp.split(fused, 2, axis=-1)
+        return _gated(dense(x, gate), dense(x, up))
+
+    if x.ndim == 2:
+        return dense(in_one(x, fused), down)
+    hidden = lax.platform_dependent(x, fused, cuda=in_two, default=in_one)
+    return dense(hidden, down)
+
+
+class FeedForward(nnx.Module):
+    """`feed_forward` with its matrices."""
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
         self.dtype = jnp.dtype(config.dtype)
@@ -98,17 +123,4 @@ class FeedForward(nnx.Module):
         self, x: Float[Array, "*batch D"], weights: tuple[Array, Array]
     ) -> Float[Array, "*batch D"]:
         """The output of the layer, without the residual."""
-        fused, down = weights
-
-        def in_one(x: Array, fused: Array) -> Array:
-            gate, up = jnp.split(dense(x, fused), 2, axis=-1)
-            return jax.nn.gelu(gate) * up
-
-        def in_two(x: Array, fused: Array) -> Array:
-            gate, up = jnp.split(fused, 2, axis=-1)
-            return _gated(dense(x, gate), dense(x, up))
-
-        if x.ndim == 2:
-            return dense(in_one(x, fused), down)
-        hidden = lax.platform_dependent(x, fused, cuda=in_two, default=in_one)
-        return dense(hidden, down)
+        return feed_forward(x, *weights)

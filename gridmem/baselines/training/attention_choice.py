@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gridmem.baselines.config import TrainConfig
+from gridmem.baselines.model import feed_forward_kernel
 from gridmem.baselines.model.mixers.attention_kernels import (
     Capability,
     attend_in_blocks,
@@ -23,6 +24,7 @@ from gridmem.baselines.model.mixers.decode_kernel import (
     decode,
     decode_by_xla,
     triton_refusal,
+    turn_of,
 )
 from gridmem.baselines.ppo.sharding import any_process, usable_devices
 
@@ -171,8 +173,19 @@ def _decode_problem(config: TrainConfig) -> str:
     cache = (2, model.num_kv_heads, -(-num_steps // BLOCK) * BLOCK, model.head_dim)
     used = jnp.int32(num_steps // 2)
     by_triton, by_xla = (partial(each, window=model.window) for each in (decode, decode_by_xla))
-    inputs = *_random(heads, cache, cache), used
-    return _difference("decoding by Triton", by_triton, by_xla, inputs)
+    numbers, key, value = _random(heads, cache, cache)
+    turn = turn_of(jnp.arange(model.head_dim // 2, dtype=jnp.float32))
+    inputs = numbers, turn, key, value, used
+    if problem := _difference("decoding by Triton", by_triton, by_xla, inputs):
+        return problem
+    if not feed_forward_kernel.is_possible(model.width, model.ff_width):
+        return ""
+    width, inner = model.width, model.ff_width
+    x, mixed, fused, down = _random((2, width), (2, width), (width, 2 * inner), (inner, width))
+    scale = jnp.ones(width, jnp.float32)
+    inputs = x, mixed, scale, fused / width**0.5, down / inner**0.5
+    kernels = feed_forward_kernel.add_feed_forward, feed_forward_kernel.by_xla
+    return _difference("the feed-forward layer by Triton", *kernels, inputs)
 
 
 def _random(*shapes: tuple[int, ...]) -> list[jax.Array]:
