@@ -1,5 +1,6 @@
-"""Layers that all models are made of: matrix products, norm and feed-forward."""
+"""Layers that all models are made of: matrix products and norm."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -7,8 +8,6 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float, Float32
-
-from gridmem.baselines.config import ModelConfig
 
 lecun_normal = nnx.initializers.lecun_normal()
 
@@ -62,65 +61,19 @@ class RMSNorm(nnx.Module):
         return rms_norm(x, self.scale[...])
 
 
-@jax.custom_vjp
-def _gated(gate: Array, up: Array) -> Array:
-    """gelu(gate) * up; the backward pass saves only these two and recomputes the rest."""
-    return jax.nn.gelu(gate) * up
+def saving_inputs(function: Callable[..., Array]) -> Callable[..., Array]:
+    """The same function of arrays; for its gradient only they are saved, the rest is recomputed."""
 
+    @jax.custom_vjp
+    def result(*inputs: Array) -> Array:
+        return function(*inputs)
 
-def _gated_fwd(gate: Array, up: Array) -> tuple[Array, tuple[Array, Array]]:
-    return _gated(gate, up), (gate, up)
+    def forward(*inputs: Array) -> tuple[Array, tuple[Array, ...]]:
+        return function(*inputs), inputs
 
+    def backward(inputs: tuple[Array, ...], gradient: Array) -> tuple[Array, ...]:
+        # Without the barrier XLA also saves what is in between, for all tokens.
+        return jax.vjp(function, *lax.optimization_barrier(inputs))[1](gradient)
 
-def _gated_bwd(saved: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
-    # Without the barrier XLA also saves gelu(gate) of all tokens.
-    gate, up = lax.optimization_barrier(saved)
-    return jax.vjp(lambda gate, up: jax.nn.gelu(gate) * up, gate, up)[1](gradient)
-
-
-_gated.defvjp(_gated_fwd, _gated_bwd)
-
-
-def feed_forward(
-    x: Float[Array, "*batch D"], fused: Float[Array, "D 2F"], down: Float[Array, "F D"]
-) -> Float[Array, "*batch D"]:
-    """Gated feed-forward (Shazeer 2020, "GLU variants"), without the residual.
-
-    The matrices of gate and hidden features are side by side, for one product. For sequences on a
-    GPU there are two, so that their gradients need not be concatenated.
-    """
-
-    def in_one(x: Array, fused: Array) -> Array:
-        gate, up = jnp.split(dense(x, fused), 2, axis=-1)
-        return jax.nn.gelu(gate) * up
-
-    def in_two(x: Array, fused: Array) -> Array:
-        gate, up = jnp.split(fused, 2, axis=-1)
-        return _gated(dense(x, gate), dense(x, up))
-
-    if x.ndim == 2:
-        return dense(in_one(x, fused), down)
-    hidden = lax.platform_dependent(x, fused, cuda=in_two, default=in_one)
-    return dense(hidden, down)
-
-
-class FeedForward(nnx.Module):
-    """`feed_forward` with its matrices."""
-
-    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
-        self.dtype = jnp.dtype(config.dtype)
-        width, inner = config.width, config.ff_width
-        self.gate = matrix(rngs, width, inner)
-        self.up = matrix(rngs, width, inner)
-        self.down = matrix(rngs, inner, width)
-
-    def prepare(self) -> tuple[Array, Array]:
-        """See `Mixer.prepare`."""
-        fused = jnp.concatenate([self.gate[...], self.up[...]], axis=1)
-        return fused.astype(self.dtype), self.down[...].astype(self.dtype)
-
-    def __call__(
-        self, x: Float[Array, "*batch D"], weights: tuple[Array, Array]
-    ) -> Float[Array, "*batch D"]:
-        """The output of the layer, without the residual."""
-        return feed_forward(x, *weights)
+    result.defvjp(forward, backward)
+    return result

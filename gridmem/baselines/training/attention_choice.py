@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from gridmem.baselines.config import TrainConfig
-from gridmem.baselines.model import feed_forward_kernel
+from gridmem.baselines.model.feed_forward import add_by_xla, add_feed_forward
+from gridmem.baselines.model.feed_forward_kernels import is_possible
 from gridmem.baselines.model.mixers.attention_kernels import (
     Capability,
     attend_in_blocks,
@@ -178,14 +179,13 @@ def _decode_problem(config: TrainConfig) -> str:
     inputs = numbers, turn, key, value, used
     if problem := _difference("decoding by Triton", by_triton, by_xla, inputs):
         return problem
-    if not feed_forward_kernel.is_possible(model.width, model.ff_width):
+    if not is_possible(model.width, model.ff_width):
         return ""
     width, inner = model.width, model.ff_width
     x, mixed, fused, down = _random((2, width), (2, width), (width, 2 * inner), (inner, width))
     scale = jnp.ones(width, jnp.float32)
     inputs = x, mixed, scale, fused / width**0.5, down / inner**0.5
-    kernels = feed_forward_kernel.add_feed_forward, feed_forward_kernel.by_xla
-    return _difference("the feed-forward layer by Triton", *kernels, inputs)
+    return _difference("the feed-forward layer by Triton", add_feed_forward, add_by_xla, inputs)
 
 
 def _random(*shapes: tuple[int, ...]) -> list[jax.Array]:

@@ -9,9 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Float32
-
-from gridmem.baselines.model.layers import feed_forward, rms_norm
+from jaxtyping import Array
 
 ROWS = 32
 """Tokens of one program."""
@@ -27,34 +25,7 @@ def is_possible(width: int, ff_width: int) -> bool:
     return width in WIDTHS and ff_width % BLOCK == 0
 
 
-def add_feed_forward(
-    x: Float[Array, "B D"],
-    mixed: Float[Array, "B D"],
-    scale: Float32[Array, " D"],
-    fused: Float[Array, "D 2F"],
-    down: Float[Array, "F D"],
-) -> Float[Array, "B D"]:
-    """y + feed-forward(norm(y)), where y = x + mixed.
-
-    By Triton where the program is lowered for CUDA.
-
-    Args:
-        x: the tokens.
-        mixed: the mixer's output, in the same dtype.
-        scale: of the norm.
-        fused: the matrices of gate and hidden features, side by side.
-        down: that of the output.
-    """
-    return lax.platform_dependent(x, mixed, scale, fused, down, cuda=by_triton, default=by_xla)
-
-
-def by_xla(x: Array, mixed: Array, scale: Array, fused: Array, down: Array) -> Array:
-    """`add_feed_forward` on any device."""
-    x = x + mixed
-    return x + feed_forward(rms_norm(x, scale), fused, down)
-
-
-def by_triton(
+def add_by_triton(
     x: Array, mixed: Array, scale: Array, fused: Array, down: Array, interpret: bool = False
 ) -> Array:
     """`add_feed_forward` by Triton; with `interpret` on any device, slowly."""
