@@ -11,8 +11,6 @@ from typing import NamedTuple
 import numpy as np
 from hlo import Computation, Instruction, Module
 
-from gridmem.baselines.model.mixers.decode_kernel import BLOCK
-
 _FREE = {
     *("parameter", "constant", "get-tuple-element", "tuple", "bitcast", "after-all"),
     *("partition-id", "replica-id", "opt-barrier", "add-dependency"),
@@ -71,13 +69,12 @@ def _num_bytes(
 def _decode_bytes(computation: Computation, call: Instruction, num_steps: int | None) -> float:
     """The mean over the steps of a loop that begins with an empty cache; else of a full cache.
 
-    `decode` has caches as operands, of which it reads the blocks with filled slots, and as results,
-    of which it writes one slot.
+    `decode` has caches as operands, of which it reads the filled slots, and as results, of which it
+    writes one slot.
     """
     *_, heads, key, _ = (computation[name] for name in call.operands)
     num_slots = key.shapes[0][1][2]
-    used = np.arange(num_steps) if num_steps else np.array([num_slots - 1])
-    read = np.mean(np.ceil(used / BLOCK) * BLOCK)
+    read = (num_steps - 1) / 2 if num_steps else num_slots - 1
     slot = 2 * key.num_bytes / num_slots  # a key and a value
     return heads.num_bytes + (read + 1) * slot + call.num_bytes - 2 * key.num_bytes
 

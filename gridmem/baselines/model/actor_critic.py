@@ -13,7 +13,6 @@ from jaxtyping import Array, Float, Float32, Int
 from gridmem.baselines.config import ModelConfig
 from gridmem.baselines.model.encoders import encode, make_encoder
 from gridmem.baselines.model.feed_forward import FeedForward, add_feed_forward
-from gridmem.baselines.model.feed_forward_kernels import is_possible
 from gridmem.baselines.model.layers import RMSNorm, dense, matrix, saving_inputs
 from gridmem.baselines.model.mixers import ExplainingMixer, Weights, make_mixer
 from gridmem.baselines.model.value_heads import ValueHead, make_value_head
@@ -48,7 +47,6 @@ class Block(nnx.Module):
         self.mixer = make_mixer(config, rngs)
         self.ff_norm = RMSNorm(config.width)
         self.ff = FeedForward(config, rngs)
-        self.by_kernel = config.decode == "triton" and is_possible(config.width, config.ff_width)
 
     def prepare(self) -> Weights:
         """See `Mixer.prepare`."""
@@ -74,7 +72,7 @@ class Block(nnx.Module):
 
     def _after(self, x: Array, mixed: Array, weights: tuple[Array, Array]) -> Array:
         """The block's output for one token per stream, [B, D], given that of the mixer."""
-        if self.by_kernel:
+        if self.ff.by_kernel:
             return add_feed_forward(x, mixed, self.ff_norm.scale[...], *weights)
         x = x + mixed
         return x + self.ff(self.ff_norm(x), weights)

@@ -7,7 +7,12 @@ from jax import lax
 from jaxtyping import Array, Float, Float32
 
 from gridmem.baselines.config import ModelConfig
-from gridmem.baselines.model.feed_forward_kernels import add_by_triton
+from gridmem.baselines.model.feed_forward_kernels import (
+    SEQUENCE_ROWS,
+    add_by_triton,
+    is_possible,
+    of_sequences,
+)
 from gridmem.baselines.model.layers import dense, matrix, rms_norm, saving_inputs
 
 
@@ -19,18 +24,28 @@ _product_saving_inputs = saving_inputs(_product)
 
 
 def feed_forward(
-    x: Float[Array, "*batch D"], fused: Float[Array, "D 2F"], down: Float[Array, "F D"]
+    x: Float[Array, "*batch D"],
+    fused: Float[Array, "D F2"],
+    down: Float[Array, "F D"],
+    by_kernel: bool = False,
 ) -> Float[Array, "*batch D"]:
     """gelu(x @ gate) * (x @ up) @ down.
 
-    For sequences on a GPU gate and up are two products, so that their gradients need not be
-    concatenated.
+    For sequences on a GPU it is a kernel, or gate and up are two products, so that their gradients
+    need not be concatenated.
 
     Args:
         x: the tokens.
         fused: the matrices of gate and up, side by side.
         down: that of the output.
+        by_kernel: whether Triton's kernels may be used where the program is lowered for CUDA.
     """
+
+    def in_one_kernel(x: Array, fused: Array, down: Array) -> Array:
+        return of_sequences(x.reshape(-1, x.shape[-1]), fused, down).reshape(x.shape)
+
+    def by_products(x: Array, fused: Array, down: Array) -> Array:
+        return dense(in_one(x, fused), down)
 
     def in_one(x: Array, fused: Array) -> Array:
         return _product(*jnp.split(dense(x, fused), 2, axis=-1))
@@ -41,6 +56,8 @@ def feed_forward(
 
     if x.ndim == 2:
         return dense(in_one(x, fused), down)
+    if by_kernel and x.size // x.shape[-1] % SEQUENCE_ROWS == 0:
+        return lax.platform_dependent(x, fused, down, cuda=in_one_kernel, default=by_products)
     hidden = lax.platform_dependent(x, fused, cuda=in_two, default=in_one)
     return dense(hidden, down)
 
@@ -49,7 +66,7 @@ def add_feed_forward(
     x: Float[Array, "B D"],
     mixed: Float[Array, "B D"],
     scale: Float32[Array, " D"],
-    fused: Float[Array, "D 2F"],
+    fused: Float[Array, "D F2"],
     down: Float[Array, "F D"],
 ) -> Float[Array, "B D"]:
     """y + feed-forward(norm(y)), where y = x + mixed.
@@ -83,6 +100,7 @@ class FeedForward(nnx.Module):
         self.gate = matrix(rngs, width, inner)
         self.up = matrix(rngs, width, inner)
         self.down = matrix(rngs, inner, width)
+        self.by_kernel = config.decode == "triton" and is_possible(width, inner)
 
     def prepare(self) -> tuple[Array, Array]:
         """See `Mixer.prepare`."""
@@ -93,4 +111,4 @@ class FeedForward(nnx.Module):
         self, x: Float[Array, "*batch D"], weights: tuple[Array, Array]
     ) -> Float[Array, "*batch D"]:
         """The output of the layer, without the residual."""
-        return feed_forward(x, *weights)
+        return feed_forward(x, *weights, self.by_kernel)

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from gridmem.baselines.config import TrainConfig
-from gridmem.baselines.model.feed_forward import add_by_xla, add_feed_forward
-from gridmem.baselines.model.feed_forward_kernels import is_possible
+from gridmem.baselines.model.feed_forward import add_by_xla, add_feed_forward, feed_forward
+from gridmem.baselines.model.feed_forward_kernels import SEQUENCE_ROWS, is_possible
 from gridmem.baselines.model.mixers.attention_kernels import (
     Capability,
     attend_in_blocks,
@@ -182,10 +182,27 @@ def _decode_problem(config: TrainConfig) -> str:
     if not is_possible(model.width, model.ff_width):
         return ""
     width, inner = model.width, model.ff_width
-    x, mixed, fused, down = _random((2, width), (2, width), (width, 2 * inner), (inner, width))
+    x, mixed, fused, down = _random(
+        (SEQUENCE_ROWS, width), (SEQUENCE_ROWS, width), (width, 2 * inner), (inner, width)
+    )
     scale = jnp.ones(width, jnp.float32)
     inputs = x, mixed, scale, fused / width**0.5, down / inner**0.5
-    return _difference("the feed-forward layer by Triton", add_feed_forward, add_by_xla, inputs)
+    return _difference("the feed-forward layer by Triton", _layer(True), _layer(False), inputs)
+
+
+def _layer(by_kernel: bool) -> Any:
+    """A feed-forward layer of one token per stream, and its gradients of a sequence."""
+    of_tokens = add_feed_forward if by_kernel else add_by_xla
+
+    def layer(x: Any, mixed: Any, scale: Any, fused: Any, down: Any) -> Any:
+        def of_sequence(*inputs: Any) -> Any:
+            x, *weights = inputs
+            return feed_forward(x[None], *weights, by_kernel=by_kernel)[0]
+
+        out, gradient = jax.vjp(of_sequence, x, fused, down)
+        return of_tokens(x, mixed, scale, fused, down), out, gradient(mixed)
+
+    return layer
 
 
 def _random(*shapes: tuple[int, ...]) -> list[jax.Array]:
