@@ -16,6 +16,7 @@ from flax import nnx
 import gridmem
 from gridmem.baselines.config import to_dict
 from gridmem.baselines.costs.plan import plan
+from gridmem.baselines.model.feed_forward import add_by_xla, add_feed_forward, feed_forward
 from gridmem.baselines.model.mixers import make_mixer
 from gridmem.baselines.model.mixers.attention_kernels import (
     attend_in_blocks,
@@ -122,6 +123,29 @@ def test_decoding_by_triton_is_that_of_xla(heads, window):
         assert relative_error(one, other) < 0.01
         for pair in zip(caches, others, strict=True):
             np.testing.assert_array_equal(*pair)
+
+
+@pytest.mark.parametrize(("width", "inner"), [(128, 768), (64, 128), (16, 64)])
+def test_the_feed_forward_layer_by_triton_is_that_of_xla(width, inner):
+    numbers = np.random.default_rng(0)
+    shapes = (512, width), (512, width), (width, 2 * inner), (inner, width)
+    x, gradient, fused, down = (
+        jnp.asarray(numbers.normal(size=shape) / width**0.5, jnp.bfloat16) for shape in shapes
+    )
+    scale = jnp.ones(width, jnp.float32)
+    tokens = x, gradient, scale, fused, down
+    assert relative_error(*(on("cuda", f, *tokens) for f in (add_feed_forward, add_by_xla))) < 0.01
+
+    def gradients(by_kernel):
+        def both(x, gradient, fused, down):
+            layer = partial(feed_forward, by_kernel=by_kernel)
+            out, backward = jax.vjp(lambda x, *w: layer(x[None], *w)[0], x, fused, down)
+            return out, *backward(gradient)
+
+        return on("cuda", both, x, gradient, fused, down)
+
+    for pair in zip(gradients(True), gradients(False), strict=True):
+        assert relative_error(*pair) < 0.02
 
 
 @pytest.mark.parametrize(("dtype", "most"), [("float32", 1e-5), ("bfloat16", 0.03)])

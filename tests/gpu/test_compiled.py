@@ -40,16 +40,16 @@ def test_the_tables_are_printed(name):
 def test_the_rollout_has_few_kernels_and_bytes():
     compiled = update("reference")
     assert compiled.rollout.trip_count == 512
-    assert compiled.rollout.num_kernels <= 100
-    assert compiled.bytes_per_step(compiled.rollout) <= 320e3
+    assert compiled.rollout.num_kernels <= 70
+    assert compiled.bytes_per_step(compiled.rollout) <= 235e3
 
 
 @bounded
 def test_training_has_few_kernels_and_bytes():
     compiled = update("reference")
     assert compiled.training.trip_count == 16
-    assert compiled.training.num_kernels <= 650
-    assert compiled.bytes_per_step(compiled.training) <= 286e3
+    assert compiled.training.num_kernels <= 590
+    assert compiled.bytes_per_step(compiled.training) <= 180e3
 
 
 @bounded
@@ -61,7 +61,7 @@ def test_the_rest_is_small():
 
 @bounded
 def test_the_temporary_memory_is_bounded():
-    assert update("reference").temporary_bytes <= 5800 * MIB
+    assert update("reference").temporary_bytes <= 3200 * MIB
 
 
 @bounded

@@ -17,7 +17,7 @@ ROWS, SEQUENCE_ROWS = 32, 128
 """Tokens of one program: of one token per stream, and of sequences."""
 BLOCK, BACKWARD_BLOCK = 64, 32
 """Hidden features that it computes at a time."""
-WIDTHS = 16, 32, 64, 128, 256
+WIDTHS = 16, 32, 64, 128
 """Features of a token that it can have."""
 EPSILON = np.float32(1e-6)  # of the norm
 
