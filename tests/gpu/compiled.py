@@ -129,13 +129,14 @@ def compile_update(config: TrainConfig) -> CompiledUpdate:
     assert text is not None
     found = kernels(parse(text))
     steps, minibatches = run.num_steps, config.ppo.num_epochs * config.ppo.num_minibatches
-    chunks = steps, CHUNK_STEPS, steps % CHUNK_STEPS
-    loops = {*chunks, minibatches}
-    rest = [k for k in found if not k.loops or k.loops[0].trip_count not in loops]
+    playing = _in_loops(found, steps, [{steps}, {CHUNK_STEPS, steps % CHUNK_STEPS}])
+    learning = _in_loops(found, minibatches, [{minibatches}])
+    counted = {kernel.instruction.name for kernel in [*playing, *learning]}
+    rest = [kernel for kernel in found if kernel.instruction.name not in counted]
     return CompiledUpdate(
         agent_steps=run.num_streams * steps,
-        rollout=_loop("rollout", found, chunks, steps),
-        training=_loop("training", found, [minibatches], minibatches),
+        rollout=_loop("rollout", playing, steps),
+        training=_loop("training", learning, minibatches),
         rest=Loop("the rest", None, *_totals(rest)),
         unknown_loops=len({x.name for k in found for x in k.loops if x.trip_count is None}),
         argument_bytes=memory.argument_size_in_bytes
@@ -174,16 +175,29 @@ def _as_on_the_device() -> Iterator[None]:
         yield
 
 
-def _loop(name: str, found: list[Kernel], trip_counts: Sequence[int], iterations: int) -> Loop:
-    """The outermost loops with such trip counts, which together have so many iterations.
+def _in_loops(
+    found: list[Kernel], iterations: int, trip_counts: Sequence[set[int]]
+) -> list[Kernel]:
+    """The kernels of a loop that XLA may have in parts, which have so many iterations together.
 
-    Raises:
-        ValueError: if they have not.
+    Args:
+        found: all kernels.
+        iterations: of all parts.
+        trip_counts: sets of trip counts that the parts may have; of those that fit the one counts
+            whose kernels have the most bytes.
     """
-    inside = [k for k in found if k.loops and k.loops[0].trip_count in trip_counts]
-    outermost = {kernel.loops[0].name: kernel.loops[0].trip_count or 0 for kernel in inside}
-    if sum(outermost.values()) != iterations:
-        raise ValueError(f"of {iterations} iterations ({name}) there are {outermost}")
+    fitting = []
+    for counts in trip_counts:
+        inside = [k for k in found if k.loops and k.loops[0].trip_count in counts]
+        parts = {kernel.loops[0].name: kernel.loops[0].trip_count or 0 for kernel in inside}
+        if sum(parts.values()) == iterations:
+            fitting.append(inside)
+    if not fitting:
+        raise ValueError(f"no loops have {iterations} iterations together")
+    return max(fitting, key=lambda inside: _totals(inside)[1])
+
+
+def _loop(name: str, inside: list[Kernel], iterations: int) -> Loop:
     return Loop(name, iterations, *(total / iterations for total in _totals(inside)))
 
 
