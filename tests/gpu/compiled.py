@@ -124,6 +124,7 @@ def compile_update(config: TrainConfig) -> CompiledUpdate:
     with _as_on_the_device():
         traced = update.trace(config, run.env, run.graphdef, on_device(run.learner))
         compiled = traced.lower().compile()
+        planned = Plan(config, None, fused=True).memory.peak
     memory, text = compiled.memory_analysis(), compiled.as_text()
     assert memory is not None
     assert text is not None
@@ -143,7 +144,7 @@ def compile_update(config: TrainConfig) -> CompiledUpdate:
         + memory.output_size_in_bytes
         - memory.alias_size_in_bytes,
         temporary_bytes=memory.temp_size_in_bytes,
-        planned_bytes=Plan(config, None, fused=True).memory.peak,
+        planned_bytes=planned,
     )
 
 

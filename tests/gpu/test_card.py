@@ -219,7 +219,7 @@ def test_the_plan_is_what_xla_needs(name):
         + memory.temp_size_in_bytes
     )
     assert plan(config).memory.peak == pytest.approx(
-        needed, rel=0.1 if name == "reference" else 0.3
+        needed, rel=0.15 if name == "reference" else 0.3
     )
 
 

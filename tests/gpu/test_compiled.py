@@ -55,17 +55,17 @@ def test_training_has_few_kernels_and_bytes():
 @bounded
 def test_the_rest_is_small():
     compiled = update("reference")
-    assert compiled.bytes_per_step(compiled.rest) <= 5e3
+    assert compiled.bytes_per_step(compiled.rest) <= 3e3
     assert compiled.unknown_loops == 2  # of the generation of levels, until all caves are connected
 
 
 @bounded
 def test_the_temporary_memory_is_bounded():
-    assert update("reference").temporary_bytes <= 3200 * MIB
+    assert update("reference").temporary_bytes <= 2650 * MIB
 
 
 @bounded
-@pytest.mark.parametrize(("name", "error"), [("reference", 0.1), ("small", 0.3)])
+@pytest.mark.parametrize(("name", "error"), [("reference", 0.15), ("small", 0.3)])
 def test_the_plan_is_what_the_program_needs(name, error):
     compiled = update(name)
     assert compiled.planned_bytes == pytest.approx(compiled.needed_bytes, rel=error)

@@ -109,6 +109,10 @@ def flatten_jaxpr(jaxpr: Jaxpr, cuda: bool) -> FlatJaxpr:
 def _flat(jaxpr: Jaxpr, values: dict[Var, Value], cuda: bool) -> Iterator[Equation]:
     """The equations; adds the values of the jaxpr's variables to `values`."""
     for equation in jaxpr.eqns:
+        if equation.primitive.name == "optimization_barrier":
+            pairs = zip(equation.outvars, equation.invars, strict=True)
+            values.update((var, _value(x, values)) for var, x in pairs)
+            continue
         called, invars = _callee(equation, cuda)
         if called is None:
             outputs = [_output(var, equation, cuda) for var in equation.outvars]

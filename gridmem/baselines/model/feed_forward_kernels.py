@@ -89,7 +89,9 @@ def _of_sequences_fwd(x: Array, fused: Array, down: Array) -> tuple[Array, tuple
 def _of_sequences_bwd(saved: tuple[Array, ...], gradient: Array) -> tuple[Array, ...]:
     x, fused, down = saved
     of_x, of_both, hidden = backward_by_triton(x, gradient, fused, down)
-    return of_x, jnp.matmul(x.T, of_both), jnp.matmul(hidden.T, gradient)
+    gradients = of_x, jnp.matmul(x.T, of_both), jnp.matmul(hidden.T, gradient)
+    # Otherwise XLA goes on to the layers before, and keeps `of_both` and `hidden` of several.
+    return lax.optimization_barrier(gradients)
 
 
 of_sequences.defvjp(_of_sequences_fwd, _of_sequences_bwd)

@@ -272,8 +272,11 @@ def _joined(attended: Float[Array, "B T H d"], weights: AttentionWeights) -> Flo
 
 
 def _in_blocks(length: int) -> int:
-    """Slots for so many tokens, in whole blocks of `decode`."""
-    return -(-length // BLOCK) * BLOCK
+    """Slots for so many tokens and one more, in whole blocks of `decode`.
+
+    One more is the observation after the last step, for whose value nothing need grow.
+    """
+    return -(-(length + 1) // BLOCK) * BLOCK if length else 0
 
 
 def _in_columns(cache: DecodeCache) -> AttentionCache:
