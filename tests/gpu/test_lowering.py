@@ -16,7 +16,7 @@ from jax.extend.core import Jaxpr
 
 from gridmem.baselines.costs.abstract_run import abstract_run
 from gridmem.baselines.model.mixers.attention_kernels import cuda_capabilities, cudnn_refusal
-from gridmem.baselines.model.mixers.decode_kernel import by_triton, decode_by_xla
+from gridmem.baselines.model.mixers.decode_kernel import by_triton, decode_by_xla, turn_of
 from gridmem.baselines.model.policy import model_policy
 from gridmem.baselines.ppo.learner import make_batch, minibatch_loss, update
 from gridmem.baselines.ppo.rollout import collect
@@ -32,7 +32,7 @@ from gridmem.envs.batch.rollout import play
 
 H100 = [(9, 0)]
 FORWARD, BACKWARD = "__cudnn$fmhaSoftmax(", "__cudnn$fmhaSoftmaxBackward("
-DECODE = "__gpu$xla.gpu.triton"
+TRITON = "__gpu$xla.gpu.triton"
 without_card = pytest.mark.skipif(bool(cuda_capabilities()), reason="for machines without a card")
 
 
@@ -67,7 +67,9 @@ def test_the_reference_update_has_cudnn_attention_in_both_directions(plugin):
     text = lowered(traced(config), "cuda")
     layers = config.model.num_layers
     assert (text.count(FORWARD), text.count(BACKWARD)) == (layers, layers)
-    assert text.count(DECODE) == 2 * layers  # in the loop, and for the value after the last step
+    # A step has two, in the loop and for the value after the last one; training has the
+    # feed-forward layer's, in both directions.
+    assert text.count(TRITON) == (2 * 2 + 2) * layers
 
 
 @pytest.mark.slow
@@ -75,7 +77,7 @@ def test_the_platform_that_is_lowered_for_decides(plugin):
     program = traced(changed("small", model={"attention": "cudnn", "decode": "triton"}))
     for platform, there in (("cuda", True), ("cpu", False), ("rocm", False)):
         text = lowered(program, platform)
-        assert ("cudnn" in text, DECODE in text) == (there, there)
+        assert ("cudnn" in text, TRITON in text) == (there, there)
 
 
 @without_card
@@ -230,6 +232,7 @@ def test_decoding_by_triton_is_that_of_xla(heads, window):
     numbers = np.random.default_rng(0)
     shapes = [(2, num_heads + 2 * num_kv_heads, 16), *[(2, num_kv_heads, 96, 16)] * 2]
     arrays = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
+    arrays.insert(1, turn_of(jnp.arange(8, dtype=jnp.float32)))
     of_triton = jax.jit(partial(by_triton, window=window, interpret=True))
     of_xla = jax.jit(partial(decode_by_xla, window=window))
     for used in (0, 1, 31, 32, 33, 95):
@@ -247,11 +250,12 @@ def test_many_seeds_decode_side_by_side():
     numbers = np.random.default_rng(0)
     shapes = (3, 2, 6, 16), (3, 2, 1, 64, 16), (3, 2, 1, 64, 16)
     arrays = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
+    arrays.insert(1, turn_of(jnp.arange(8, dtype=jnp.float32)))
     of_triton = partial(by_triton, window=None, interpret=True)
     of_xla = partial(decode_by_xla, window=None)
     for used, axis in ((jnp.int32(40), None), (jnp.array([0, 31, 63]), 0)):
         one, other = (
-            jax.vmap(each, (0, 0, 0, axis))(*arrays, used)[0].astype(jnp.float32)
+            jax.vmap(each, (0, None, 0, 0, axis))(*arrays, used)[0].astype(jnp.float32)
             for each in (of_triton, of_xla)
         )
         np.testing.assert_allclose(one, other, atol=0.03)

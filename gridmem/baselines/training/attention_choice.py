@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from gridmem.baselines.config import TrainConfig
+from gridmem.baselines.model.feed_forward import add_by_xla, add_feed_forward, feed_forward
+from gridmem.baselines.model.feed_forward_kernels import SEQUENCE_ROWS, is_possible
 from gridmem.baselines.model.mixers.attention_kernels import (
     Capability,
     attend_in_blocks,
@@ -23,6 +25,7 @@ from gridmem.baselines.model.mixers.decode_kernel import (
     decode,
     decode_by_xla,
     triton_refusal,
+    turn_of,
 )
 from gridmem.baselines.ppo.sharding import any_process, usable_devices
 
@@ -171,8 +174,35 @@ def _decode_problem(config: TrainConfig) -> str:
     cache = (2, model.num_kv_heads, -(-num_steps // BLOCK) * BLOCK, model.head_dim)
     used = jnp.int32(num_steps // 2)
     by_triton, by_xla = (partial(each, window=model.window) for each in (decode, decode_by_xla))
-    inputs = *_random(heads, cache, cache), used
-    return _difference("decoding by Triton", by_triton, by_xla, inputs)
+    numbers, key, value = _random(heads, cache, cache)
+    turn = turn_of(jnp.arange(model.head_dim // 2, dtype=jnp.float32))
+    inputs = numbers, turn, key, value, used
+    if problem := _difference("decoding by Triton", by_triton, by_xla, inputs):
+        return problem
+    if not is_possible(model.width, model.ff_width):
+        return ""
+    width, inner = model.width, model.ff_width
+    x, mixed, fused, down = _random(
+        (SEQUENCE_ROWS, width), (SEQUENCE_ROWS, width), (width, 2 * inner), (inner, width)
+    )
+    scale = jnp.ones(width, jnp.float32)
+    inputs = x, mixed, scale, fused / width**0.5, down / inner**0.5
+    return _difference("the feed-forward layer by Triton", _layer(True), _layer(False), inputs)
+
+
+def _layer(by_kernel: bool) -> Any:
+    """A feed-forward layer of one token per stream, and its gradients of a sequence."""
+    of_tokens = add_feed_forward if by_kernel else add_by_xla
+
+    def layer(x: Any, mixed: Any, scale: Any, fused: Any, down: Any) -> Any:
+        def of_sequence(*inputs: Any) -> Any:
+            x, *weights = inputs
+            return feed_forward(x[None], *weights, by_kernel=by_kernel)[0]
+
+        out, gradient = jax.vjp(of_sequence, x, fused, down)
+        return of_tokens(x, mixed, scale, fused, down), out, gradient(mixed)
+
+    return layer
 
 
 def _random(*shapes: tuple[int, ...]) -> list[jax.Array]:

@@ -22,7 +22,7 @@ from gridmem.baselines.model.mixers.attention_kernels import (
     cuda_capabilities,
     cudnn_refusal,
 )
-from gridmem.baselines.model.mixers.decode_kernel import BLOCK, decode
+from gridmem.baselines.model.mixers.decode_kernel import BLOCK, decode, turn_of
 
 
 class Segments(NamedTuple):
@@ -126,9 +126,11 @@ class Attention(nnx.Module):
     ) -> tuple[Float[Array, "B D"], AttentionCache | DecodeCache]:
         """See `Mixer`."""
         if isinstance(cache, DecodeCache):
-            heads = self._project(x[:, None], cache.used[None, None], weights)
-            heads = jnp.concatenate(heads, axis=2)[:, 0]
-            attended, key, value = decode(heads, cache.key, cache.value, cache.used, self.window)
+            heads = self._heads(x[:, None], weights)[:, 0]
+            angle = _angles(cache.used, self.head_dim, self.rope_base)
+            attended, key, value = decode(
+                heads, turn_of(angle), cache.key, cache.value, cache.used, self.window
+            )
             return _joined(attended[:, None], weights)[:, 0], DecodeCache(
                 key, value, cache.used + 1
             )
@@ -235,13 +237,27 @@ class Attention(nnx.Module):
     ) -> tuple[Array, Array, Array]:
         """Rotated queries, rotated keys and values, by one matrix product."""
         heads = dense(x, weights.fused).reshape(*x.shape[:2], -1, self.head_dim)
+        query, key, value = self._normalised(heads)
+        rotate = rotary(position, self.head_dim, self.rope_base)
+        return rotate(query), rotate(key), value
+
+    def _heads(
+        self, x: Float[Array, "B T D"], weights: AttentionWeights
+    ) -> Float[Array, "B T H_2K d"]:
+        """Queries, keys and values, which are not rotated, side by side."""
+        heads = dense(x, weights.fused).reshape(*x.shape[:2], -1, self.head_dim)
+        if self.query_norm is None:
+            return heads
+        return jnp.concatenate(self._normalised(heads), axis=2)
+
+    def _normalised(self, heads: Float[Array, "B T H_2K d"]) -> tuple[Array, Array, Array]:
+        """Queries, keys and values."""
         query, key, value = jnp.split(
             heads, [self.num_heads, self.num_heads + self.num_kv_heads], axis=2
         )
         if self.query_norm is not None and self.key_norm is not None:
             query, key = self.query_norm(query), self.key_norm(key)
-        rotate = rotary(position, self.head_dim, self.rope_base)
-        return rotate(query), rotate(key), value
+        return query, key, value
 
     def _can_use_cudnn(self, num_steps: int) -> bool:
         if self.attention == "xla":
@@ -256,8 +272,11 @@ def _joined(attended: Float[Array, "B T H d"], weights: AttentionWeights) -> Flo
 
 
 def _in_blocks(length: int) -> int:
-    """Slots for so many tokens, in whole blocks of `decode`."""
-    return -(-length // BLOCK) * BLOCK
+    """Slots for so many tokens and one more, in whole blocks of `decode`.
+
+    One more is the observation after the last step, for whose value nothing need grow.
+    """
+    return -(-(length + 1) // BLOCK) * BLOCK if length else 0
 
 
 def _in_columns(cache: DecodeCache) -> AttentionCache:
@@ -302,8 +321,7 @@ def rotary(position: Int[Array, "b T"], head_dim: int, base: float):
 
     Distances between positions are all that matters, so a segment may count from anywhere.
     """
-    frequency = base ** -(np.arange(0, head_dim, 2, dtype=np.float32) / head_dim)
-    angle = position.astype(jnp.float32)[..., None, None] * frequency[None, None, None, :]
+    angle = _angles(position[..., None], head_dim, base)
     cos, sin = jnp.cos(angle), jnp.sin(angle)
 
     def rotate(x: Float[Array, "B T H d"]) -> Float[Array, "B T H d"]:
@@ -312,3 +330,10 @@ def rotary(position: Int[Array, "b T"], head_dim: int, base: float):
         return jnp.concatenate(rotated, axis=-1).astype(x.dtype)
 
     return rotate
+
+
+def _angles(position: Int[Array, "*n"], head_dim: int, base: float) -> Float32[Array, "*n half"]:
+    """What pairs of features are turned by."""
+    frequency = base ** -(np.arange(0, head_dim, 2, dtype=np.float32) / head_dim)
+    frequency = frequency.reshape((1,) * position.ndim + (-1,))
+    return position.astype(jnp.float32)[..., None] * frequency

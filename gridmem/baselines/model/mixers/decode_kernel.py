@@ -1,5 +1,7 @@
 """Attention of one new token over a cache, as one kernel that also writes the token into it.
 
+It rotates the token's queries and keys, too.
+
 The cache is read once, up to its last token; XLA's products read it twice, to its end, and write
 their scores to memory in between.
 """
@@ -12,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Float32, Int
 
 from gridmem.baselines.model.mixers.attention_kernels import attend
 
@@ -45,6 +47,7 @@ def triton_refusal(head_dim: int, dtype: Any) -> str | None:
 
 def decode(
     heads: Float[Array, "B H_2K d"],
+    turn: Float32[Array, "2 d"],
     key: Float[Array, "B K S d"],
     value: Float[Array, "B K S d"],
     used: Int[Array, ""],
@@ -55,14 +58,16 @@ def decode(
     By Triton where the program is lowered for CUDA.
 
     Args:
-        heads: the token's H rotated queries, K rotated keys and K values.
-        key: of the tokens before; S is a multiple of `BLOCK`.
+        heads: the token's H queries, K keys and K values.
+        turn: what its queries and keys are rotated by; see `turn_of`.
+        key: of the tokens before, rotated; S is a multiple of `BLOCK`.
         value: likewise.
         used: slots that are filled; the token goes into the next one.
         window: tokens that it sees, itself included; None for all.
     """
     return lax.platform_dependent(
         heads,
+        turn,
         key,
         value,
         used,
@@ -71,14 +76,24 @@ def decode(
     )
 
 
+def turn_of(angle: Float32[Array, " half"]) -> Float32[Array, "2 d"]:
+    """The cosines and the signed sines of a rotation of d features, of which halves are pairs.
+
+    x becomes x * turn[0] + (x with its halves exchanged) * turn[1].
+    """
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    return jnp.stack([jnp.concatenate([cos, cos]), jnp.concatenate([-sin, sin])])
+
+
 def decode_by_xla(
-    heads: Array, key: Array, value: Array, used: Array, window: int | None
+    heads: Array, turn: Array, key: Array, value: Array, used: Array, window: int | None
 ) -> tuple[Array, Array, Array]:
     """`decode` on any device."""
     num_kv_heads, num_slots = key.shape[1:3]
-    query, new_key, new_value = jnp.split(
-        heads[:, :, None], [heads.shape[1] - 2 * num_kv_heads, heads.shape[1] - num_kv_heads], 1
-    )
+    turned, new_value = jnp.split(heads[:, :, None], [heads.shape[1] - num_kv_heads], 1)
+    exchanged = jnp.roll(turned, turned.shape[-1] // 2, axis=-1)
+    turned = _turned(turned, exchanged, *turn[:, None, None, None]).astype(heads.dtype)
+    query, new_key = jnp.split(turned, [heads.shape[1] - 2 * num_kv_heads], 1)
     key = lax.dynamic_update_slice_in_dim(key, new_key, used, 2)
     value = lax.dynamic_update_slice_in_dim(value, new_value, used, 2)
     slots = jnp.arange(num_slots, dtype=jnp.int32)
@@ -88,8 +103,13 @@ def decode_by_xla(
     return attended[:, 0], key, value
 
 
+def _turned(x: Array, exchanged: Array, cos: Array, sin: Array) -> Array:
+    return x.astype(jnp.float32) * cos + exchanged.astype(jnp.float32) * sin
+
+
 def by_triton(
     heads: Array,
+    turn: Array,
     key: Array,
     value: Array,
     used: Array,
@@ -113,23 +133,31 @@ def by_triton(
     call = pl.pallas_call(
         partial(_kernel, window=window),
         grid=(batch, num_kv_heads),
-        in_specs=[pl.BlockSpec((), lambda b, k: ()), queries, *new, cache, cache],
+        in_specs=[
+            pl.BlockSpec((), lambda b, k: ()),
+            pl.BlockSpec((2, head_dim), lambda b, k: (0, 0)),
+            queries,
+            *new,
+            cache,
+            cache,
+        ],
         out_specs=[queries, cache, cache],
         out_shape=[
             jax.ShapeDtypeStruct((batch, num_heads, head_dim), heads.dtype),
             jax.ShapeDtypeStruct(key.shape, key.dtype),
             jax.ShapeDtypeStruct(value.shape, value.dtype),
         ],
-        input_output_aliases={4: 1, 5: 2},
+        input_output_aliases={5: 1, 6: 2},
         compiler_params=triton.CompilerParams(num_warps=1, num_stages=4),
         interpret=interpret,
         name="decode",
     )
-    return tuple(call(used, heads, heads, heads, key, value))
+    return tuple(call(used, turn, heads, heads, heads, key, value))
 
 
 def _kernel(
     used_ref: Any,
+    turn_ref: Any,  # [2, d]
     query_ref: Any,  # [G, d], the queries that share a key head
     new_key_ref: Any,  # [d]
     new_value_ref: Any,  # [d]
@@ -148,11 +176,18 @@ def _kernel(
     group, head_dim = query_ref.shape
     num_rows = max(LEAST_ROWS, pl.next_power_of_2(group))
     row, column = (jnp.arange(num, dtype=jnp.int32) for num in (num_rows, head_dim))
+    half = head_dim // 2
+    exchanged = jnp.where(column < half, column + half, column - half)
     # A product has at least so many rows: the last query stands for those that are missing.
-    rows = jnp.minimum(row, group - 1)[:, None], column[None]
+    rows = jnp.minimum(row, group - 1)[:, None]
     to_base_2 = np.float32(np.log2(np.e) / head_dim**0.5)
-    query = triton.load(query_ref.at[rows])
+    cos, sin = turn_ref[0, :], turn_ref[1, :]
+    query, query_exchanged = (
+        triton.load(query_ref.at[rows, columns[None]]) for columns in (column, exchanged)
+    )
+    query = _turned(query, query_exchanged, cos[None], sin[None]).astype(query.dtype)
     used, key, value = used_ref[()], new_key_ref[...], new_value_ref[...]
+    key = _turned(key, triton.load(new_key_ref.at[exchanged]), cos, sin).astype(key.dtype)
     key_out_ref[used, :] = key
     value_out_ref[used, :] = value
     products = query.astype(jnp.float32) * key.astype(jnp.float32)[None]
@@ -163,15 +198,20 @@ def _kernel(
     def add_block(number: Array, sums: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         largest, total, out = sums
         slots = pl.ds(number * BLOCK, BLOCK)
-        scores = triton.dot(query, triton.load(key_ref.at[slots, :]).T) * to_base_2
         slot = number * BLOCK + jnp.arange(BLOCK, dtype=jnp.int32)
         seen = slot < used
         if window is not None:
             seen = seen & (slot > used - window)
+
+        def read(cache_ref: Any) -> Array:
+            there = jnp.broadcast_to(seen[:, None], (BLOCK, head_dim))
+            return triton.load(cache_ref.at[slots, :], mask=there, other=0)
+
+        scores = triton.dot(query, read(key_ref).T) * to_base_2
         scores = jnp.where(seen[None], scores, np.float32(_SCORES_UNSEEN))
         larger = jnp.maximum(largest, jnp.max(scores, axis=1))
         shrink, weights = jnp.exp2(largest - larger), jnp.exp2(scores - larger[:, None])
-        values = triton.load(value_ref.at[slots, :])
+        values = read(value_ref)
         added = triton.dot(weights.astype(values.dtype), values)
         return larger, total * shrink + jnp.sum(weights, axis=1), out * shrink[:, None] + added
 
@@ -180,4 +220,4 @@ def _kernel(
     sums = own_score, jnp.ones_like(own_score), own
     _, total, out = lax.fori_loop(begin, pl.cdiv(used, BLOCK), add_block, sums)
     attended = (out / total[:, None]).astype(out_ref.dtype)
-    triton.store(out_ref.at[rows], attended)
+    triton.store(out_ref.at[rows, column[None]], attended)
