@@ -24,6 +24,7 @@ from gridmem.baselines.model.mixers.decode_kernel import (
     decode_by_xla,
     triton_refusal,
 )
+from gridmem.baselines.model.mixers.quantized import quantized
 from gridmem.baselines.ppo.sharding import any_process, usable_devices
 
 TOLERANCE = 0.05  # between the kernels, of numbers of about 1 in bfloat16
@@ -171,7 +172,10 @@ def _decode_problem(config: TrainConfig) -> str:
     cache = (2, model.num_kv_heads, -(-num_steps // BLOCK) * BLOCK, model.head_dim)
     used = jnp.int32(num_steps // 2)
     by_triton, by_xla = (partial(each, window=model.window) for each in (decode, decode_by_xla))
-    inputs = *_random(heads, cache, cache), used
+    new, *caches = _random(heads, cache, cache)
+    if model.kv_dtype == "int8":
+        caches = [quantized(x) for x in caches]
+    inputs = new, *caches, used
     return _difference("decoding by Triton", by_triton, by_xla, inputs)
 
 

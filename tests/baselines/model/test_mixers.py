@@ -28,6 +28,8 @@ VARIANTS = {
     "window": {"window": WINDOW},
     "qk_norm": {"qk_norm": True},
     "decode": {"window": WINDOW, "qk_norm": True, "decode": "triton"},
+    "int8": {"kv_dtype": "int8"},
+    "int8 decode": {"kv_dtype": "int8", "window": WINDOW, "qk_norm": True, "decode": "triton"},
     "registered": {"mixer": "average"},  # of docs/extending.md
 }
 RECURRENCES = ["gru", "lstm", "linear", "gla"]
