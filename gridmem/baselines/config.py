@@ -104,7 +104,7 @@ class ModelConfig:
         if self.kv_dtype != "model" and self.mixer != "attention":
             raise ValueError(
                 f"kv_dtype is {self.kv_dtype}, which is for attention, and the mixer is "
-                f"{self.mixer}; leave it out"
+                f"{self.mixer}; use --kv-dtype model"
             )
         check_positive(self, "value_bins", "value_sigma")
         if self.value_bins < 2:

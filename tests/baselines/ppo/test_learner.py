@@ -62,6 +62,8 @@ RATIOS = {
     "none": (moving({"mixer": "none", "num_layers": 1}, {}), 1e-5),
     "rollouts": (moving({}, SHORT), 1e-5),
     "window rollouts": (ROLLOUTS, 1e-5),
+    "int8": (moving({"kv_dtype": "int8"}, {}), 1e-5),
+    "int8 rollouts": (moving(OF_REFERENCE | {"kv_dtype": "int8", "num_layers": 2}, SHORT), 1e-5),
     # Stepping and the full pass round differently: 8 bits of what logits are made of.
     "window bfloat16": (moving(OF_REFERENCE | {"dtype": "bfloat16"}, {}), 0.01),
     "rollouts bfloat16": (moving({"dtype": "bfloat16"}, SHORT), 0.01),

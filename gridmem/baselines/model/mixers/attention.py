@@ -51,6 +51,8 @@ class AttentionCache(NamedTuple):
     value: Float[Array, "B K S d"] | Quantized
     segments: Segments | None
     used: Int[Array, ""]
+    coming: tuple[Quantized, Quantized] | None = None
+    """Keys and values of the tokens that come, [B, T, K, d], where they are known; see `told`."""
 
 
 class DecodeCache(NamedTuple):
@@ -218,7 +220,8 @@ class Attention(nnx.Module):
             position = _positions(cache.segments, segments)
         query, key, value = self._project(x, position, weights)
         if self.in_8_bits:
-            key, value = straight_through(key), straight_through(value)
+            of_key, of_value = cache.coming or (None, None)
+            key, value = straight_through(key, of_key), straight_through(value, of_value)
         visible = self._visible(cache, segments, num_new)
         if num_slots == 0 and segments is None and self._can_use_cudnn(num_new):
             attended = causal_attention(query, key, value, visible, self.window)
@@ -227,6 +230,27 @@ class Attention(nnx.Module):
         key = jnp.concatenate([old_key, key], axis=1)
         value = jnp.concatenate([old_value, value], axis=1)
         return _joined(attend_in_blocks(query, key, value, visible), weights)
+
+    def taken(
+        self, cache: AttentionCache | DecodeCache
+    ) -> tuple[Array | Quantized, Array | Quantized] | None:
+        """See `RoundingMixer`."""
+        if not self.in_8_bits:
+            return None
+
+        def last(x: Array, axis: int) -> Array:
+            return jnp.squeeze(lax.dynamic_slice_in_dim(x, cache.used - 1, 1, axis), axis)
+
+        of_key = 2 if isinstance(cache, DecodeCache) else 3
+        key = jax.tree.map(partial(last, axis=of_key), cache.key)
+        return key, jax.tree.map(partial(last, axis=2), cache.value)
+
+    def told(
+        self, cache: AttentionCache | DecodeCache, taken: tuple[Quantized, Quantized]
+    ) -> AttentionCache:
+        """See `RoundingMixer`."""
+        cache = _in_columns(cache) if isinstance(cache, DecodeCache) else cache
+        return cache._replace(coming=taken)
 
     def _visible(
         self, cache: AttentionCache, segments: Int[Array, "B T"] | None, num_new: int

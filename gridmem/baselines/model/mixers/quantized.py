@@ -10,6 +10,9 @@ from jaxtyping import Array, Float, Float32, Int8
 
 MOST = 127  # the code of the largest number of a row; its negative is that of the smallest
 _LEAST_PEAK = 1e-30  # of a divisor: a row may have nothing but zeros
+_REACH = {"float32": 0.51, "bfloat16": 1.0}
+"""How many codes from a number that of a rollout may be: half a code, and what rounding may differ
+by between a step and the full pass."""
 
 
 class Quantized(NamedTuple):
@@ -40,21 +43,41 @@ def numbers(kept: Any) -> Any:
     return _rounded(in_float32(kept), dtype).astype(dtype)
 
 
+def straight_through(
+    x: Float[Array, "*batch d"], played: Quantized | None = None
+) -> Float[Array, "*batch d"]:
+    """The nearest numbers in 8 bits of each row; the gradient is that of the identity.
+
+    Args:
+        x: the rows.
+        played: what a rollout has for them. Its numbers are taken where they are within `_REACH`:
+            one in the middle between two codes may be rounded up in one program and down in another.
+    """
+    fixed = lax.stop_gradient(x)
+    nearest = quantized(fixed)
+    taken = numbers(nearest)
+    if played is not None:
+        far = jnp.abs(_rounded(fixed.astype(jnp.float32), x.dtype) - in_float32(played))
+        reach = np.float32(_REACH[x.dtype.name] / MOST)
+        taken = jnp.where(far <= nearest.peak.astype(jnp.float32) * reach, numbers(played), taken)
+    return _in_place_of(x, taken)
+
+
 @jax.custom_vjp
-def straight_through(x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
-    """The nearest numbers in 8 bits of each row; the gradient is that of the identity."""
-    return numbers(quantized(x))
+def _in_place_of(x: Array, taken: Array) -> Array:
+    """The second, with the gradient of the first."""
+    return taken
 
 
-def _straight_fwd(x: Array) -> tuple[Array, None]:
-    return straight_through(x), None
+def _in_place_of_fwd(x: Array, taken: Array) -> tuple[Array, None]:
+    return taken, None
 
 
-def _straight_bwd(_: None, gradient: Array) -> tuple[Array]:
-    return (gradient,)
+def _in_place_of_bwd(_: None, gradient: Array) -> tuple[Array, Array]:
+    return gradient, jnp.zeros_like(gradient)
 
 
-straight_through.defvjp(_straight_fwd, _straight_bwd)
+_in_place_of.defvjp(_in_place_of_fwd, _in_place_of_bwd)
 
 
 def _rounded(x: Float32[Array, "*axes"], dtype: Any) -> Float32[Array, "*axes"]:
