@@ -44,6 +44,8 @@ def float16_weights(name: str) -> bytes:
     data = asset(f"weights/{name}.safetensors").read_bytes()
     begin = 8 + struct.unpack("<Q", data[:8])[0]
     header, body, end = json.loads(data[8:begin]), b"", 0
+    if json.loads(header["__metadata__"]["config"])["model"].get("kv_dtype", "model") != "model":
+        raise ValueError(f"{name} rounds keys and values, and the network of the page does not")
     for entry in header.values():
         if "data_offsets" in entry:
             first, last = entry["data_offsets"]

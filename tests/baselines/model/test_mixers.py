@@ -387,7 +387,7 @@ def test_numbers_in_8_bits_are_the_nearest(dtype):
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_programs_round_to_8_bits_alike(dtype):
-    """XLA leaves out conversions to bfloat16 and back within a program, but not between two."""
+    """XLA may leave out conversions to bfloat16 and back within a program, but not between two."""
     x = jnp.asarray(np.random.default_rng(0).normal(size=(64, 3, 32)), jnp.float32)
 
     @jax.jit

@@ -51,7 +51,7 @@ def straight_through(
     Args:
         x: the rows.
         played: what a rollout has for them. Its numbers are taken where they are within `_REACH`:
-            one in the middle between two codes may be rounded up in one program and down in another.
+            in the middle between two codes one program may round up and another down.
     """
     fixed = lax.stop_gradient(x)
     nearest = quantized(fixed)
