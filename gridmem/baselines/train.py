@@ -124,7 +124,7 @@ def comparison(argv: Sequence[str], mixer: str, run_dir: str | None = None) -> s
     from gridmem.cli_utils import python_command
 
     words = list(argv)
-    for flag in ("--mixer", "--run-dir"):
+    for flag in ("--mixer", "--kv-dtype", "--run-dir"):
         for number, word in enumerate(words):
             if word.split("=")[0].replace("_", "-") == flag:
                 del words[number : number + 1 + ("=" not in word)]

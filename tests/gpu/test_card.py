@@ -24,6 +24,7 @@ from gridmem.baselines.model.mixers.attention_kernels import (
     cuda_capabilities,
 )
 from gridmem.baselines.model.mixers.decode_kernel import decode, decode_by_xla, turn_of
+from gridmem.baselines.model.mixers.quantized import quantized
 from gridmem.baselines.ppo.learner import init, update
 from gridmem.baselines.presets import preset
 from gridmem.baselines.registration import MIXERS
@@ -106,13 +107,16 @@ def test_cudnn_attention_is_that_of_xla(window):
     assert np.max([relative_error(*pair) for pair in pairs]) < 0.02
 
 
+@pytest.mark.parametrize("in_8_bits", [False, True])
 @pytest.mark.parametrize("window", [None, 1, 40])
 @pytest.mark.parametrize("heads", [(4, 1), (4, 2), (3, 1), (32, 1)])
-def test_decoding_by_triton_is_that_of_xla(heads, window):
+def test_decoding_by_triton_is_that_of_xla(heads, window, in_8_bits):
     num_heads, num_kv_heads = heads
     numbers = np.random.default_rng(0)
     shapes = [(64, num_heads + 2 * num_kv_heads, 32), *[(64, num_kv_heads, 256, 32)] * 2]
     arrays = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
+    if in_8_bits:
+        arrays = [arrays[0], *map(quantized, arrays[1:])]
     arrays.insert(1, turn_of(jnp.arange(16, dtype=jnp.float32)))
     for used in (0, 1, 31, 32, 200, 255):
 
@@ -121,7 +125,7 @@ def test_decoding_by_triton_is_that_of_xla(heads, window):
 
         (one, *caches), (other, *others) = results(decode), results(decode_by_xla)
         assert relative_error(one, other) < 0.01
-        for pair in zip(caches, others, strict=True):
+        for pair in zip(*map(jax.tree.leaves, (caches, others)), strict=True):
             np.testing.assert_array_equal(*pair)
 
 
@@ -177,9 +181,11 @@ def test_stepping_is_the_full_pass(mixer, dtype, most):
     np.testing.assert_allclose(*(each.astype(np.float32) for each in pair), rtol=0, atol=most)
 
 
+@pytest.mark.parametrize("kv_dtype", ["model", "int8"])
 @pytest.mark.parametrize(("dtype", "most"), [("float32", 1e-5), ("bfloat16", 0.02)])
-def test_the_first_ratio_is_one(dtype, most):
-    config = changed("reference", method={"num_envs": 8}, model={"dtype": dtype})
+def test_the_first_ratio_is_one(dtype, most, kv_dtype):
+    model = {"dtype": dtype, "kv_dtype": kv_dtype}
+    config = changed("reference", method={"num_envs": 8}, model=model)
     config = choose_attention(config).apply(config)
     kernels = ("cudnn", "triton") if dtype == "bfloat16" else ("xla", "xla")
     assert (config.model.attention, config.model.decode) == kernels
@@ -191,11 +197,12 @@ def test_the_first_ratio_is_one(dtype, most):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(learner.params)))
 
 
-def test_the_kernels_work_at_the_shapes_of_the_presets():
+@pytest.mark.parametrize("kv_dtype", ["model", "int8"])
+def test_the_kernels_work_at_the_shapes_of_the_presets(kv_dtype):
     for name in ("reference", "small"):
-        choice = AttentionChoice()
-        assert choose_attention(preset(name)) == choice
-        assert try_attention(preset(name), choice) == choice
+        config, choice = changed(name, model={"kv_dtype": kv_dtype}), AttentionChoice()
+        assert choose_attention(config) == choice
+        assert try_attention(config, choice) == choice
 
 
 @pytest.mark.parametrize("flags", [[], ["--max-steps", "255"], ["--head-dim", "36"]])

@@ -17,12 +17,14 @@ from jax.extend.core import Jaxpr
 from gridmem.baselines.costs.abstract_run import abstract_run
 from gridmem.baselines.model.mixers.attention_kernels import cuda_capabilities, cudnn_refusal
 from gridmem.baselines.model.mixers.decode_kernel import by_triton, decode_by_xla, turn_of
+from gridmem.baselines.model.mixers.quantized import quantized
 from gridmem.baselines.model.policy import model_policy
 from gridmem.baselines.ppo.learner import make_batch, minibatch_loss, update
 from gridmem.baselines.ppo.rollout import collect
 from gridmem.baselines.presets import preset
 from gridmem.baselines.registration import MIXERS
 from gridmem.baselines.train import main
+from gridmem.baselines.training import attention_choice
 from gridmem.baselines.training.attention_choice import (
     AttentionChoice,
     choose_attention,
@@ -73,8 +75,10 @@ def test_the_reference_update_has_cudnn_attention_in_both_directions(plugin):
 
 
 @pytest.mark.slow
-def test_the_platform_that_is_lowered_for_decides(plugin):
-    program = traced(changed("small", model={"attention": "cudnn", "decode": "triton"}))
+@pytest.mark.parametrize("kv_dtype", ["model", "int8"])
+def test_the_platform_that_is_lowered_for_decides(plugin, kv_dtype):
+    kernels = {"attention": "cudnn", "decode": "triton"}
+    program = traced(changed("small", model={**kernels, "kv_dtype": kv_dtype}))
     for platform, there in (("cuda", True), ("cpu", False), ("rocm", False)):
         text = lowered(program, platform)
         assert ("cudnn" in text, TRITON in text) == (there, there)
@@ -203,6 +207,25 @@ def test_a_run_on_which_the_kernels_fail_has_xla():
     assert re.fullmatch(r"decoding by Triton fails on this device \(.+\)", tried.decode_refusal)
 
 
+@pytest.mark.parametrize("kv_dtype", ["model", "int8"])
+def test_the_kernel_is_tried_with_caches_like_those_of_the_run(kv_dtype, monkeypatch):
+    tried = []
+
+    def difference(name, one, other, inputs):
+        tried.extend([name, jax.tree.leaves(jax.eval_shape(lambda: other(*inputs))), inputs])
+        return ""
+
+    monkeypatch.setattr(attention_choice, "_difference", difference)
+    config = changed("small", model={"kv_dtype": kv_dtype})
+    refused = AttentionChoice("set by --attention")
+    assert try_attention(config, refused) == refused
+    name, (out, *after), (_, _, *before, _) = tried
+    assert (name, out.dtype) == ("decoding by Triton", jnp.bfloat16)
+    dtypes = [leaf.dtype.name for leaf in jax.tree.leaves(before)]
+    assert dtypes == [leaf.dtype.name for leaf in after]
+    assert dtypes == (["bfloat16"] if kv_dtype == "model" else ["int8", "bfloat16"]) * 2
+
+
 @without_card
 def test_cudnn_that_fails_where_it_is_asked_for_is_refused():
     config = changed("small", model={"attention": "cudnn"})
@@ -224,14 +247,17 @@ def is_jaxpr(x):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("in_8_bits", [False, True])
 @pytest.mark.parametrize("window", [None, 1, 40])
 @pytest.mark.parametrize("heads", [(4, 1), (4, 2), (3, 1), (32, 1)])
-def test_decoding_by_triton_is_that_of_xla(heads, window):
+def test_decoding_by_triton_is_that_of_xla(heads, window, in_8_bits):
     """The kernel is interpreted."""
     num_heads, num_kv_heads = heads
     numbers = np.random.default_rng(0)
     shapes = [(2, num_heads + 2 * num_kv_heads, 16), *[(2, num_kv_heads, 96, 16)] * 2]
     arrays = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
+    if in_8_bits:
+        arrays = [arrays[0], *map(quantized, arrays[1:])]
     arrays.insert(1, turn_of(jnp.arange(8, dtype=jnp.float32)))
     of_triton = jax.jit(partial(by_triton, window=window, interpret=True))
     of_xla = jax.jit(partial(decode_by_xla, window=window))
@@ -240,16 +266,19 @@ def test_decoding_by_triton_is_that_of_xla(heads, window):
             f(*arrays, jnp.int32(used)) for f in (of_triton, of_xla)
         )
         np.testing.assert_allclose(*(x.astype(jnp.float32) for x in (one, other)), atol=0.03)
-        for pair in zip(caches, others, strict=True):
+        for pair in zip(*map(jax.tree.leaves, (caches, others)), strict=True):
             np.testing.assert_array_equal(*pair)
 
 
 @pytest.mark.slow
-def test_many_seeds_decode_side_by_side():
+@pytest.mark.parametrize("in_8_bits", [False, True])
+def test_many_seeds_decode_side_by_side(in_8_bits):
     """As one program, in which they have the place in the cache in common or not."""
     numbers = np.random.default_rng(0)
     shapes = (3, 2, 6, 16), (3, 2, 1, 64, 16), (3, 2, 1, 64, 16)
     arrays = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
+    if in_8_bits:
+        arrays = [arrays[0], *map(quantized, arrays[1:])]
     arrays.insert(1, turn_of(jnp.arange(8, dtype=jnp.float32)))
     of_triton = partial(by_triton, window=None, interpret=True)
     of_xla = partial(decode_by_xla, window=None)

@@ -14,7 +14,7 @@ from gridmem.baselines.config import ModelConfig
 from gridmem.baselines.model.encoders import encode, make_encoder
 from gridmem.baselines.model.feed_forward import FeedForward, add_feed_forward
 from gridmem.baselines.model.layers import RMSNorm, dense, matrix, saving_inputs
-from gridmem.baselines.model.mixers import ExplainingMixer, Weights, make_mixer
+from gridmem.baselines.model.mixers import ExplainingMixer, RoundingMixer, Weights, make_mixer
 from gridmem.baselines.model.value_heads import ValueHead, make_value_head
 from gridmem.envs.environment import Discrete, Part
 
@@ -172,6 +172,25 @@ class Trunk(nnx.Module):
         """See `Mixer.keep`."""
         blocks = zip(self.blocks, caches, strict=True)
         return [block.mixer.keep(cache, length) for block, cache in blocks]
+
+    def taken(self, caches: Caches) -> list[Any] | None:
+        """See `RoundingMixer.taken`; one for each block, None if nothing is rounded."""
+        taken = []
+        for block, cache in zip(self.blocks, caches, strict=True):
+            if not isinstance(block.mixer, RoundingMixer):
+                return None
+            taken.append(block.mixer.taken(cache))
+        return None if any(each is None for each in taken) else taken
+
+    def told(self, caches: Caches, taken: list[Any] | None) -> Caches:
+        """See `RoundingMixer.told`."""
+        if taken is None:
+            return caches
+        told = []
+        for block, cache, each in zip(self.blocks, caches, taken, strict=True):
+            assert isinstance(block.mixer, RoundingMixer)  # as `taken` is not None
+            told.append(block.mixer.told(cache, each))
+        return told
 
     def prepare(self) -> list[Weights]:
         """See `Mixer.prepare`; one for each block."""

@@ -27,6 +27,7 @@ from gridmem.baselines.model.mixers.decode_kernel import (
     triton_refusal,
     turn_of,
 )
+from gridmem.baselines.model.mixers.quantized import quantized
 from gridmem.baselines.ppo.sharding import any_process, usable_devices
 
 TOLERANCE = 0.05  # between the kernels, of numbers of about 1 in bfloat16
@@ -174,9 +175,11 @@ def _decode_problem(config: TrainConfig) -> str:
     cache = (2, model.num_kv_heads, -(-num_steps // BLOCK) * BLOCK, model.head_dim)
     used = jnp.int32(num_steps // 2)
     by_triton, by_xla = (partial(each, window=model.window) for each in (decode, decode_by_xla))
-    numbers, key, value = _random(heads, cache, cache)
+    new, *caches = _random(heads, cache, cache)
+    if model.kv_dtype == "int8":
+        caches = [quantized(x) for x in caches]
     turn = turn_of(jnp.arange(model.head_dim // 2, dtype=jnp.float32))
-    inputs = numbers, turn, key, value, used
+    inputs = new, turn, *caches, used
     if problem := _difference("decoding by Triton", by_triton, by_xla, inputs):
         return problem
     if not is_possible(model.width, model.ff_width):

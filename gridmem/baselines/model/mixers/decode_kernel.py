@@ -17,11 +17,14 @@ from jax import lax
 from jaxtyping import Array, Float, Float32, Int
 
 from gridmem.baselines.model.mixers.attention_kernels import attend
+from gridmem.baselines.model.mixers.quantized import Quantized, in_float32, numbers, quantized
 
 BLOCK = 32
 """Slots that the kernel reads at a time; the size of a cache is a multiple of it."""
 LEAST_ROWS = 16  # of a Triton product
 _SCORES_UNSEEN = -1e30
+
+Kept = Float[Array, "B K S d"] | Quantized
 
 # Its successor, Mosaic GPU, has no products of so few rows.
 warnings.filterwarnings("ignore", "The Pallas Triton backend is deprecated", DeprecationWarning)
@@ -48,11 +51,11 @@ def triton_refusal(head_dim: int, dtype: Any) -> str | None:
 def decode(
     heads: Float[Array, "B H_2K d"],
     turn: Float32[Array, "2 d"],
-    key: Float[Array, "B K S d"],
-    value: Float[Array, "B K S d"],
+    key: Kept,
+    value: Kept,
     used: Int[Array, ""],
     window: int | None,
-) -> tuple[Float[Array, "B H d"], Float[Array, "B K S d"], Float[Array, "B K S d"]]:
+) -> tuple[Float[Array, "B H d"], Kept, Kept]:
     """What a token's queries attend to, and the caches with its keys and values in them.
 
     By Triton where the program is lowered for CUDA.
@@ -60,7 +63,8 @@ def decode(
     Args:
         heads: the token's H queries, K keys and K values.
         turn: what its queries and keys are rotated by; see `turn_of`.
-        key: of the tokens before, rotated; S is a multiple of `BLOCK`.
+        key: of the tokens before, rotated, in 8 bits if the new one is to be; S is a multiple of
+            `BLOCK`.
         value: likewise.
         used: slots that are filled; the token goes into the next one.
         window: tokens that it sees, itself included; None for all.
@@ -86,21 +90,33 @@ def turn_of(angle: Float32[Array, " half"]) -> Float32[Array, "2 d"]:
 
 
 def decode_by_xla(
-    heads: Array, turn: Array, key: Array, value: Array, used: Array, window: int | None
-) -> tuple[Array, Array, Array]:
+    heads: Array, turn: Array, key: Kept, value: Kept, used: Array, window: int | None
+) -> tuple[Array, Kept, Kept]:
     """`decode` on any device."""
-    num_kv_heads, num_slots = key.shape[1:3]
-    turned, new_value = jnp.split(heads[:, :, None], [heads.shape[1] - num_kv_heads], 1)
-    exchanged = jnp.roll(turned, turned.shape[-1] // 2, axis=-1)
-    turned = _turned(turned, exchanged, *turn[:, None, None, None]).astype(heads.dtype)
-    query, new_key = jnp.split(turned, [heads.shape[1] - 2 * num_kv_heads], 1)
-    key = lax.dynamic_update_slice_in_dim(key, new_key, used, 2)
-    value = lax.dynamic_update_slice_in_dim(value, new_value, used, 2)
+    num_kv_heads, num_slots = jax.tree.leaves(key)[0].shape[1:3]
+    query, *new = _rotated(heads[:, :, None], turn, num_kv_heads)
+    if isinstance(key, Quantized):
+        new = [quantized(x) for x in new]
+
+    def write(old: Array, new: Array) -> Array:
+        return lax.dynamic_update_slice_in_dim(old, new, used, 2)
+
+    key, value = jax.tree.map(write, key, new[0]), jax.tree.map(write, value, new[1])
     slots = jnp.arange(num_slots, dtype=jnp.int32)
     visible = (slots <= used) & (slots > used - (window or num_slots))
-    by_token = jnp.swapaxes(key, 1, 2), jnp.swapaxes(value, 1, 2)
+    by_token = jnp.swapaxes(numbers(key), 1, 2), jnp.swapaxes(numbers(value), 1, 2)
     attended = attend(jnp.swapaxes(query, 1, 2), *by_token, visible[None, None])
     return attended[:, 0], key, value
+
+
+def _rotated(heads: Array, turn: Array, num_kv_heads: int) -> tuple[Array, Array, Array]:
+    """A token's queries and keys, rotated, and its values; heads are on the second axis."""
+    turned, value = jnp.split(heads, [heads.shape[1] - num_kv_heads], 1)
+    exchanged = jnp.roll(turned, turned.shape[-1] // 2, axis=-1)
+    turn = turn.reshape(2, *(1,) * (heads.ndim - 1), -1)
+    turned = _turned(turned, exchanged, *turn).astype(heads.dtype)
+    query, key = jnp.split(turned, [turned.shape[1] - num_kv_heads], 1)
+    return query, key, value
 
 
 def _turned(x: Array, exchanged: Array, cos: Array, sin: Array) -> Array:
@@ -110,26 +126,37 @@ def _turned(x: Array, exchanged: Array, cos: Array, sin: Array) -> Array:
 def by_triton(
     heads: Array,
     turn: Array,
-    key: Array,
-    value: Array,
+    key: Kept,
+    value: Kept,
     used: Array,
     window: int | None,
     interpret: bool = False,
-) -> tuple[Array, Array, Array]:
-    """`decode` by Triton; with `interpret` on any device, slowly."""
+) -> tuple[Array, Kept, Kept]:
+    """`decode` by Triton; with `interpret` on any device, slowly.
+
+    In 8 bits the new key is rotated, and rounded like the new value, before the kernel.
+    """
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton
 
-    batch, num_kv_heads, num_slots, head_dim = key.shape
+    batch, num_kv_heads, num_slots, head_dim = jax.tree.leaves(key)[0].shape
     num_heads = heads.shape[1] - 2 * num_kv_heads
     group = num_heads // num_kv_heads
 
-    def one(first: int) -> Any:
-        return pl.BlockSpec((None, None, head_dim), lambda b, k: (b, first + k, 0))
+    def one(x: Array, first: int = 0) -> Any:
+        return pl.BlockSpec((None, None, x.shape[-1]), lambda b, k: (b, first + k, 0))
+
+    def whole(x: Array) -> Any:
+        return pl.BlockSpec((None, None, num_slots, x.shape[-1]), lambda b, k: (b, k, 0, 0))
 
     queries = pl.BlockSpec((None, group, head_dim), lambda b, k: (b, k, 0))
-    cache = pl.BlockSpec((None, None, num_slots, head_dim), lambda b, k: (b, k, 0, 0))
-    new = one(num_heads), one(num_heads + num_kv_heads)
+    caches = jax.tree.map(whole, key), jax.tree.map(whole, value)
+    new, of_new = (heads, heads), (one(heads, num_heads), one(heads, num_heads + num_kv_heads))
+    if isinstance(key, Quantized):
+        _, *rows = _rotated(heads, turn, num_kv_heads)
+        new = quantized(rows[0]), quantized(rows[1])
+        of_new = jax.tree.map(one, new)
+    num_arrays = len(jax.tree.leaves((key, value)))
     call = pl.pallas_call(
         partial(_kernel, window=window),
         grid=(batch, num_kv_heads),
@@ -137,32 +164,30 @@ def by_triton(
             pl.BlockSpec((), lambda b, k: ()),
             pl.BlockSpec((2, head_dim), lambda b, k: (0, 0)),
             queries,
-            *new,
-            cache,
-            cache,
+            *of_new,
+            *caches,
         ],
-        out_specs=[queries, cache, cache],
+        out_specs=[queries, *caches],
         out_shape=[
             jax.ShapeDtypeStruct((batch, num_heads, head_dim), heads.dtype),
-            jax.ShapeDtypeStruct(key.shape, key.dtype),
-            jax.ShapeDtypeStruct(value.shape, value.dtype),
+            *jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), (key, value)),
         ],
-        input_output_aliases={5: 1, 6: 2},
+        input_output_aliases={3 + num_arrays + i: 1 + i for i in range(num_arrays)},
         compiler_params=triton.CompilerParams(num_warps=1, num_stages=4),
         interpret=interpret,
         name="decode",
     )
-    return tuple(call(used, turn, heads, heads, heads, key, value))
+    return tuple(call(used, turn, heads, *new, key, value))
 
 
 def _kernel(
     used_ref: Any,
     turn_ref: Any,  # [2, d]
     query_ref: Any,  # [G, d], the queries that share a key head
-    new_key_ref: Any,  # [d]
-    new_value_ref: Any,  # [d]
-    key_ref: Any,  # [S, d]
-    value_ref: Any,  # [S, d]
+    new_key_ref: Any,  # [d]; in 8 bits a `Quantized` of it and of [1], of the rotated key
+    new_value_ref: Any,  # likewise
+    key_ref: Any,  # [S, d]; in 8 bits a `Quantized` of it and of [S, 1]
+    value_ref: Any,  # likewise
     out_ref: Any,  # [G, d]
     key_out_ref: Any,  # the same memory as key_ref
     value_out_ref: Any,
@@ -186,10 +211,14 @@ def _kernel(
         triton.load(query_ref.at[rows, columns[None]]) for columns in (column, exchanged)
     )
     query = _turned(query, query_exchanged, cos[None], sin[None]).astype(query.dtype)
-    used, key, value = used_ref[()], new_key_ref[...], new_value_ref[...]
-    key = _turned(key, triton.load(new_key_ref.at[exchanged]), cos, sin).astype(key.dtype)
-    key_out_ref[used, :] = key
-    value_out_ref[used, :] = value
+    used = used_ref[()]
+    key, value = jax.tree.map(lambda ref: ref[...], (new_key_ref, new_value_ref))
+    if not isinstance(key, Quantized):
+        key = _turned(key, triton.load(new_key_ref.at[exchanged]), cos, sin).astype(key.dtype)
+    caches = jax.tree.leaves((key_out_ref, value_out_ref))
+    for ref, own in zip(caches, jax.tree.leaves((key, value)), strict=True):
+        ref[used, :] = own
+    key, value = _numbers(key), _numbers(value)
     products = query.astype(jnp.float32) * key.astype(jnp.float32)[None]
     own_score = jnp.sum(products, axis=1) * to_base_2
 
@@ -203,15 +232,15 @@ def _kernel(
         if window is not None:
             seen = seen & (slot > used - window)
 
-        def read(cache_ref: Any) -> Array:
-            there = jnp.broadcast_to(seen[:, None], (BLOCK, head_dim))
-            return triton.load(cache_ref.at[slots, :], mask=there, other=0)
+        def read(ref: Any) -> Array:
+            there = jnp.broadcast_to(seen[:, None], (BLOCK, ref.shape[1]))
+            return triton.load(ref.at[slots, :], mask=there, other=0)
 
-        scores = triton.dot(query, read(key_ref).T) * to_base_2
+        scores = triton.dot(query, _numbers(jax.tree.map(read, key_ref)).T) * to_base_2
         scores = jnp.where(seen[None], scores, np.float32(_SCORES_UNSEEN))
         larger = jnp.maximum(largest, jnp.max(scores, axis=1))
         shrink, weights = jnp.exp2(largest - larger), jnp.exp2(scores - larger[:, None])
-        values = read(value_ref)
+        values = _numbers(jax.tree.map(read, value_ref))
         added = triton.dot(weights.astype(values.dtype), values)
         return larger, total * shrink + jnp.sum(weights, axis=1), out * shrink[:, None] + added
 
@@ -221,3 +250,8 @@ def _kernel(
     _, total, out = lax.fori_loop(begin, pl.cdiv(used, BLOCK), add_block, sums)
     attended = (out / total[:, None]).astype(out_ref.dtype)
     triton.store(out_ref.at[rows, column[None]], attended)
+
+
+def _numbers(kept: Any) -> Any:
+    """`numbers` in a kernel, where no conversion is left out."""
+    return in_float32(kept).astype(kept.peak.dtype) if isinstance(kept, Quantized) else kept
