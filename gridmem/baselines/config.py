@@ -36,6 +36,7 @@ MixerName = Annotated[str, mixer_names]
 DtypeName = Literal["float32", "bfloat16"]
 AttentionName = Literal["auto", "cudnn", "xla"]
 DecodeName = Literal["auto", "triton", "xla"]
+FeedForwardName = Literal["xla", "triton"]
 KvDtypeName = Literal["model", "int8"]
 ValueHeadName = Literal["mse", "hl_gauss"]
 OptimizerName = Literal["adamw", "muon"]
@@ -70,6 +71,8 @@ class ModelConfig:
     """Attention kernel of training; auto is cuDNN wherever it can be used."""
     decode: DecodeName = "auto"
     """Attention kernel of a rollout's steps in training; auto is Triton wherever it can be used."""
+    feed_forward: FeedForwardName = "xla"
+    """Feed-forward kernel of training and its rollouts; triton has not run on a GPU yet."""
     kv_dtype: KvDtypeName = "model"
     """Number format of the keys and values that attention remembers; model is that of dtype."""
     qk_norm: bool = False
@@ -224,6 +227,8 @@ class TrainConfig:
             raise ValueError(f"--init-from is for ppo, and the method is {self.method.name}")
         if self.model.kv_dtype != "model" and not isinstance(self.method, PPOConfig):
             raise ValueError(f"--kv-dtype is for ppo, and the method is {self.method.name}")
+        if self.model.feed_forward != "xla" and not isinstance(self.method, PPOConfig):
+            raise ValueError(f"--feed-forward is for ppo, and the method is {self.method.name}")
         env = self.make_env()
         if env.max_steps >= 2**31:
             raise ValueError(f"max_steps is {env.max_steps}; it must be below 2**31")
@@ -274,7 +279,7 @@ class TrainConfig:
         """The config without the seed and settings that do not change how an agent learns."""
         return replace(
             self,
-            model=replace(self.model, attention="auto", decode="auto"),
+            model=replace(self.model, attention="auto", decode="auto", feed_forward="xla"),
             seed=0,
             num_seeds=1,
             eval_levels=512,

@@ -69,14 +69,16 @@ def _num_bytes(
 def _decode_bytes(computation: Computation, call: Instruction, num_steps: int | None) -> float:
     """The mean over the steps of a loop that begins with an empty cache; else of a full cache.
 
-    `decode` has caches as operands, of which it reads the filled slots, and as results, of which it
-    writes one slot.
+    `decode` has caches as operands, [B, K, S, ...], of which it reads the filled slots, and as
+    results, of which it writes one slot. In 8 bits they are codes and their scales.
     """
-    *_, heads, key, _ = (computation[name] for name in call.operands)
-    num_slots = key.shapes[0][1][2]
+    operands = [computation[name] for name in dict.fromkeys(call.operands)]
+    caches = [each for each in operands if len(each.shapes[0][1]) == 4]
+    num_slots = caches[0].shapes[0][1][2]
+    of_caches = sum(cache.num_bytes for cache in caches)
     read = (num_steps - 1) / 2 if num_steps else num_slots - 1
-    slot = 2 * key.num_bytes / num_slots  # a key and a value
-    return heads.num_bytes + (read + 1) * slot + call.num_bytes - 2 * key.num_bytes
+    others = sum(each.num_bytes for each in operands) - of_caches
+    return others + (read + 1) * of_caches / num_slots + call.num_bytes - of_caches
 
 
 def _fusion_bytes(body: Computation) -> int:

@@ -86,11 +86,48 @@ backend_config={"known_trip_count":{"n":"64"}}
 """
 
 
+OF_CODES, OF_SCALES = "s8[4,1,64,32]", "bf16[4,1,64,1]"
+DECODE_IN_8_BITS = f"""HloModule decode
+
+%body (state: (s32[])) -> (s32[]) {{
+  %state = (s32[]) parameter(0)
+  %used = s32[] get-tuple-element(%state), index=0
+  %heads = bf16[4,6,32] get-tuple-element(%state), index=1
+  %new_codes = s8[4,1,32] get-tuple-element(%state), index=2
+  %new_scale = bf16[4,1,1] get-tuple-element(%state), index=3
+  %new_codes_2 = s8[4,1,32] get-tuple-element(%state), index=4
+  %new_scale_2 = bf16[4,1,1] get-tuple-element(%state), index=5
+  %codes = {OF_CODES} get-tuple-element(%state), index=6
+  %scale = {OF_SCALES} get-tuple-element(%state), index=7
+  %codes_2 = {OF_CODES} get-tuple-element(%state), index=8
+  %scale_2 = {OF_SCALES} get-tuple-element(%state), index=9
+  %call = (bf16[4,4,32], {", ".join([OF_CODES, OF_SCALES] * 2)}) \
+custom-call(%used, %heads, %new_codes, %new_scale, %new_codes_2, %new_scale_2, %codes, %scale, \
+%codes_2, %scale_2), \
+custom_call_target="TARGET", metadata={{op_name="jit(f)/while/body/decode/pallas_call"}}
+  ROOT %next = (s32[]) tuple(%used)
+}}
+
+ENTRY %main (state: (s32[])) -> s32[] {{
+  %state = (s32[]) parameter(0)
+  %loop = (s32[]) while(%state), condition=%done, body=%body, \
+backend_config={{"known_trip_count":{{"n":"64"}}}}
+  ROOT %used = s32[] get-tuple-element(%loop), index=0
+}}
+"""
+
+
 def test_decoding_reads_the_slots_that_are_filled():
     """0 to 63 of them, and one is written."""
     (call,) = kernels(parse(DECODE.replace("TARGET", TRITON)))
     slot = 2 * 2 * 4 * 32
-    assert call.num_bytes == (31.5 + 1) * slot + 2 * 4 * (6 + 4) * 32
+    assert call.num_bytes == INDEX + (31.5 + 1) * slot + 2 * 4 * (6 + 4) * 32
+
+
+def test_in_8_bits_a_slot_is_codes_and_scales():
+    (call,) = kernels(parse(DECODE_IN_8_BITS.replace("TARGET", TRITON)))
+    slot = 2 * 4 * (32 + 2)
+    assert call.num_bytes == INDEX + slot + (31.5 + 1) * slot + 2 * 4 * (6 + 4) * 32
 
 
 def test_an_unknown_call_counts_all_its_arrays():

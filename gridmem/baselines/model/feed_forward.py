@@ -10,7 +10,6 @@ from gridmem.baselines.config import ModelConfig
 from gridmem.baselines.model.feed_forward_kernels import (
     SEQUENCE_ROWS,
     add_by_triton,
-    is_possible,
     of_sequences,
 )
 from gridmem.baselines.model.layers import dense, matrix, rms_norm, saving_inputs
@@ -100,7 +99,7 @@ class FeedForward(nnx.Module):
         self.gate = matrix(rngs, width, inner)
         self.up = matrix(rngs, width, inner)
         self.down = matrix(rngs, inner, width)
-        self.by_kernel = config.decode == "triton" and is_possible(width, inner)
+        self.by_kernel = config.feed_forward == "triton"
 
     def prepare(self) -> tuple[Array, Array]:
         """See `Mixer.prepare`."""

@@ -13,6 +13,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from gridmem.baselines.model.triton_backend import backend_refusal
+
 ROWS, SEQUENCE_ROWS = 32, 128
 """Tokens of one program: of one token per stream, and of sequences."""
 BLOCK, BACKWARD_BLOCK = 64, 32
@@ -22,9 +24,15 @@ WIDTHS = 16, 32, 64, 128
 EPSILON = np.float32(1e-6)  # of the norm
 
 
-def is_possible(width: int, ff_width: int) -> bool:
-    """Whether the kernel can have such shapes."""
-    return width in WIDTHS and ff_width % BLOCK == 0
+def feed_forward_refusal(width: int, ff_width: int, dtype: Any) -> str | None:
+    """Why the kernels cannot run on a CUDA device that can run cuDNN's attention, or None."""
+    if refusal := backend_refusal(dtype):
+        return refusal
+    if width not in WIDTHS:
+        return f"width is {width}, not 16, 32, 64 or 128"
+    if ff_width % BLOCK:
+        return f"ff_width is {ff_width}, not a multiple of {BLOCK}"
+    return None
 
 
 def add_by_triton(

@@ -6,7 +6,6 @@ The cache is read once, up to its last token; XLA's products read it twice, to i
 their scores to memory in between.
 """
 
-import warnings
 from functools import partial
 from typing import Any
 
@@ -18,6 +17,7 @@ from jaxtyping import Array, Float, Float32, Int
 
 from gridmem.baselines.model.mixers.attention_kernels import attend
 from gridmem.baselines.model.mixers.quantized import Quantized, in_float32, numbers, quantized
+from gridmem.baselines.model.triton_backend import backend_refusal
 
 BLOCK = 32
 """Slots that the kernel reads at a time; the size of a cache is a multiple of it."""
@@ -25,9 +25,6 @@ LEAST_ROWS = 16  # of a Triton product
 _SCORES_UNSEEN = -1e30
 
 Kept = Float[Array, "B K S d"] | Quantized
-
-# Its successor, Mosaic GPU, has no products of so few rows.
-warnings.filterwarnings("ignore", "The Pallas Triton backend is deprecated", DeprecationWarning)
 
 
 def triton_refusal(head_dim: int, dtype: Any) -> str | None:
@@ -37,14 +34,10 @@ def triton_refusal(head_dim: int, dtype: Any) -> str | None:
         head_dim: features per head.
         dtype: of the cache.
     """
-    if dtype != jnp.bfloat16:
-        return f"the model has dtype {jnp.dtype(dtype).name}, not bfloat16"
+    if refusal := backend_refusal(dtype):
+        return refusal
     if head_dim not in (16, 32, 64, 128):
         return f"head_dim is {head_dim}, not 16, 32, 64 or 128"
-    try:
-        from jax.experimental.pallas import triton  # noqa: F401
-    except Exception:  # it is deprecated, and may be gone in any way
-        return f"JAX {jax.__version__} has no Triton kernels"
     return None
 
 
