@@ -225,6 +225,18 @@ def test_small_has_every_part_of_the_reference():
         (lambda: ModelConfig(value_bins=0), "value_bins is 0; it must be a whole number above 0"),
         (lambda: ModelConfig(value_bins=1), "value_bins is 1; it must be 2 or more"),
         (
+            lambda: ModelConfig(feed_forward="auto"),
+            "feed_forward is 'auto'; it must be one of xla, triton",
+        ),
+        (
+            lambda: TrainConfig(
+                env=EnvSettings("GridMem-9x9-v0"),
+                model=ModelConfig(feed_forward="triton"),
+                method=TD3Config(),
+            ),
+            "--feed-forward is for ppo, and the method is td3",
+        ),
+        (
             lambda: ModelConfig(kv_dtype="int4"),
             "kv_dtype is 'int4'; it must be one of model, int8",
         ),

@@ -182,9 +182,12 @@ def test_stepping_is_the_full_pass(mixer, dtype, most):
 
 
 @pytest.mark.parametrize("kv_dtype", ["model", "int8"])
-@pytest.mark.parametrize(("dtype", "most"), [("float32", 1e-5), ("bfloat16", 0.02)])
-def test_the_first_ratio_is_one(dtype, most, kv_dtype):
-    model = {"dtype": dtype, "kv_dtype": kv_dtype}
+@pytest.mark.parametrize(
+    ("dtype", "feed_forward", "most"),
+    [("float32", "xla", 1e-5), ("bfloat16", "xla", 0.02), ("bfloat16", "triton", 0.02)],
+)
+def test_the_first_ratio_is_one(dtype, feed_forward, most, kv_dtype):
+    model = {"dtype": dtype, "kv_dtype": kv_dtype, "feed_forward": feed_forward}
     config = changed("reference", method={"num_envs": 8}, model=model)
     config = choose_attention(config).apply(config)
     kernels = ("cudnn", "triton") if dtype == "bfloat16" else ("xla", "xla")
@@ -200,7 +203,8 @@ def test_the_first_ratio_is_one(dtype, most, kv_dtype):
 @pytest.mark.parametrize("kv_dtype", ["model", "int8"])
 def test_the_kernels_work_at_the_shapes_of_the_presets(kv_dtype):
     for name in ("reference", "small"):
-        config, choice = changed(name, model={"kv_dtype": kv_dtype}), AttentionChoice()
+        model = {"kv_dtype": kv_dtype, "feed_forward": "triton"}
+        config, choice = changed(name, model=model), AttentionChoice("", "", "")
         assert choose_attention(config) == choice
         assert try_attention(config, choice) == choice
 
@@ -213,9 +217,11 @@ def test_a_run_has_a_kernel_whatever_its_shapes(flags, tmp_path, capsys):
     assert f"attention    {kernel}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("feed_forward", ["xla", "triton"])
 @pytest.mark.parametrize("name", ["reference", "small"])
-def test_the_plan_is_what_xla_needs(name):
-    config = choose_attention(preset(name)).apply(preset(name))
+def test_the_plan_is_what_xla_needs(name, feed_forward):
+    config = changed(name, model={"feed_forward": feed_forward})
+    config = choose_attention(config).apply(config)
     env = config.make_env()
     graphdef, learner = init(config, env)
     memory = update.lower(config, env, graphdef, learner).compile().memory_analysis()

@@ -12,8 +12,8 @@ from gridmem.baselines.model.feed_forward_kernels import (
     SEQUENCE_ROWS,
     add_by_triton,
     backward_by_triton,
+    feed_forward_refusal,
     forward_by_triton,
-    is_possible,
 )
 
 
@@ -74,8 +74,15 @@ def test_many_seeds_have_their_layers_side_by_side():
 
 
 @pytest.mark.parametrize(
-    ("width", "inner", "possible"),
-    [(128, 768, True), (16, 64, True), (96, 768, False), (128, 96, False), (256, 512, False)],
+    ("width", "inner", "dtype", "reason"),
+    [
+        (128, 768, "bfloat16", None),
+        (16, 64, "bfloat16", None),
+        (96, 768, "bfloat16", "width is 96, not 16, 32, 64 or 128"),
+        (256, 512, "bfloat16", "width is 256, not 16, 32, 64 or 128"),
+        (128, 96, "bfloat16", "ff_width is 96, not a multiple of 64"),
+        (128, 768, "float32", "the model has dtype float32, not bfloat16"),
+    ],
 )
-def test_the_kernels_are_for_some_shapes(width, inner, possible):
-    assert is_possible(width, inner) == possible
+def test_the_kernels_are_for_some_shapes(width, inner, dtype, reason):
+    assert feed_forward_refusal(width, inner, jnp.dtype(dtype)) == reason

@@ -64,21 +64,25 @@ def lowered(program, platform):
 
 
 @pytest.mark.slow
-def test_the_reference_update_has_cudnn_attention_in_both_directions(plugin):
-    config = choose_attention(preset("reference"), H100).apply(preset("reference"))
+@pytest.mark.parametrize("feed_forward", ["xla", "triton"])
+def test_the_reference_update_has_cudnn_attention_in_both_directions(plugin, feed_forward):
+    config = changed("reference", model={"feed_forward": feed_forward})
+    config = choose_attention(config, H100).apply(config)
     text = lowered(traced(config), "cuda")
     layers = config.model.num_layers
     assert (text.count(FORWARD), text.count(BACKWARD)) == (layers, layers)
-    # A step has two, in the loop and for the value after the last one; training has the
-    # feed-forward layer's, in both directions.
-    assert text.count(TRITON) == (2 * 2 + 2) * layers
+    # A step has one, in the loop and for the value after the last one. With the feed-forward
+    # layer's it has two, and training has them in both directions.
+    assert text.count(TRITON) == (2 if feed_forward == "xla" else 2 * 2 + 2) * layers
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kv_dtype", ["model", "int8"])
-def test_the_platform_that_is_lowered_for_decides(plugin, kv_dtype):
+@pytest.mark.parametrize(
+    "more", [{}, {"kv_dtype": "int8"}, {"feed_forward": "triton"}], ids=["", "int8", "feed-forward"]
+)
+def test_the_platform_that_is_lowered_for_decides(plugin, more):
     kernels = {"attention": "cudnn", "decode": "triton"}
-    program = traced(changed("small", model={**kernels, "kv_dtype": kv_dtype}))
+    program = traced(changed("small", model={**kernels, **more}))
     for platform, there in (("cuda", True), ("cpu", False), ("rocm", False)):
         text = lowered(program, platform)
         assert ("cudnn" in text, TRITON in text) == (there, there)
@@ -156,6 +160,18 @@ def test_cudnn_is_for_what_it_can_compute(sequence, reason):
             "XLA: a sequence has 255 steps, an odd number; decoding by Triton",
         ),
         (
+            {"model": {"feed_forward": "triton"}},
+            H100,
+            ("cudnn", "triton"),
+            "cuDNN; decoding by Triton; feed-forward layers by Triton",
+        ),
+        (
+            {"model": {"mixer": "gru", "feed_forward": "triton"}},
+            H100,
+            ("xla", "xla"),
+            "XLA: the mixer is not attention; feed-forward layers by Triton",
+        ),
+        (
             {"model": {"head_dim": 24}},
             H100,
             ("cudnn", "xla"),
@@ -187,6 +203,69 @@ def test_a_kernel_where_it_cannot_be_is_refused(option, kernel, parts, reason):
     told = f"--{option} is {kernel}, but {reason}; use --{option} auto or xla"
     with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
         choose_attention(changed("small", **{**parts, "model": model}), H100)
+
+
+@pytest.mark.parametrize(
+    ("model", "devices", "reason"),
+    [
+        ({}, [], "there is no CUDA device"),
+        ({"dtype": "float32"}, H100, "the model has dtype float32, not bfloat16"),
+        ({"width": 96}, H100, "width is 96, not 16, 32, 64 or 128"),
+        ({"ff_width": 100}, H100, "ff_width is 100, not a multiple of 64"),
+        ({"mixer": "gru", "dtype": "float32"}, H100, "the model has dtype float32, not bfloat16"),
+    ],
+)
+def test_feed_forward_kernels_where_they_cannot_be_are_refused(model, devices, reason):
+    """A run that is resumed has XLA there."""
+    config = changed("small", model={**model, "feed_forward": "triton"})
+    told = f"--feed-forward is triton, but {reason}; use --feed-forward xla"
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+        choose_attention(config, devices)
+    choice = choose_attention(config, devices, resumed=True)
+    assert choice.apply(config).model.feed_forward == "xla"
+    assert str(choice).endswith(f"; feed-forward layers by XLA: {reason}")
+
+
+def test_by_default_feed_forward_layers_are_those_of_xla():
+    config = preset("small")
+    assert choose_attention(config, H100).apply(config).model.feed_forward == "xla"
+
+
+@without_card
+def test_the_program_refuses_feed_forward_kernels_without_a_card(tmp_path, capsys):
+    flags = ["--feed-forward", "triton", "--run-dir", str(tmp_path / "run")]
+    assert main(["small", *flags]) == 2
+    assert capsys.readouterr().err == (
+        "error: --feed-forward is triton, but there is no CUDA device; use --feed-forward xla\n"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+@without_card
+def test_a_resumed_run_on_which_feed_forward_kernels_fail_has_xla():
+    config = changed("small", model={"feed_forward": "triton"})
+    choice = AttentionChoice("elsewhere", "elsewhere", "")
+    with pytest.raises(ValueError, match="but a feed-forward layer by Triton fails on this device"):
+        try_attention(config, choice)
+    tried = try_attention(config, choice, resumed=True)
+    assert tried.feed_forward == "xla"
+    assert tried.apply(config).model.feed_forward == "xla"
+
+
+def test_the_feed_forward_kernels_are_tried_forwards_and_backwards(monkeypatch):
+    tried = []
+
+    def difference(name, one, other, inputs):
+        shapes = [jax.eval_shape(lambda f=f: f(*inputs)) for f in (one, other)]
+        assert jax.tree.leaves(shapes[0]) == jax.tree.leaves(shapes[1])
+        tried.append((name, len(jax.tree.leaves(shapes[0]))))
+        return ""
+
+    monkeypatch.setattr(attention_choice, "_difference", difference)
+    config = changed("small", model={"feed_forward": "triton"})
+    choice = AttentionChoice("elsewhere", "elsewhere", "")
+    assert try_attention(config, choice) == choice
+    assert tried == [("a feed-forward layer by Triton", 5)]
 
 
 @without_card
