@@ -65,7 +65,7 @@ ROWS = {
     "baselines/presets": "envs/* envs/batch/mixture baselines/config baselines/registration "
     "baselines/ppo/settings baselines/offpolicy/settings baselines/offline/settings",
     "baselines/model/mixers/*": "jax numpy flax baselines/config baselines/registration "
-    "baselines/model/layers baselines/model/mixers/*",
+    "baselines/model/layers baselines/model/triton_backend baselines/model/mixers/*",
     "baselines/model/*": f"jax numpy flax {GAME} envs/batch/policy {MODEL}",
     "baselines/ppo/settings": "envs/batch/mixture envs/env envs/environment envs/maps "
     "baselines/method "

@@ -59,6 +59,8 @@ def small_weights(name: str) -> bytes:
     file = asset(f"weights/{name}.safetensors").read_bytes()
     length = struct.unpack("<Q", file[:8])[0]
     metadata = json.loads(file[8 : 8 + length])["__metadata__"]
+    if json.loads(metadata["config"])["model"].get("kv_dtype", "model") != "model":
+        raise ValueError(f"{name} rounds keys and values, and the network of the page does not")
     header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
     body = b""
     for key, value in small_tensors(load(file)).items():

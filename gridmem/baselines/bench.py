@@ -49,6 +49,7 @@ def parse(argv: Sequence[str]) -> "Namespace":
     add("--num-minibatches", type=whole(1), metavar="N", help="likewise")
     add("--attention", metavar="NAME", help="likewise; auto, cudnn or xla")
     add("--decode", metavar="NAME", help="likewise; auto, triton or xla")
+    add("--feed-forward", metavar="NAME", help="likewise; xla or triton")
     add("--dtype", metavar="NAME", help="likewise; float32 or bfloat16")
     add("--repeats", type=whole(1), default=3, metavar="N", help="of each part; 3")
     add("--out", metavar="FILE.json", help="for everything that is measured")
@@ -137,7 +138,13 @@ def _settings(options: "Namespace") -> "TrainConfig":
 
     import jax
 
-    from gridmem.baselines.config import AttentionName, DecodeName, DtypeName, from_file
+    from gridmem.baselines.config import (
+        AttentionName,
+        DecodeName,
+        DtypeName,
+        FeedForwardName,
+        from_file,
+    )
     from gridmem.baselines.presets import preset
 
     name = options.preset or REFERENCE
@@ -147,11 +154,17 @@ def _settings(options: "Namespace") -> "TrainConfig":
         raise ValueError(f"{name} cannot be used ({error.strerror})") from None
     small = options.preset is None and jax.default_backend() == "cpu"
     given = {name: value for name, value in vars(options).items() if value is not None}
-    known = {"dtype": DtypeName, "attention": AttentionName, "decode": DecodeName}
+    known = {
+        "dtype": DtypeName,
+        "attention": AttentionName,
+        "decode": DecodeName,
+        "feed_forward": FeedForwardName,
+    }
     for name, names in known.items():
         if name in given and given[name] not in get_args(names):
             choices = " or ".join(get_args(names))
-            raise ValueError(f"--{name} is {given[name]!r}; it must be {choices}")
+            flag = f"--{name.replace('_', '-')}"
+            raise ValueError(f"{flag} is {given[name]!r}; it must be {choices}")
     model = {"dtype": "float32"} if small else {}
     model |= {name: given[name] for name in known if name in given}
     ppo = {"num_envs": 4} if small else {}

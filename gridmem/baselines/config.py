@@ -36,6 +36,8 @@ MixerName = Annotated[str, mixer_names]
 DtypeName = Literal["float32", "bfloat16"]
 AttentionName = Literal["auto", "cudnn", "xla"]
 DecodeName = Literal["auto", "triton", "xla"]
+FeedForwardName = Literal["xla", "triton"]
+KvDtypeName = Literal["model", "int8"]
 ValueHeadName = Literal["mse", "hl_gauss"]
 OptimizerName = Literal["adamw", "muon"]
 InitPartsName = Literal["fitting", "blocks"]
@@ -69,6 +71,10 @@ class ModelConfig:
     """Attention kernel of training; auto is cuDNN wherever it can be used."""
     decode: DecodeName = "auto"
     """Attention kernel of a rollout's steps in training; auto is Triton wherever it can be used."""
+    feed_forward: FeedForwardName = "xla"
+    """Feed-forward kernel of training and its rollouts; triton has not run on a GPU yet."""
+    kv_dtype: KvDtypeName = "model"
+    """Number format of the keys and values that attention remembers; model is that of dtype."""
     qk_norm: bool = False
     """Normalise queries and keys before the rotary embedding."""
     value_head: ValueHeadName = "mse"
@@ -98,6 +104,11 @@ class ModelConfig:
             raise ValueError(f"head_dim is {self.head_dim}; it must be even")
         if self.window is not None:
             check_positive(self, "window")
+        if self.kv_dtype != "model" and self.mixer != "attention":
+            raise ValueError(
+                f"kv_dtype is {self.kv_dtype}, which is for attention, and the mixer is "
+                f"{self.mixer}; use --kv-dtype model"
+            )
         check_positive(self, "value_bins", "value_sigma")
         if self.value_bins < 2:
             raise ValueError(f"value_bins is {self.value_bins}; it must be 2 or more")
@@ -214,6 +225,10 @@ class TrainConfig:
             raise ValueError("--init-parts says what is taken of a run; name it with --init-from")
         if self.init_from is not None and not isinstance(self.method, PPOConfig):
             raise ValueError(f"--init-from is for ppo, and the method is {self.method.name}")
+        if self.model.kv_dtype != "model" and not isinstance(self.method, PPOConfig):
+            raise ValueError(f"--kv-dtype is for ppo, and the method is {self.method.name}")
+        if self.model.feed_forward != "xla" and not isinstance(self.method, PPOConfig):
+            raise ValueError(f"--feed-forward is for ppo, and the method is {self.method.name}")
         env = self.make_env()
         if env.max_steps >= 2**31:
             raise ValueError(f"max_steps is {env.max_steps}; it must be below 2**31")
@@ -264,7 +279,7 @@ class TrainConfig:
         """The config without the seed and settings that do not change how an agent learns."""
         return replace(
             self,
-            model=replace(self.model, attention="auto", decode="auto"),
+            model=replace(self.model, attention="auto", decode="auto", feed_forward="xla"),
             seed=0,
             num_seeds=1,
             eval_levels=512,

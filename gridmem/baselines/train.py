@@ -69,7 +69,8 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
     if command.plan and not is_ppo:
         raise ValueError(f"--plan is for ppo, and the method is {config.method.name}")
     if is_ppo:
-        attention = choose_attention(config)
+        resumed = command.resume is not None
+        attention = choose_attention(config, resumed=resumed)
         planned = plan(attention.apply(config))
         try:
             text = table(planned) if command.plan else problem(planned)
@@ -84,7 +85,7 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
             return None
         if text:
             raise ValueError(text)
-        tried = try_attention(config, attention)
+        tried = try_attention(config, attention, resumed)
         if tried != attention and (sentence := problem(plan(tried.apply(config)))):
             raise ValueError(f"{tried}; with it {sentence}")
     from gridmem.baselines.training.loop import Run
@@ -124,7 +125,7 @@ def comparison(argv: Sequence[str], mixer: str, run_dir: str | None = None) -> s
     from gridmem.cli_utils import python_command
 
     words = list(argv)
-    for flag in ("--mixer", "--run-dir"):
+    for flag in ("--mixer", "--kv-dtype", "--run-dir"):
         for number, word in enumerate(words):
             if word.split("=")[0].replace("_", "-") == flag:
                 del words[number : number + 1 + ("=" not in word)]

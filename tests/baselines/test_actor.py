@@ -273,7 +273,7 @@ def test_episodes_that_are_longer_than_those_of_the_training(agent):
     np.testing.assert_array_equal(np.transpose(found), expected(agent, levels, core))
 
 
-MODELS = [{"window": 5}, {"window": 1}, {"mixer": "none"}, {"qk_norm": True}]
+MODELS = [{"window": 5}, {"window": 1}, {"mixer": "none"}, {"qk_norm": True}, {"kv_dtype": "int8"}]
 
 
 @pytest.mark.slow

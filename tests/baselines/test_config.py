@@ -16,6 +16,7 @@ from gridmem.baselines.config import (
     ModelConfig,
     OptimizerConfig,
     PPOConfig,
+    TD3Config,
     TrainConfig,
     from_dict,
     to_dict,
@@ -223,6 +224,34 @@ def test_small_has_every_part_of_the_reference():
         ),
         (lambda: ModelConfig(value_bins=0), "value_bins is 0; it must be a whole number above 0"),
         (lambda: ModelConfig(value_bins=1), "value_bins is 1; it must be 2 or more"),
+        (
+            lambda: ModelConfig(feed_forward="auto"),
+            "feed_forward is 'auto'; it must be one of xla, triton",
+        ),
+        (
+            lambda: TrainConfig(
+                env=EnvSettings("GridMem-9x9-v0"),
+                model=ModelConfig(feed_forward="triton"),
+                method=TD3Config(),
+            ),
+            "--feed-forward is for ppo, and the method is td3",
+        ),
+        (
+            lambda: ModelConfig(kv_dtype="int4"),
+            "kv_dtype is 'int4'; it must be one of model, int8",
+        ),
+        (
+            lambda: ModelConfig(kv_dtype="int8", mixer="gru"),
+            "kv_dtype is int8, which is for attention, and the mixer is gru; use --kv-dtype model",
+        ),
+        (
+            lambda: TrainConfig(
+                env=EnvSettings("Pendulum-v1"),
+                model=ModelConfig(kv_dtype="int8"),
+                method=TD3Config(),
+            ),
+            "--kv-dtype is for ppo, and the method is td3",
+        ),
         (lambda: ModelConfig(qk_norm="yes"), "qk_norm is 'yes'; it must be true or false"),
         (lambda: ModelConfig(rope_base="1e4"), "rope_base is '1e4'; it must be a number"),
         (lambda: PPOConfig(value_coef=None), "value_coef is None; it must be a number"),

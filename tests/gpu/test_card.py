@@ -16,13 +16,15 @@ from flax import nnx
 import gridmem
 from gridmem.baselines.config import to_dict
 from gridmem.baselines.costs.plan import plan
+from gridmem.baselines.model.feed_forward import add_by_xla, add_feed_forward, feed_forward
 from gridmem.baselines.model.mixers import make_mixer
 from gridmem.baselines.model.mixers.attention_kernels import (
     attend_in_blocks,
     causal_attention,
     cuda_capabilities,
 )
-from gridmem.baselines.model.mixers.decode_kernel import decode, decode_by_xla
+from gridmem.baselines.model.mixers.decode_kernel import decode, decode_by_xla, turn_of
+from gridmem.baselines.model.mixers.quantized import quantized
 from gridmem.baselines.ppo.learner import init, update
 from gridmem.baselines.presets import preset
 from gridmem.baselines.registration import MIXERS
@@ -105,13 +107,17 @@ def test_cudnn_attention_is_that_of_xla(window):
     assert np.max([relative_error(*pair) for pair in pairs]) < 0.02
 
 
+@pytest.mark.parametrize("in_8_bits", [False, True])
 @pytest.mark.parametrize("window", [None, 1, 40])
 @pytest.mark.parametrize("heads", [(4, 1), (4, 2), (3, 1), (32, 1)])
-def test_decoding_by_triton_is_that_of_xla(heads, window):
+def test_decoding_by_triton_is_that_of_xla(heads, window, in_8_bits):
     num_heads, num_kv_heads = heads
     numbers = np.random.default_rng(0)
     shapes = [(64, num_heads + 2 * num_kv_heads, 32), *[(64, num_kv_heads, 256, 32)] * 2]
     arrays = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
+    if in_8_bits:
+        arrays = [arrays[0], *map(quantized, arrays[1:])]
+    arrays.insert(1, turn_of(jnp.arange(16, dtype=jnp.float32)))
     for used in (0, 1, 31, 32, 200, 255):
 
         def results(kernel, used=used):
@@ -119,8 +125,31 @@ def test_decoding_by_triton_is_that_of_xla(heads, window):
 
         (one, *caches), (other, *others) = results(decode), results(decode_by_xla)
         assert relative_error(one, other) < 0.01
-        for pair in zip(caches, others, strict=True):
+        for pair in zip(*map(jax.tree.leaves, (caches, others)), strict=True):
             np.testing.assert_array_equal(*pair)
+
+
+@pytest.mark.parametrize(("width", "inner"), [(128, 768), (64, 128), (16, 64)])
+def test_the_feed_forward_layer_by_triton_is_that_of_xla(width, inner):
+    numbers = np.random.default_rng(0)
+    shapes = (512, width), (512, width), (width, 2 * inner), (inner, width)
+    x, gradient, fused, down = (
+        jnp.asarray(numbers.normal(size=shape) / width**0.5, jnp.bfloat16) for shape in shapes
+    )
+    scale = jnp.ones(width, jnp.float32)
+    tokens = x, gradient, scale, fused, down
+    assert relative_error(*(on("cuda", f, *tokens) for f in (add_feed_forward, add_by_xla))) < 0.01
+
+    def gradients(by_kernel):
+        def both(x, gradient, fused, down):
+            layer = partial(feed_forward, by_kernel=by_kernel)
+            out, backward = jax.vjp(lambda x, *w: layer(x[None], *w)[0], x, fused, down)
+            return out, *backward(gradient)
+
+        return on("cuda", both, x, gradient, fused, down)
+
+    for pair in zip(gradients(True), gradients(False), strict=True):
+        assert relative_error(*pair) < 0.02
 
 
 @pytest.mark.parametrize(("dtype", "most"), [("float32", 1e-5), ("bfloat16", 0.03)])
@@ -152,9 +181,14 @@ def test_stepping_is_the_full_pass(mixer, dtype, most):
     np.testing.assert_allclose(*(each.astype(np.float32) for each in pair), rtol=0, atol=most)
 
 
-@pytest.mark.parametrize(("dtype", "most"), [("float32", 1e-5), ("bfloat16", 0.02)])
-def test_the_first_ratio_is_one(dtype, most):
-    config = changed("reference", method={"num_envs": 8}, model={"dtype": dtype})
+@pytest.mark.parametrize("kv_dtype", ["model", "int8"])
+@pytest.mark.parametrize(
+    ("dtype", "feed_forward", "most"),
+    [("float32", "xla", 1e-5), ("bfloat16", "xla", 0.02), ("bfloat16", "triton", 0.02)],
+)
+def test_the_first_ratio_is_one(dtype, feed_forward, most, kv_dtype):
+    model = {"dtype": dtype, "kv_dtype": kv_dtype, "feed_forward": feed_forward}
+    config = changed("reference", method={"num_envs": 8}, model=model)
     config = choose_attention(config).apply(config)
     kernels = ("cudnn", "triton") if dtype == "bfloat16" else ("xla", "xla")
     assert (config.model.attention, config.model.decode) == kernels
@@ -166,11 +200,13 @@ def test_the_first_ratio_is_one(dtype, most):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(learner.params)))
 
 
-def test_the_kernels_work_at_the_shapes_of_the_presets():
+@pytest.mark.parametrize("kv_dtype", ["model", "int8"])
+def test_the_kernels_work_at_the_shapes_of_the_presets(kv_dtype):
     for name in ("reference", "small"):
-        choice = AttentionChoice()
-        assert choose_attention(preset(name)) == choice
-        assert try_attention(preset(name), choice) == choice
+        model = {"kv_dtype": kv_dtype, "feed_forward": "triton"}
+        config, choice = changed(name, model=model), AttentionChoice("", "", "")
+        assert choose_attention(config) == choice
+        assert try_attention(config, choice) == choice
 
 
 @pytest.mark.parametrize("flags", [[], ["--max-steps", "255"], ["--head-dim", "36"]])
@@ -181,9 +217,11 @@ def test_a_run_has_a_kernel_whatever_its_shapes(flags, tmp_path, capsys):
     assert f"attention    {kernel}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("feed_forward", ["xla", "triton"])
 @pytest.mark.parametrize("name", ["reference", "small"])
-def test_the_plan_is_what_xla_needs(name):
-    config = choose_attention(preset(name)).apply(preset(name))
+def test_the_plan_is_what_xla_needs(name, feed_forward):
+    config = changed(name, model={"feed_forward": feed_forward})
+    config = choose_attention(config).apply(config)
     env = config.make_env()
     graphdef, learner = init(config, env)
     memory = update.lower(config, env, graphdef, learner).compile().memory_analysis()
@@ -194,7 +232,7 @@ def test_the_plan_is_what_xla_needs(name):
         + memory.temp_size_in_bytes
     )
     assert plan(config).memory.peak == pytest.approx(
-        needed, rel=0.1 if name == "reference" else 0.3
+        needed, rel=0.15 if name == "reference" else 0.3
     )
 
 

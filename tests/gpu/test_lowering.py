@@ -16,13 +16,15 @@ from jax.extend.core import Jaxpr
 
 from gridmem.baselines.costs.abstract_run import abstract_run
 from gridmem.baselines.model.mixers.attention_kernels import cuda_capabilities, cudnn_refusal
-from gridmem.baselines.model.mixers.decode_kernel import by_triton, decode_by_xla
+from gridmem.baselines.model.mixers.decode_kernel import by_triton, decode_by_xla, turn_of
+from gridmem.baselines.model.mixers.quantized import quantized
 from gridmem.baselines.model.policy import model_policy
 from gridmem.baselines.ppo.learner import make_batch, minibatch_loss, update
 from gridmem.baselines.ppo.rollout import collect
 from gridmem.baselines.presets import preset
 from gridmem.baselines.registration import MIXERS
 from gridmem.baselines.train import main
+from gridmem.baselines.training import attention_choice
 from gridmem.baselines.training.attention_choice import (
     AttentionChoice,
     choose_attention,
@@ -32,7 +34,7 @@ from gridmem.envs.batch.rollout import play
 
 H100 = [(9, 0)]
 FORWARD, BACKWARD = "__cudnn$fmhaSoftmax(", "__cudnn$fmhaSoftmaxBackward("
-DECODE = "__gpu$xla.gpu.triton"
+TRITON = "__gpu$xla.gpu.triton"
 without_card = pytest.mark.skipif(bool(cuda_capabilities()), reason="for machines without a card")
 
 
@@ -62,20 +64,28 @@ def lowered(program, platform):
 
 
 @pytest.mark.slow
-def test_the_reference_update_has_cudnn_attention_in_both_directions(plugin):
-    config = choose_attention(preset("reference"), H100).apply(preset("reference"))
+@pytest.mark.parametrize("feed_forward", ["xla", "triton"])
+def test_the_reference_update_has_cudnn_attention_in_both_directions(plugin, feed_forward):
+    config = changed("reference", model={"feed_forward": feed_forward})
+    config = choose_attention(config, H100).apply(config)
     text = lowered(traced(config), "cuda")
     layers = config.model.num_layers
     assert (text.count(FORWARD), text.count(BACKWARD)) == (layers, layers)
-    assert text.count(DECODE) == 2 * layers  # in the loop, and for the value after the last step
+    # A step has one, in the loop and for the value after the last one. With the feed-forward
+    # layer's it has two, and training has them in both directions.
+    assert text.count(TRITON) == (2 if feed_forward == "xla" else 2 * 2 + 2) * layers
 
 
 @pytest.mark.slow
-def test_the_platform_that_is_lowered_for_decides(plugin):
-    program = traced(changed("small", model={"attention": "cudnn", "decode": "triton"}))
+@pytest.mark.parametrize(
+    "more", [{}, {"kv_dtype": "int8"}, {"feed_forward": "triton"}], ids=["", "int8", "feed-forward"]
+)
+def test_the_platform_that_is_lowered_for_decides(plugin, more):
+    kernels = {"attention": "cudnn", "decode": "triton"}
+    program = traced(changed("small", model={**kernels, **more}))
     for platform, there in (("cuda", True), ("cpu", False), ("rocm", False)):
         text = lowered(program, platform)
-        assert ("cudnn" in text, DECODE in text) == (there, there)
+        assert ("cudnn" in text, TRITON in text) == (there, there)
 
 
 @without_card
@@ -150,6 +160,18 @@ def test_cudnn_is_for_what_it_can_compute(sequence, reason):
             "XLA: a sequence has 255 steps, an odd number; decoding by Triton",
         ),
         (
+            {"model": {"feed_forward": "triton"}},
+            H100,
+            ("cudnn", "triton"),
+            "cuDNN; decoding by Triton; feed-forward layers by Triton",
+        ),
+        (
+            {"model": {"mixer": "gru", "feed_forward": "triton"}},
+            H100,
+            ("xla", "xla"),
+            "XLA: the mixer is not attention; feed-forward layers by Triton",
+        ),
+        (
             {"model": {"head_dim": 24}},
             H100,
             ("cudnn", "xla"),
@@ -183,6 +205,69 @@ def test_a_kernel_where_it_cannot_be_is_refused(option, kernel, parts, reason):
         choose_attention(changed("small", **{**parts, "model": model}), H100)
 
 
+@pytest.mark.parametrize(
+    ("model", "devices", "reason"),
+    [
+        ({}, [], "there is no CUDA device"),
+        ({"dtype": "float32"}, H100, "the model has dtype float32, not bfloat16"),
+        ({"width": 96}, H100, "width is 96, not 16, 32, 64 or 128"),
+        ({"ff_width": 100}, H100, "ff_width is 100, not a multiple of 64"),
+        ({"mixer": "gru", "dtype": "float32"}, H100, "the model has dtype float32, not bfloat16"),
+    ],
+)
+def test_feed_forward_kernels_where_they_cannot_be_are_refused(model, devices, reason):
+    """A run that is resumed has XLA there."""
+    config = changed("small", model={**model, "feed_forward": "triton"})
+    told = f"--feed-forward is triton, but {reason}; use --feed-forward xla"
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+        choose_attention(config, devices)
+    choice = choose_attention(config, devices, resumed=True)
+    assert choice.apply(config).model.feed_forward == "xla"
+    assert str(choice).endswith(f"; feed-forward layers by XLA: {reason}")
+
+
+def test_by_default_feed_forward_layers_are_those_of_xla():
+    config = preset("small")
+    assert choose_attention(config, H100).apply(config).model.feed_forward == "xla"
+
+
+@without_card
+def test_the_program_refuses_feed_forward_kernels_without_a_card(tmp_path, capsys):
+    flags = ["--feed-forward", "triton", "--run-dir", str(tmp_path / "run")]
+    assert main(["small", *flags]) == 2
+    assert capsys.readouterr().err == (
+        "error: --feed-forward is triton, but there is no CUDA device; use --feed-forward xla\n"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+@without_card
+def test_a_resumed_run_on_which_feed_forward_kernels_fail_has_xla():
+    config = changed("small", model={"feed_forward": "triton"})
+    choice = AttentionChoice("elsewhere", "elsewhere", "")
+    with pytest.raises(ValueError, match="but a feed-forward layer by Triton fails on this device"):
+        try_attention(config, choice)
+    tried = try_attention(config, choice, resumed=True)
+    assert tried.feed_forward == "xla"
+    assert tried.apply(config).model.feed_forward == "xla"
+
+
+def test_the_feed_forward_kernels_are_tried_forwards_and_backwards(monkeypatch):
+    tried = []
+
+    def difference(name, one, other, inputs):
+        shapes = [jax.eval_shape(lambda f=f: f(*inputs)) for f in (one, other)]
+        assert jax.tree.leaves(shapes[0]) == jax.tree.leaves(shapes[1])
+        tried.append((name, len(jax.tree.leaves(shapes[0]))))
+        return ""
+
+    monkeypatch.setattr(attention_choice, "_difference", difference)
+    config = changed("small", model={"feed_forward": "triton"})
+    choice = AttentionChoice("elsewhere", "elsewhere", "")
+    assert try_attention(config, choice) == choice
+    assert tried == [("a feed-forward layer by Triton", 5)]
+
+
 @without_card
 @pytest.mark.parametrize(("option", "kernel"), [("attention", "cudnn"), ("decode", "triton")])
 def test_the_program_refuses_a_kernel_without_a_card(option, kernel, tmp_path, capsys):
@@ -199,6 +284,25 @@ def test_a_run_on_which_the_kernels_fail_has_xla():
     assert (tried.kernel, tried.decode) == ("xla", "xla")
     assert re.fullmatch(r"cuDNN's attention fails on this device \(.+\)", tried.refusal)
     assert re.fullmatch(r"decoding by Triton fails on this device \(.+\)", tried.decode_refusal)
+
+
+@pytest.mark.parametrize("kv_dtype", ["model", "int8"])
+def test_the_kernel_is_tried_with_caches_like_those_of_the_run(kv_dtype, monkeypatch):
+    tried = []
+
+    def difference(name, one, other, inputs):
+        tried.extend([name, jax.tree.leaves(jax.eval_shape(lambda: other(*inputs))), inputs])
+        return ""
+
+    monkeypatch.setattr(attention_choice, "_difference", difference)
+    config = changed("small", model={"kv_dtype": kv_dtype})
+    refused = AttentionChoice("set by --attention")
+    assert try_attention(config, refused) == refused
+    name, (out, *after), (_, _, *before, _) = tried
+    assert (name, out.dtype) == ("decoding by Triton", jnp.bfloat16)
+    dtypes = [leaf.dtype.name for leaf in jax.tree.leaves(before)]
+    assert dtypes == [leaf.dtype.name for leaf in after]
+    assert dtypes == (["bfloat16"] if kv_dtype == "model" else ["int8", "bfloat16"]) * 2
 
 
 @without_card
@@ -222,14 +326,18 @@ def is_jaxpr(x):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("in_8_bits", [False, True])
 @pytest.mark.parametrize("window", [None, 1, 40])
 @pytest.mark.parametrize("heads", [(4, 1), (4, 2), (3, 1), (32, 1)])
-def test_decoding_by_triton_is_that_of_xla(heads, window):
+def test_decoding_by_triton_is_that_of_xla(heads, window, in_8_bits):
     """The kernel is interpreted."""
     num_heads, num_kv_heads = heads
     numbers = np.random.default_rng(0)
     shapes = [(2, num_heads + 2 * num_kv_heads, 16), *[(2, num_kv_heads, 96, 16)] * 2]
     arrays = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
+    if in_8_bits:
+        arrays = [arrays[0], *map(quantized, arrays[1:])]
+    arrays.insert(1, turn_of(jnp.arange(8, dtype=jnp.float32)))
     of_triton = jax.jit(partial(by_triton, window=window, interpret=True))
     of_xla = jax.jit(partial(decode_by_xla, window=window))
     for used in (0, 1, 31, 32, 33, 95):
@@ -237,21 +345,25 @@ def test_decoding_by_triton_is_that_of_xla(heads, window):
             f(*arrays, jnp.int32(used)) for f in (of_triton, of_xla)
         )
         np.testing.assert_allclose(*(x.astype(jnp.float32) for x in (one, other)), atol=0.03)
-        for pair in zip(caches, others, strict=True):
+        for pair in zip(*map(jax.tree.leaves, (caches, others)), strict=True):
             np.testing.assert_array_equal(*pair)
 
 
 @pytest.mark.slow
-def test_many_seeds_decode_side_by_side():
+@pytest.mark.parametrize("in_8_bits", [False, True])
+def test_many_seeds_decode_side_by_side(in_8_bits):
     """As one program, in which they have the place in the cache in common or not."""
     numbers = np.random.default_rng(0)
     shapes = (3, 2, 6, 16), (3, 2, 1, 64, 16), (3, 2, 1, 64, 16)
     arrays = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
+    if in_8_bits:
+        arrays = [arrays[0], *map(quantized, arrays[1:])]
+    arrays.insert(1, turn_of(jnp.arange(8, dtype=jnp.float32)))
     of_triton = partial(by_triton, window=None, interpret=True)
     of_xla = partial(decode_by_xla, window=None)
     for used, axis in ((jnp.int32(40), None), (jnp.array([0, 31, 63]), 0)):
         one, other = (
-            jax.vmap(each, (0, 0, 0, axis))(*arrays, used)[0].astype(jnp.float32)
+            jax.vmap(each, (0, None, 0, 0, axis))(*arrays, used)[0].astype(jnp.float32)
             for each in (of_triton, of_xla)
         )
         np.testing.assert_allclose(one, other, atol=0.03)

@@ -14,6 +14,7 @@ _EXPENSIVE = "cos erf exp exp2 expm1 log log1p logistic pow sin tan tanh threefr
 _NOT_ELEMENTWISE = "cumlogsumexp cummax cummin cumprod cumsum dot_general dynamic_update_slice sort"
 _NOT_CHEAP = LOOPS.union(_EXPENSIVE.split(), _NOT_ELEMENTWISE.split())
 _CUDNN_ATTENTION = "dot_product_attention"  # prefix of its primitives
+_KERNEL = "pallas_call"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,20 +58,22 @@ class Equation:
         """Whether it is elementwise and no expensive function."""
         return (
             self.name not in _NOT_CHEAP
-            and not self.name.startswith(("scatter", _CUDNN_ATTENTION))
+            and not self.name.startswith(("scatter", _CUDNN_ATTENTION, _KERNEL))
             and all(_broadcasts(v.shape, r.shape) for v in self.inputs for r in self.outputs)
         )
 
     @property
     def is_matmul(self) -> bool:
-        """Whether it is a matrix product."""
-        return self.name == "dot_general" or self.name.startswith(_CUDNN_ATTENTION)
+        """Whether it is a matrix product, or a kernel with some in it."""
+        return self.name in ("dot_general", _KERNEL) or self.name.startswith(_CUDNN_ATTENTION)
 
     @property
     def flops(self) -> int:
         """Of a matrix product, two for each multiplication and addition; otherwise 0."""
         if not self.is_matmul:
             return 0
+        if self.name == _KERNEL:
+            return self.params["cost_estimate"].flops
         first, second = self.inputs[:2]
         if self.name == "dot_general":
             (contracted, _), _ = self.params["dimension_numbers"]
@@ -106,6 +109,10 @@ def flatten_jaxpr(jaxpr: Jaxpr, cuda: bool) -> FlatJaxpr:
 def _flat(jaxpr: Jaxpr, values: dict[Var, Value], cuda: bool) -> Iterator[Equation]:
     """The equations; adds the values of the jaxpr's variables to `values`."""
     for equation in jaxpr.eqns:
+        if equation.primitive.name == "optimization_barrier":
+            pairs = zip(equation.outvars, equation.invars, strict=True)
+            values.update((var, _value(x, values)) for var, x in pairs)
+            continue
         called, invars = _callee(equation, cuda)
         if called is None:
             outputs = [_output(var, equation, cuda) for var in equation.outvars]
@@ -128,7 +135,7 @@ def _callee(equation: JaxprEqn, cuda: bool) -> tuple[Jaxpr | None, list[Any]]:
         platform = "cuda" if cuda else "cpu"
         fits = (names is None or platform in names for names in platforms)
         branch = params["branches"][list(fits).index(True)].jaxpr
-        if any(inner.primitive.name == "pallas_call" for inner in branch.eqns):
+        if any(_has_unknown_costs(inner) for inner in branch.eqns):
             branch = params["branches"][-1].jaxpr  # the same in terms of primitives
         return branch, inputs[1:]
     if equation.primitive.name in LOOPS:
@@ -138,6 +145,11 @@ def _callee(equation: JaxprEqn, cuda: bool) -> tuple[Jaxpr | None, list[Any]]:
         if isinstance(jaxpr, Jaxpr) and len(jaxpr.invars) == len(inputs):
             return jaxpr, inputs
     return None, inputs
+
+
+def _has_unknown_costs(equation: JaxprEqn) -> bool:
+    is_kernel = equation.primitive.name == _KERNEL
+    return is_kernel and equation.params["cost_estimate"] is None
 
 
 def _values(variables: Iterable[Any], values: dict[Var, Value]) -> list[Value]:

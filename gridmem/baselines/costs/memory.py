@@ -9,6 +9,8 @@ import jax.numpy as jnp
 
 from gridmem.baselines.costs.abstract_run import AbstractRun
 from gridmem.baselines.costs.jaxpr_costs import Costs, estimate_costs, num_bytes
+from gridmem.baselines.model.mixers.attention import DecodeCache
+from gridmem.baselines.model.mixers.quantized import Quantized
 from gridmem.baselines.training.seeds import num_concurrent
 from gridmem.envs.batch.mixture import Mixture, MixtureVectorEnv
 
@@ -73,8 +75,11 @@ def estimate_memory(
         run.caches(run.context_length + steps),
         run.teacher_caches(run.teacher_room + steps),
     ]
-    # XLA copies one of the arrays at a time, to grow it or to change its layout.
-    largest = max((num_bytes(leaf) for leaf in jax.tree.leaves(caches)), default=0)
+    # XLA copies one of the arrays at a time, to grow it or to change its layout; or, in a step, it
+    # writes out what a layer has in 8 bits.
+    arrays = [num_bytes(leaf) for leaf in jax.tree.leaves(caches)]
+    written = [_written_out(cache) for each in caches for cache in each]
+    largest = max([*arrays, *written], default=0)
     parameters = num_bytes(learner.params)
     seeds, working = run.config.num_seeds, num_concurrent(run.config)
 
@@ -91,6 +96,16 @@ def estimate_memory(
         rollout=share(num_bytes(data)),
         activations=share(num_bytes(minibatch) + gradient.peak),
         gradients=working * WORKING_COPIES[run.config.optimizer.optimizer] * parameters,
+    )
+
+
+def _written_out(cache: Any) -> int:
+    """Bytes of the numbers that are in 8 bits, in their own dtype; 0 for Triton's, which is not."""
+    if isinstance(cache, DecodeCache):
+        return 0
+    parts = jax.tree.leaves(cache, is_leaf=lambda x: isinstance(x, Quantized))
+    return sum(
+        part.codes.size * part.peak.dtype.itemsize for part in parts if isinstance(part, Quantized)
     )
 
 

@@ -7,18 +7,27 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax import lax
 from jaxtyping import Array, Float, Float32, Int
 
 from gridmem.baselines.config import ModelConfig
 from gridmem.baselines.model.encoders import encode, make_encoder
-from gridmem.baselines.model.layers import FeedForward, RMSNorm, dense, matrix
-from gridmem.baselines.model.mixers import ExplainingMixer, Weights, make_mixer
+from gridmem.baselines.model.feed_forward import FeedForward, add_feed_forward
+from gridmem.baselines.model.layers import RMSNorm, dense, matrix, saving_inputs
+from gridmem.baselines.model.mixers import ExplainingMixer, RoundingMixer, Weights, make_mixer
 from gridmem.baselines.model.value_heads import ValueHead, make_value_head
 from gridmem.envs.environment import Discrete, Part
 
 Caches = list[Any]
 _OWN = "action", "reward", "blocks", "final_norm", "members"  # beside those that begin with value_
 EMBED_STD = 0.02  # small, so that the first policy is nearly uniform
+
+
+def _biased_gelu(x: Array, bias: Array) -> Array:
+    return jax.nn.gelu(x + bias)
+
+
+_biased_gelu_saving_inputs = saving_inputs(_biased_gelu)
 
 
 class Explained(NamedTuple):
@@ -49,8 +58,7 @@ class Block(nnx.Module):
         """One token per stream."""
         of_mixer, of_ff = weights
         mixed, cache = self.mixer.step(self.mixer_norm(x), cache, segment, of_mixer)
-        x = x + mixed
-        return x + self.ff(self.ff_norm(x), of_ff), cache
+        return self._after(x, mixed, of_ff), cache
 
     def explain(
         self, x: Array, cache: Any, segment: Array | None, weights: Weights
@@ -60,8 +68,14 @@ class Block(nnx.Module):
             return *self.step(x, cache, segment, weights), None
         of_mixer, of_ff = weights
         mixed, cache, shown = self.mixer.explain(self.mixer_norm(x), cache, segment, of_mixer)
+        return self._after(x, mixed, of_ff), cache, shown
+
+    def _after(self, x: Array, mixed: Array, weights: tuple[Array, Array]) -> Array:
+        """The block's output for one token per stream, [B, D], given that of the mixer."""
+        if self.ff.by_kernel:
+            return add_feed_forward(x, mixed, self.ff_norm.scale[...], *weights)
         x = x + mixed
-        return x + self.ff(self.ff_norm(x), of_ff), cache, shown
+        return x + self.ff(self.ff_norm(x), weights)
 
     def sequence(self, x: Array, cache: Any, segments: Array | None) -> Array:
         """A sequence of tokens per stream."""
@@ -129,7 +143,11 @@ class Interface(nnx.Module):
         actions = self.action[...][: self.num_actions]
         logits = dense(x.astype(jnp.float32), actions.T)
         bias = self.value_bias[...].reshape((1,) * (x.ndim - 1) + (-1,)).astype(self.dtype)
-        hidden = jax.nn.gelu(dense(x, self.value_in[...].astype(self.dtype)) + bias)
+        hidden = dense(x, self.value_in[...].astype(self.dtype))
+        # In training the gradient of gelu would be a second array as large as the features.
+        hidden = lax.platform_dependent(
+            hidden, bias, cuda=_biased_gelu_saving_inputs, default=_biased_gelu
+        )
         return logits, dense(hidden, self.value_out[...].astype(self.dtype), jnp.float32)
 
 
@@ -154,6 +172,25 @@ class Trunk(nnx.Module):
         """See `Mixer.keep`."""
         blocks = zip(self.blocks, caches, strict=True)
         return [block.mixer.keep(cache, length) for block, cache in blocks]
+
+    def taken(self, caches: Caches) -> list[Any] | None:
+        """See `RoundingMixer.taken`; one for each block, None if nothing is rounded."""
+        taken = []
+        for block, cache in zip(self.blocks, caches, strict=True):
+            if not isinstance(block.mixer, RoundingMixer):
+                return None
+            taken.append(block.mixer.taken(cache))
+        return None if any(each is None for each in taken) else taken
+
+    def told(self, caches: Caches, taken: list[Any] | None) -> Caches:
+        """See `RoundingMixer.told`."""
+        if taken is None:
+            return caches
+        told = []
+        for block, cache, each in zip(self.blocks, caches, taken, strict=True):
+            assert isinstance(block.mixer, RoundingMixer)  # as `taken` is not None
+            told.append(block.mixer.told(cache, each))
+        return told
 
     def prepare(self) -> list[Weights]:
         """See `Mixer.prepare`; one for each block."""

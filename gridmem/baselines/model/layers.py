@@ -1,14 +1,13 @@
-"""Layers that all models are made of: matrix products, norm and feed-forward."""
+"""Layers that all models are made of: matrix products and norm."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
-from jaxtyping import Array, Float
-
-from gridmem.baselines.config import ModelConfig
+from jaxtyping import Array, Float, Float32
 
 lecun_normal = nnx.initializers.lecun_normal()
 
@@ -43,72 +42,38 @@ def dense(
     return product.reshape(*x.shape[:-1], -1)
 
 
+def rms_norm(x: Float[Array, "*batch D"], scale: Float32[Array, " D"]) -> Float[Array, "*batch D"]:
+    """Root-mean-square norm (Zhang & Sennrich 2019), in float32; the result is as `x`."""
+    wide = x.astype(jnp.float32)
+    mean_square = jnp.mean(jnp.square(wide), axis=-1, keepdims=True)
+    scale = scale.reshape((1,) * (x.ndim - 1) + (-1,))
+    return (wide * lax.rsqrt(mean_square + 1e-6) * scale).astype(x.dtype)
+
+
 class RMSNorm(nnx.Module):
-    """Root-mean-square norm (Zhang & Sennrich 2019), in float32."""
+    """`rms_norm` with a scale that is learnt."""
 
     def __init__(self, width: int) -> None:
         self.scale = nnx.Param(jnp.ones((width,), jnp.float32))
 
     def __call__(self, x: Float[Array, "*batch D"]) -> Float[Array, "*batch D"]:
         """The normalised input, in its own dtype."""
-        wide = x.astype(jnp.float32)
-        mean_square = jnp.mean(jnp.square(wide), axis=-1, keepdims=True)
-        scale = self.scale[...].reshape((1,) * (x.ndim - 1) + (-1,))
-        return (wide * lax.rsqrt(mean_square + 1e-6) * scale).astype(x.dtype)
+        return rms_norm(x, self.scale[...])
 
 
-@jax.custom_vjp
-def _gated(gate: Array, up: Array) -> Array:
-    """gelu(gate) * up; the backward pass saves only these two and recomputes the rest."""
-    return jax.nn.gelu(gate) * up
+def saving_inputs(function: Callable[..., Array]) -> Callable[..., Array]:
+    """The same function of arrays; for its gradient only they are saved, the rest is recomputed."""
 
+    @jax.custom_vjp
+    def result(*inputs: Array) -> Array:
+        return function(*inputs)
 
-def _gated_fwd(gate: Array, up: Array) -> tuple[Array, tuple[Array, Array]]:
-    return _gated(gate, up), (gate, up)
+    def forward(*inputs: Array) -> tuple[Array, tuple[Array, ...]]:
+        return function(*inputs), inputs
 
+    def backward(inputs: tuple[Array, ...], gradient: Array) -> tuple[Array, ...]:
+        # Without the barrier XLA also saves what is in between, for all tokens.
+        return jax.vjp(function, *lax.optimization_barrier(inputs))[1](gradient)
 
-def _gated_bwd(saved: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
-    # Without the barrier XLA also saves gelu(gate) of all tokens.
-    gate, up = lax.optimization_barrier(saved)
-    return jax.vjp(lambda gate, up: jax.nn.gelu(gate) * up, gate, up)[1](gradient)
-
-
-_gated.defvjp(_gated_fwd, _gated_bwd)
-
-
-class FeedForward(nnx.Module):
-    """Gated feed-forward (Shazeer 2020, "GLU variants"); `gate` and `up` are one matrix product.
-
-    For sequences on a GPU they are two, so that their gradients need not be concatenated.
-    """
-
-    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
-        self.dtype = jnp.dtype(config.dtype)
-        width, inner = config.width, config.ff_width
-        self.gate = matrix(rngs, width, inner)
-        self.up = matrix(rngs, width, inner)
-        self.down = matrix(rngs, inner, width)
-
-    def prepare(self) -> tuple[Array, Array]:
-        """See `Mixer.prepare`."""
-        fused = jnp.concatenate([self.gate[...], self.up[...]], axis=1)
-        return fused.astype(self.dtype), self.down[...].astype(self.dtype)
-
-    def __call__(
-        self, x: Float[Array, "*batch D"], weights: tuple[Array, Array]
-    ) -> Float[Array, "*batch D"]:
-        """The output of the layer, without the residual."""
-        fused, down = weights
-
-        def in_one(x: Array, fused: Array) -> Array:
-            gate, up = jnp.split(dense(x, fused), 2, axis=-1)
-            return jax.nn.gelu(gate) * up
-
-        def in_two(x: Array, fused: Array) -> Array:
-            gate, up = jnp.split(fused, 2, axis=-1)
-            return _gated(dense(x, gate), dense(x, up))
-
-        if x.ndim == 2:
-            return dense(in_one(x, fused), down)
-        hidden = lax.platform_dependent(x, fused, cuda=in_two, default=in_one)
-        return dense(hidden, down)
+    result.defvjp(forward, backward)
+    return result

@@ -1,6 +1,6 @@
 """A model as a policy."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ class ModelExtras(NamedTuple):
     log_prob: Float32[Array, " B"]
     value: Float32[Array, " B"]
     segment: Int32[Array, " B"] | None = None  # of the token; None where all are of one episode
+    taken: Any = None  # see `RoundingMixer`; None unless asked for
 
 
 class ExplainedExtras(NamedTuple):
@@ -38,7 +39,9 @@ class Memory(NamedTuple):
     segment: Int32[Array, " B"]  # that of the last token, 1 or more; 0 before the first
 
 
-def model_policy(model: ActorCritic, greedy: bool = False, explain: bool = False) -> Policy:
+def model_policy(
+    model: ActorCritic, greedy: bool = False, explain: bool = False, training: bool = False
+) -> Policy:
     """Acts by the model's probabilities, or by the most probable action, for one episode.
 
     Make it outside of the loop that drives it: the weights are prepared once, here.
@@ -49,6 +52,7 @@ def model_policy(model: ActorCritic, greedy: bool = False, explain: bool = False
         explain: give `ExplainedExtras` instead of `ModelExtras`. The memory must then have its
             final room from the beginning: call `grow` before the first step, or `play` with a
             `chunk_steps` of `env.max_steps`.
+        training: give in `ModelExtras` how the memory was rounded.
     """
     prepared = model.prepare()
 
@@ -56,7 +60,8 @@ def model_policy(model: ActorCritic, greedy: bool = False, explain: bool = False
         if not explain:
             logits, value, caches = model.step(timestep.obs, caches, None, prepared)
             action, log_prob = _choose(logits, greedy, key)
-            return PolicyOutput(caches, action, ModelExtras(log_prob, value))
+            taken = model.taken(caches) if training else None
+            return PolicyOutput(caches, action, ModelExtras(log_prob, value, None, taken))
         logits, value, caches, weights = model.explain(timestep.obs, caches)
         action, log_prob = _choose(logits, greedy, key)
         over_layers = None if weights is None else jnp.mean(weights, axis=1)
@@ -71,6 +76,7 @@ def streaming_policy(
     forget_at_finds: bool = False,
     weights: list[Weights] | None = None,
     context: int | None = None,
+    training: bool = False,
 ) -> Policy:
     """Likewise for any number of episodes in a row: at the first timestep of one, all is forgotten.
 
@@ -82,6 +88,7 @@ def streaming_policy(
         forget_at_finds: forget whenever the last reward was above 0, too; a control.
         weights: what `model.prepare` gave, where that was done before.
         context: tokens before its own that a token can attend to; None for all.
+        training: give in `ModelExtras` how the memory was rounded.
     """
     prepared = model.prepare() if weights is None else weights
 
@@ -101,7 +108,8 @@ def streaming_policy(
         segment = memory.segment + begins.astype(jnp.int32)
         logits, value, caches = model.step(timestep.obs, memory.caches, segment, prepared)
         action, log_prob = _choose(logits, greedy, key)
-        return PolicyOutput(Memory(caches, segment), action, ModelExtras(log_prob, value, segment))
+        extras = ModelExtras(log_prob, value, segment, model.taken(caches) if training else None)
+        return PolicyOutput(Memory(caches, segment), action, extras)
 
     return Policy(init, act, grow, context, keep)
 

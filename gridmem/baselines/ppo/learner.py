@@ -77,6 +77,7 @@ class TrainBatch(NamedTuple):
     segments: Int32[Array, "B T"] | None
     lesson: Lesson | None = None  # [B, T, ...]; None without a teacher
     weight: Float32[Array, ""] | None = None  # of the teacher's loss
+    taken: Any = None  # [B, T, ...], see `RoundingMixer`; None if nothing was rounded
 
 
 def build_model(config: TrainConfig, env: Any, key: Key[Array, ""]) -> Any:
@@ -186,10 +187,11 @@ def make_batch(ppo: PPOConfig, experience: Experience) -> TrainBatch:
     if ppo.normalize_advantage:
         advantage = normalized(advantage, valid)
     transitions = Transitions(valid, rollout.action, log_prob, value, advantage, target)
-    obs, transitions, segments, lesson = jax.tree.map(
-        lambda x: jnp.swapaxes(x, 0, 1), (rollout.obs, transitions, segments, experience.lesson)
+    of_steps = rollout.obs, transitions, segments, experience.lesson, rollout.extras.taken
+    obs, transitions, segments, lesson, taken = jax.tree.map(
+        lambda x: jnp.swapaxes(x, 0, 1), of_steps
     )
-    return TrainBatch(obs, transitions, experience.caches, segments, lesson)
+    return TrainBatch(obs, transitions, experience.caches, segments, lesson, taken=taken)
 
 
 def train_epochs(
@@ -244,10 +246,12 @@ def minibatch_loss(
     model, settings = nnx.merge(graphdef, params), config.ppo.of_each(len(batches))
     if isinstance(model, ActorCritic):
         (batch,) = batches
-        of_each = [model.sequence(batch.obs, batch.caches, batch.segments)]
+        caches = model.told(batch.caches, batch.taken)
+        of_each = [model.sequence(batch.obs, caches, batch.segments)]
     else:
-        caches, segments = join([(batch.caches, batch.segments) for batch in batches])
-        of_all = model.sequence([batch.obs for batch in batches], caches, segments)
+        parts = [(batch.caches, batch.segments, batch.taken) for batch in batches]
+        caches, segments, taken = join(parts)
+        of_all = model.sequence([x.obs for x in batches], model.told(caches, taken), segments)
         of_each = list(zip(*of_all, strict=True))
     losses, metrics = [], []
     for ppo, batch, (logits, outputs) in zip(settings, batches, of_each, strict=True):

@@ -109,7 +109,7 @@ def collect(
     if state is None:
         assert not isinstance(env, Mixture)  # which continues episodes
         assert isinstance(model, ActorCritic)
-        policy, length, after = model_policy(model), 0, None
+        policy, length, after = model_policy(model, training=True), 0, None
         if teacher is not None and teacher.model is not None:
             policy = taught_policy(policy, teacher.model)
         begin = new_levels(config, env, level_key)
@@ -184,7 +184,7 @@ def _streaming(
 
     With a teacher's memory and no teacher, which is thus no longer asked, that stays as it was.
     """
-    policy = streaming_policy(model)
+    policy = streaming_policy(model, training=True)
     if teacher is not None and teacher.model is not None and teacher.config is not None:
         room = context_length(teacher.config, env) - context_length(config, env)
         return taught_policy(policy, teacher.model, room, segmented=True)

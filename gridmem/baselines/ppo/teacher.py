@@ -68,6 +68,7 @@ class TaughtExtras(NamedTuple):
     value: Float32[Array, " B"]
     segment: Int32[Array, " B"] | None
     teacher: Float32[Array, "B actions"]
+    taken: Any = None
 
 
 def load_teacher(config: TrainConfig, env: Environment | Mixture) -> Teacher | None:
@@ -173,7 +174,11 @@ def taught_policy(
         own, action, extras = student.act(memory.student, timestep, key)
         logits, _, caches = model.step(timestep.obs, memory.teacher, extras.segment, prepared)
         taught = TaughtExtras(
-            extras.log_prob, extras.value, extras.segment, jax.nn.log_softmax(logits)
+            extras.log_prob,
+            extras.value,
+            extras.segment,
+            jax.nn.log_softmax(logits),
+            extras.taken,
         )
         return PolicyOutput(TaughtMemory(own, caches), action, taught)
 

@@ -1,4 +1,4 @@
-"""Which attention kernels a run has: those for CUDA where they can be used, else XLA's."""
+"""Which kernels a run has for attention and feed-forward layers: those for CUDA or XLA's."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from gridmem.baselines.config import TrainConfig
+from gridmem.baselines.model.feed_forward import add_by_xla, add_feed_forward, feed_forward
+from gridmem.baselines.model.feed_forward_kernels import SEQUENCE_ROWS, feed_forward_refusal
 from gridmem.baselines.model.mixers.attention_kernels import (
     Capability,
     attend_in_blocks,
@@ -23,10 +25,13 @@ from gridmem.baselines.model.mixers.decode_kernel import (
     decode,
     decode_by_xla,
     triton_refusal,
+    turn_of,
 )
+from gridmem.baselines.model.mixers.quantized import quantized
 from gridmem.baselines.ppo.sharding import any_process, usable_devices
 
 TOLERANCE = 0.05  # between the kernels, of numbers of about 1 in bfloat16
+NOT_ASKED = "--feed-forward is xla"
 
 
 class AttentionChoice(NamedTuple):
@@ -34,6 +39,7 @@ class AttentionChoice(NamedTuple):
 
     refusal: str = ""  # of cuDNN's, for training
     decode_refusal: str = ""  # of Triton's, for the steps of a rollout
+    feed_forward_refusal: str = NOT_ASKED  # of Triton's, for feed-forward layers of both
 
     @property
     def kernel(self) -> Literal["cudnn", "xla"]:
@@ -45,24 +51,40 @@ class AttentionChoice(NamedTuple):
         """That of a rollout's steps."""
         return "xla" if self.decode_refusal else "triton"
 
+    @property
+    def feed_forward(self) -> Literal["triton", "xla"]:
+        """That of feed-forward layers."""
+        return "xla" if self.feed_forward_refusal else "triton"
+
     def __str__(self) -> str:
-        training = f"XLA: {self.refusal}" if self.refusal else "cuDNN"
-        if self.refusal and self.decode_refusal == self.refusal:
-            return training
-        decoding = f"XLA: {self.decode_refusal}" if self.decode_refusal else "Triton"
-        return f"{training}; decoding by {decoding}"
+        def named(kernel: str, refusal: str) -> str:
+            return f"XLA: {refusal}" if refusal else kernel
+
+        parts = [named("cuDNN", self.refusal)]
+        if not self.refusal or self.decode_refusal != self.refusal:
+            parts.append(f"decoding by {named('Triton', self.decode_refusal)}")
+        if self.feed_forward_refusal != NOT_ASKED:
+            parts.append(f"feed-forward layers by {named('Triton', self.feed_forward_refusal)}")
+        return "; ".join(parts)
 
     def apply(self, config: TrainConfig) -> TrainConfig:
-        """The config with these kernels instead of `auto`."""
-        model = replace(config.model, attention=self.kernel, decode=self.decode)
-        return replace(config, model=model)
+        """The config with these kernels."""
+        kernels = {
+            "attention": self.kernel,
+            "decode": self.decode,
+            "feed_forward": self.feed_forward,
+        }
+        return replace(config, model=replace(config.model, **kernels))
 
 
-XLA = AttentionChoice("the mixer is not attention", "the mixer is not attention")
+NO_ATTENTION = "the mixer is not attention"
+XLA = AttentionChoice(NO_ATTENTION, NO_ATTENTION)
 
 
 def choose_attention(
-    config: TrainConfig, capabilities: Sequence[Capability] | None = None
+    config: TrainConfig,
+    capabilities: Sequence[Capability] | None = None,
+    resumed: bool = False,
 ) -> AttentionChoice:
     """The kernels for a run, by its shapes and the devices; nothing is executed.
 
@@ -70,20 +92,21 @@ def choose_attention(
         config: of the run.
         capabilities: of the CUDA devices that it is compiled for; those of this process if not
             given.
+        resumed: whether a run is resumed, which has XLA where `feed_forward` cannot be Triton.
 
     Raises:
         ValueError: if the config asks for a kernel that cannot be used.
     """
-    if config.model.mixer != "attention":
-        return XLA
     devices = capabilities
     if devices is None:
         devices = cuda_capabilities() if jax.default_backend() == "gpu" else []
-    refusal, decode_refusal = _refusal(config, devices), _decode_refusal(config, devices)
-    return _choice(config, refusal or "", decode_refusal or "")
+    refusals = (each(config, devices) for each in (_refusal, _decode_refusal, _layer_refusal))
+    return _choice(config, AttentionChoice(*(why or "" for why in refusals)), resumed)
 
 
-def try_attention(config: TrainConfig, choice: AttentionChoice) -> AttentionChoice:
+def try_attention(
+    config: TrainConfig, choice: AttentionChoice, resumed: bool = False
+) -> AttentionChoice:
     """The choice, with XLA for a kernel that fails at the run's shapes, here or in another process.
 
     All processes must ask. A small computation is done by both kernels. Later would be too late:
@@ -97,27 +120,35 @@ def try_attention(config: TrainConfig, choice: AttentionChoice) -> AttentionChoi
     here = (
         choice.refusal or _problem(config),
         choice.decode_refusal or _decode_problem(config),
+        choice.feed_forward_refusal or _layer_problem(config),
     )
     elsewhere = "another process cannot use it"
     refused = any_process(*map(bool, here))
-    return _choice(
-        config,
-        *((why or elsewhere) if is_so else "" for why, is_so in zip(here, refused, strict=True)),
+    reasons = (
+        (why or elsewhere) if is_so else "" for why, is_so in zip(here, refused, strict=True)
     )
+    return _choice(config, AttentionChoice(*reasons), resumed)
 
 
-def _choice(config: TrainConfig, refusal: str, decode_refusal: str) -> AttentionChoice:
-    for option, kernel, why in (
-        ("attention", "cudnn", refusal),
-        ("decode", "triton", decode_refusal),
-    ):
+def _choice(config: TrainConfig, choice: AttentionChoice, resumed: bool) -> AttentionChoice:
+    """The choice, unless the config asks for a kernel that is refused."""
+    asked = []
+    if config.model.mixer == "attention":
+        asked.append(("attention", "cudnn", choice.refusal, "auto or xla"))
+        asked.append(("decode", "triton", choice.decode_refusal, "auto or xla"))
+    if not resumed:
+        asked.append(("feed_forward", "triton", choice.feed_forward_refusal, "xla"))
+    for option, kernel, why, others in asked:
         if why and getattr(config.model, option) == kernel:
-            raise ValueError(f"--{option} is {kernel}, but {why}; use --{option} auto or xla")
-    return AttentionChoice(refusal, decode_refusal)
+            flag = f"--{option.replace('_', '-')}"
+            raise ValueError(f"{flag} is {kernel}, but {why}; use {flag} {others}")
+    return choice
 
 
 def _refusal(config: TrainConfig, devices: Sequence[Capability]) -> str | None:
     model = config.model
+    if model.mixer != "attention":
+        return NO_ATTENTION
     if model.attention == "xla":
         return "set by --attention"
     if refusal := _refusal_of_all(config, devices):
@@ -128,13 +159,28 @@ def _refusal(config: TrainConfig, devices: Sequence[Capability]) -> str | None:
 
 def _decode_refusal(config: TrainConfig, devices: Sequence[Capability]) -> str | None:
     model = config.model
+    if model.mixer != "attention":
+        return NO_ATTENTION
     if model.decode == "xla":
         return "set by --decode"
     if refusal := _refusal_of_all(config, devices):
         return refusal
+    return _divided(config) or triton_refusal(model.head_dim, jnp.dtype(model.dtype))
+
+
+def _layer_refusal(config: TrainConfig, devices: Sequence[Capability]) -> str | None:
+    model = config.model
+    if model.feed_forward == "xla":
+        return NOT_ASKED
+    if refusal := device_refusal(devices) or _divided(config):
+        return refusal
+    return feed_forward_refusal(model.width, model.ff_width, jnp.dtype(model.dtype))
+
+
+def _divided(config: TrainConfig) -> str | None:
     if jax.process_count() > 1 or usable_devices(config) > 1:
         return "the streams are divided among devices, and XLA cannot divide the kernel"
-    return triton_refusal(model.head_dim, jnp.dtype(model.dtype))
+    return None
 
 
 def _refusal_of_all(config: TrainConfig, devices: Sequence[Capability]) -> str | None:
@@ -171,8 +217,38 @@ def _decode_problem(config: TrainConfig) -> str:
     cache = (2, model.num_kv_heads, -(-num_steps // BLOCK) * BLOCK, model.head_dim)
     used = jnp.int32(num_steps // 2)
     by_triton, by_xla = (partial(each, window=model.window) for each in (decode, decode_by_xla))
-    inputs = *_random(heads, cache, cache), used
+    new, *caches = _random(heads, cache, cache)
+    if model.kv_dtype == "int8":
+        caches = [quantized(x) for x in caches]
+    turn = turn_of(jnp.arange(model.head_dim // 2, dtype=jnp.float32))
+    inputs = new, turn, *caches, used
     return _difference("decoding by Triton", by_triton, by_xla, inputs)
+
+
+def _layer_problem(config: TrainConfig) -> str:
+    """Likewise of Triton's feed-forward layers, and of their gradients."""
+    width, inner = config.model.width, config.model.ff_width
+    x, mixed, fused, down = _random(
+        (SEQUENCE_ROWS, width), (SEQUENCE_ROWS, width), (width, 2 * inner), (inner, width)
+    )
+    scale = jnp.ones(width, jnp.float32)
+    inputs = x, mixed, scale, fused / width**0.5, down / inner**0.5
+    return _difference("a feed-forward layer by Triton", _layer(True), _layer(False), inputs)
+
+
+def _layer(by_kernel: bool) -> Any:
+    """A feed-forward layer of one token per stream, and its gradients of a sequence."""
+    of_tokens = add_feed_forward if by_kernel else add_by_xla
+
+    def layer(x: Any, mixed: Any, scale: Any, fused: Any, down: Any) -> Any:
+        def of_sequence(*inputs: Any) -> Any:
+            x, *weights = inputs
+            return feed_forward(x[None], *weights, by_kernel=by_kernel)[0]
+
+        out, gradient = jax.vjp(of_sequence, x, fused, down)
+        return of_tokens(x, mixed, scale, fused, down), out, gradient(mixed)
+
+    return layer
 
 
 def _random(*shapes: tuple[int, ...]) -> list[jax.Array]:

@@ -88,6 +88,25 @@ def test_caches_are_those_of_the_last_step_and_one_of_their_arrays(config, room)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_caches_in_8_bits(dtype):
+    model, sizes = tiny.MODEL, {}
+    for kv in ("model", "int8"):
+        config = tiny.config(model={"kv_dtype": kv, "dtype": dtype})
+        sizes[kv] = Plan(config, None).memory
+    size, num_streams, rows = jax.numpy.dtype(dtype).itemsize, tiny.CONFIG.ppo.num_envs, 16
+    row = num_streams * model.num_kv_heads * model.head_dim  # of keys or values at a time step
+    of_int8 = row + num_streams * model.num_kv_heads * size
+    # Keys and values of each layer, and one array; in 8 bits both arrays of a layer, written out.
+    used = jax.numpy.int32(0).nbytes * model.num_layers
+    assert sizes["model"].caches == 17 * row * size * (2 * model.num_layers + 1) + used
+    assert sizes["int8"].caches == 17 * 2 * (of_int8 * model.num_layers + row * size) + used
+    # What the rollout tells the training.
+    more = 2 * model.num_layers * rows * of_int8
+    assert sizes["int8"].rollout == sizes["model"].rollout + more
+
+
+@pytest.mark.slow
 @OF_EACH_KIND
 def test_steps_cost_what_a_whole_update_does(config):
     env, (graphdef, learner) = config.make_env(), shapes(config)

@@ -16,8 +16,14 @@ from flax import nnx
 
 from gridmem.baselines.config import ModelConfig
 from gridmem.baselines.model.actor_critic import num_parameters
-from gridmem.baselines.model.mixers import make_mixer
+from gridmem.baselines.model.mixers import attention, make_mixer
 from gridmem.baselines.model.mixers.attention import attend, rotary
+from gridmem.baselines.model.mixers.quantized import (
+    Quantized,
+    numbers,
+    quantized,
+    straight_through,
+)
 from gridmem.baselines.presets import PRESETS
 from gridmem.baselines.registration import MIXERS
 
@@ -28,11 +34,15 @@ VARIANTS = {
     "window": {"window": WINDOW},
     "qk_norm": {"qk_norm": True},
     "decode": {"window": WINDOW, "qk_norm": True, "decode": "triton"},
+    "int8": {"kv_dtype": "int8"},
+    "int8 decode": {"kv_dtype": "int8", "window": WINDOW, "qk_norm": True, "decode": "triton"},
     "registered": {"mixer": "average"},  # of docs/extending.md
 }
 RECURRENCES = ["gru", "lstm", "linear", "gla"]
 REMEMBERING = ["attention", *RECURRENCES]
-# One rounding of a bfloat16 number of size 1 is 2 ** -9; an output goes through a few of them.
+# One rounding of a bfloat16 number of size 1 is 2 ** -9; an output goes through a few of them. In 8
+# bits no key or value of these tokens is within 0.0002 codes of the middle between two codes, where
+# stepping and the full pass could round differently.
 TOLERANCE = {"float32": 1e-5, "bfloat16": 0.03}
 ROLLOUT = 6  # steps
 
@@ -135,7 +145,8 @@ def as_float(x):
 
 # Each mixer once, and attention where it forgets and where it is less exact.
 NAMES = [*MIXERS, "window", "decode", "registered"]
-TYPES = [*((name, "float32") for name in NAMES), ("attention", "bfloat16")]
+TYPES = [*((name, "float32") for name in [*NAMES, "int8"])]
+TYPES += [(name, "bfloat16") for name in ("attention", "int8 decode")]
 OF_EACH = pytest.mark.parametrize("name", breadth(VARIANTS, *NAMES))
 OF_EACH_TYPE = pytest.mark.parametrize(
     ("name", "dtype"), breadth(product(VARIANTS, TOLERANCE), *TYPES)
@@ -352,6 +363,107 @@ def test_the_control_sees_nothing_but_the_token():
         run_both(mixer, x, None), run_both(mixer, x.at[:, :-1].add(1.0), None), strict=True
     ):
         assert (before[:, -1] == after[:, -1]).all()
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_numbers_in_8_bits_are_the_nearest(dtype):
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(40, 3, 8)), jnp.dtype(dtype))
+    x = x.at[0, 0].set(0.0).at[0, 1].set(1e-36).at[1].mul(1e4)
+    kept = quantized(x)
+    assert (kept.codes.dtype, kept.peak.dtype, kept.peak.shape) == (jnp.int8, x.dtype, (40, 3, 1))
+    wide = as_float(x).astype(np.float64)
+    peak = np.abs(wide).max(axis=-1, keepdims=True)
+    np.testing.assert_array_equal(as_float(kept.peak), peak.astype(np.float32))
+    assert np.abs(kept.codes).max() == 127
+    # Half a code, and the rounding of the result to the dtype; next to nothing is nothing.
+    most = peak / 127 * 0.5001 + np.abs(wide) * float(jnp.finfo(x.dtype).eps) / 2 + 1e-30
+    error = np.abs(as_float(numbers(kept)) - wide)
+    assert (error <= most).all()
+    assert error.max() > 0.4 * most.max()
+    by_column = quantized(jnp.swapaxes(x, 1, 2), axis=1)
+    for one, other in zip(by_column, kept, strict=True):
+        np.testing.assert_array_equal(jnp.swapaxes(one, 1, 2), other)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_programs_round_to_8_bits_alike(dtype):
+    """XLA may leave out conversions to bfloat16 and back within a program, but not between two."""
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(64, 3, 32)), jnp.float32)
+
+    @jax.jit
+    def trained(x):
+        return straight_through((3 * x).astype(dtype)).astype(jnp.float32) * 7
+
+    kept = jax.jit(lambda x: quantized((3 * x).astype(dtype)))(x)
+    stepped = jax.jit(lambda kept: numbers(kept).astype(jnp.float32) * 7)(kept)
+    np.testing.assert_array_equal(trained(x), stepped)
+
+
+@pytest.mark.parametrize(("dtype", "reach"), [("float32", 0.51), ("bfloat16", 1.0)])
+def test_training_takes_the_codes_of_the_rollout_where_they_are_as_near(dtype, reach):
+    # 127 is the peak, so that a code is its number.
+    x = jnp.array([[127.0, 10.5, 10.5, 10.5, 10.75, -3.0, 64.0]], jnp.dtype(dtype))
+    played = [[127, 10, 11, 9, 10, -3, 0]]
+    as_played = Quantized(jnp.array(played, jnp.int8), jnp.array([[127.0]], x.dtype))
+    alone, told = (as_float(straight_through(x, each))[0] for each in (None, as_played))
+    np.testing.assert_allclose(alone, [127, 10, 10, 10, 11, -3, 64], atol=1e-4)
+    by_reach = {0.51: [127, 10, 11, 10, 11, -3, 64], 1.0: [127, 10, 11, 10, 10, -3, 64]}
+    np.testing.assert_allclose(told, by_reach[reach], atol=1e-4)
+
+
+def test_the_gradient_goes_straight_through_8_bits(monkeypatch):
+    (graphdef, params), x = build("int8"), tokens()
+    weight = jnp.asarray(np.random.default_rng(4).normal(size=x.shape), jnp.float32)
+
+    def gradient(params, x):
+        def total(params, x):
+            mixer = nnx.merge(graphdef, params)
+            return jnp.sum(weight * mixer.sequence(x, mixer.init_cache(B, 0)))
+
+        return jax.grad(total, argnums=(0, 1))(params, x)
+
+    def shifted(x, played):
+        return x + jax.lax.stop_gradient(numbers(quantized(x)) - x)
+
+    found = jax.jit(gradient)(params, x)
+    monkeypatch.setattr(attention, "straight_through", shifted)
+    wanted = jax.jit(lambda *args: gradient(*args))(params, x)  # traced once more
+    for one, other in zip(*map(jax.tree.leaves, (found, wanted)), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4, rtol=1e-4)
+        assert np.abs(other).max() > 0.01
+
+
+@WITH_AND_WITHOUT
+def test_8_bits_change_little(segments):
+    """Compared with attention as it is written, in float64."""
+    mixer, x, segments = build("int8"), tokens(), SEGMENTS[segments]
+    of_one = np.zeros((B, T), np.int32) if segments is None else np.asarray(segments)
+    slow = slow_attention.sequence(nnx.merge(*mixer), x, of_one)
+    error = np.asarray(full_pass(*mixer, x, segments)) - slow
+    assert 1e-3 < np.abs(error).max() < 0.03
+    assert np.sqrt(np.mean(error**2)) < 0.01 * np.sqrt(np.mean(slow**2))
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    breadth(product(["int8", "int8 decode"], TOLERANCE), ("int8", "float32")),
+)
+def test_a_cache_in_8_bits_is_smaller(name, dtype):
+    mixer, x = build(name, dtype), tokens(dtype)
+    whole = nnx.merge(*build(name.replace("int8", "attention").split()[-1], dtype))
+    (_, cache), plain = stepped(*mixer, x, None, (T,)), whole.init_cache(B, T)
+    size, dim = jnp.dtype(dtype).itemsize, MODEL.head_dim
+    for one, other in ((cache.key, plain.key), (cache.value, plain.value)):
+        assert (one.codes.dtype, one.peak.dtype) == (jnp.int8, jnp.dtype(dtype))
+        assert (one.codes.shape, other.dtype) == (other.shape, jnp.dtype(dtype))
+        assert one.codes.nbytes + one.peak.nbytes == other.nbytes * (dim + size) / (dim * size)
+    # The last token as training is told it.
+    taken = nnx.merge(*mixer).taken(cache)
+    axes = (2, 2) if name.endswith("decode") else (3, 2)
+    for one, kept, axis in zip(taken, (cache.key, cache.value), axes, strict=True):
+        for found, leaf in zip(one, kept, strict=True):
+            np.testing.assert_array_equal(found, jnp.take(leaf, T - 1, axis))
+            assert np.abs(found.astype(jnp.float32)).min() >= 0
 
 
 def slow_attend(query, key, value, visible):

@@ -14,8 +14,16 @@ from flax import nnx
 import gridmem.baselines.ppo.learner as learner_module
 from gridmem import Env, EnvConfig, TextMap
 from gridmem.baselines.model.actor_critic import ActorCritic
+from gridmem.baselines.model.mixers import attention, quantized
 from gridmem.baselines.model.policy import model_policy
-from gridmem.baselines.ppo.learner import TrainBatch, build_model, make_batch, train_epochs, update
+from gridmem.baselines.ppo.learner import (
+    TrainBatch,
+    build_model,
+    make_batch,
+    minibatch_loss,
+    train_epochs,
+    update,
+)
 from gridmem.baselines.ppo.loss import Transitions
 from gridmem.baselines.ppo.rollout import collect, init_rollout, new_levels, play_episodes
 from gridmem.envs.types import Observation
@@ -62,6 +70,8 @@ RATIOS = {
     "none": (moving({"mixer": "none", "num_layers": 1}, {}), 1e-5),
     "rollouts": (moving({}, SHORT), 1e-5),
     "window rollouts": (ROLLOUTS, 1e-5),
+    "int8": (moving({"kv_dtype": "int8"}, {}), 1e-5),
+    "int8 rollouts": (moving(OF_REFERENCE | {"kv_dtype": "int8", "num_layers": 2}, SHORT), 1e-5),
     # Stepping and the full pass round differently: 8 bits of what logits are made of.
     "window bfloat16": (moving(OF_REFERENCE | {"dtype": "bfloat16"}, {}), 0.01),
     "rollouts bfloat16": (moving({"dtype": "bfloat16"}, SHORT), 0.01),
@@ -83,6 +93,38 @@ def test_the_first_ratio_is_one(config, tolerance):
     assert max(moved) > 3e-3
     assert float(metrics.loss.max_ratio_error) > 10 * float(metrics.first_ratio_error)
     assert np.isfinite([row[3:] for row in rows]).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [{}, SHORT], ids=["whole episodes", "rollouts"])
+def test_training_attends_to_the_numbers_of_the_rollout(method, monkeypatch):
+    """Here a rollout rounds to the code below, as it may do in the middle between two."""
+    config = tiny.config(model={"kv_dtype": "int8"}, method={**EVERY_STREAM, **method})
+    graphdef, learner = tiny.start(config, ROOM)
+    rounded = quantized.quantized
+
+    def below(x, axis=-1):
+        kept = rounded(x, axis)
+        return kept._replace(codes=jnp.maximum(kept.codes - jnp.int8(1), jnp.int8(-127)))
+
+    monkeypatch.setattr(attention, "quantized", below)
+    monkeypatch.setattr(quantized, "_REACH", {"float32": 2.0})
+
+    @jax.jit
+    def errors(params, state, key):
+        model = nnx.merge(graphdef, params)
+        batch = make_batch(config.ppo, collect(config, ROOM, model, state, key, key))
+        return [
+            minibatch_loss(config, graphdef, params, [each])[1][0].max_ratio_error
+            for each in (batch, batch._replace(taken=None))
+        ]
+
+    sharper = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: 30 * leaf if "action" in str(path) else leaf, learner.params
+    )
+    told, alone = errors(sharper, learner.rollout_state, jax.random.key(0))
+    assert told <= 1e-5
+    assert alone > 1e-3
 
 
 def test_it_compiles_once(three_updates):

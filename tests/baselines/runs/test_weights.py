@@ -142,11 +142,17 @@ def attention(x, w, prefix, model):
         pairs = (x[:, : dim // 2] + 1j * x[:, dim // 2 :]) * turns
         return np.concatenate([pairs.real, pairs.imag], axis=1)
 
-    keys, values, outs = heads("key"), heads("value"), []
+    def kept(x):
+        if model["kv_dtype"] == "model":
+            return x
+        most = np.abs(x).max(axis=-1, keepdims=True)
+        return np.round(127 * x / most) * most / 127
+
+    keys, values, outs = heads("key"), kept(heads("value")), []
     distance = np.arange(num)[:, None] - np.arange(num)
     visible = (distance >= 0) & (distance < (model["window"] or num))
     for head, query in enumerate(heads("query")):
-        key = turned(keys[head // group], "key")
+        key = kept(turned(keys[head // group], "key"))
         scores = np.where(visible, np.exp(turned(query, "query") @ key.T / dim**0.5), 0)
         outs.append(scores / scores.sum(axis=1, keepdims=True) @ values[head // group])
     return np.concatenate(outs, axis=1) @ w[f"{prefix}.out"]
@@ -176,7 +182,12 @@ def by_hand(data, obs):
 
 @pytest.mark.parametrize(
     "model",
-    [{}, {"mixer": "none"}, {"window": 4, "qk_norm": True, "value_head": "hl_gauss"}],
+    [
+        {},
+        {"mixer": "none"},
+        {"window": 4, "qk_norm": True, "value_head": "hl_gauss"},
+        {"kv_dtype": "int8"},
+    ],
     ids=str,
 )
 def test_the_network_by_hand(model):

@@ -76,6 +76,19 @@ class ExplainingMixer(Mixer, Protocol):
         ...
 
 
+@runtime_checkable
+class RoundingMixer(Mixer, Protocol):
+    """A mixer that may round what it remembers; a sequence is told how a rollout did."""
+
+    def taken(self, cache: Cache) -> Any:
+        """How the last token was rounded, a tree of leaves [B, ...]; None if it was not."""
+        ...
+
+    def told(self, cache: Cache, taken: Any) -> Cache:
+        """The cache for a `sequence` of T tokens that were rounded so, leaves [B, T, ...]."""
+        ...
+
+
 def make_mixer(config: ModelConfig, rngs: nnx.Rngs) -> Mixer:
     """The mixer that the config names.
 

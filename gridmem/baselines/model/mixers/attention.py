@@ -3,8 +3,10 @@
 Rotary embedding: Su et al. 2021, "RoFormer". Grouped queries: Ainslie et al. 2023, "GQA".
 """
 
+from functools import partial
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -22,7 +24,13 @@ from gridmem.baselines.model.mixers.attention_kernels import (
     cuda_capabilities,
     cudnn_refusal,
 )
-from gridmem.baselines.model.mixers.decode_kernel import BLOCK, decode
+from gridmem.baselines.model.mixers.decode_kernel import BLOCK, decode, turn_of
+from gridmem.baselines.model.mixers.quantized import (
+    Quantized,
+    numbers,
+    quantized,
+    straight_through,
+)
 
 
 class Segments(NamedTuple):
@@ -36,20 +44,22 @@ class Segments(NamedTuple):
 class AttentionCache(NamedTuple):
     """Keys (already rotated) and values of the tokens seen; S slots, `used` of them filled.
 
-    They lie in memory as the products of a step read them.
+    They lie in memory as the products of a step read them. In 8 bits d is the axis of a row.
     """
 
-    key: Float[Array, "B K d S"]
-    value: Float[Array, "B K S d"]
+    key: Float[Array, "B K d S"] | Quantized
+    value: Float[Array, "B K S d"] | Quantized
     segments: Segments | None
     used: Int[Array, ""]
+    coming: tuple[Quantized, Quantized] | None = None
+    """Keys and values of the tokens that come, [B, T, K, d], where they are known; see `told`."""
 
 
 class DecodeCache(NamedTuple):
     """Likewise as `decode` reads them; S is a multiple of its blocks."""
 
-    key: Float[Array, "B K S d"]
-    value: Float[Array, "B K S d"]
+    key: Float[Array, "B K S d"] | Quantized
+    value: Float[Array, "B K S d"] | Quantized
     used: Int[Array, ""]
 
 
@@ -67,7 +77,7 @@ class Attention(nnx.Module):
         self.num_heads, self.num_kv_heads = config.num_heads, config.num_kv_heads
         self.head_dim, self.rope_base = config.head_dim, config.rope_base
         self.window, self.attention = config.window, config.attention
-        self.by_decode = config.decode == "triton"
+        self.by_decode, self.in_8_bits = config.decode == "triton", config.kv_dtype == "int8"
         self.dtype = jnp.dtype(config.dtype)
         width, inner = config.width, config.num_heads * config.head_dim
         kv_inner = config.num_kv_heads * config.head_dim
@@ -85,9 +95,10 @@ class Attention(nnx.Module):
         heads = (batch, self.num_kv_heads)
         if self.by_decode and not segmented:
             nothing = jnp.zeros((*heads, _in_blocks(length), self.head_dim), self.dtype)
+            nothing = self._kept(nothing)
             return DecodeCache(nothing, nothing, jnp.int32(0))
-        key = jnp.zeros((*heads, self.head_dim, length), self.dtype)
-        value = jnp.zeros((*heads, length, self.head_dim), self.dtype)
+        key = self._kept(jnp.zeros((*heads, self.head_dim, length), self.dtype), axis=2)
+        value = self._kept(jnp.zeros((*heads, length, self.head_dim), self.dtype))
         nothing = jnp.full((batch,), -1, jnp.int32)
         segments = Segments(jnp.full((batch, length), -1, jnp.int32), nothing, nothing)
         return AttentionCache(key, value, segments if segmented else None, jnp.int32(0))
@@ -95,9 +106,10 @@ class Attention(nnx.Module):
     def grow[C: (AttentionCache, DecodeCache)](self, cache: C, length: int) -> C:
         """See `Mixer`."""
         if isinstance(cache, DecodeCache):
-            more = [(0, 0), (0, 0), (0, _in_blocks(length) - cache.key.shape[2]), (0, 0)]
-            return cache._replace(key=jnp.pad(cache.key, more), value=jnp.pad(cache.value, more))
-        return _pad(cache, 0, length - cache.key.shape[3])
+            more = [(0, 0), (0, 0), (0, _in_blocks(length) - _size(cache.key, 2)), (0, 0)]
+            key, value = jax.tree.map(lambda x: jnp.pad(x, more), (cache.key, cache.value))
+            return cache._replace(key=key, value=value)
+        return _pad(cache, 0, length - _size(cache.key, 3))
 
     def keep(self, cache: AttentionCache | DecodeCache, length: int) -> AttentionCache:
         """See `Mixer`; all `length` slots count as filled, those of no token with segment -1."""
@@ -109,7 +121,8 @@ class Attention(nnx.Module):
             return lax.dynamic_slice_in_dim(x, cache.used, length, axis)
 
         segments = padded.segments._replace(slot=cut(padded.segments.slot, 1))
-        key, value = cut(padded.key, 3), cut(padded.value, 2)
+        key = jax.tree.map(lambda x: cut(x, 3), padded.key)
+        value = jax.tree.map(lambda x: cut(x, 2), padded.value)
         return AttentionCache(key, value, segments, jnp.int32(length))
 
     def prepare(self) -> AttentionWeights:
@@ -126,9 +139,11 @@ class Attention(nnx.Module):
     ) -> tuple[Float[Array, "B D"], AttentionCache | DecodeCache]:
         """See `Mixer`."""
         if isinstance(cache, DecodeCache):
-            heads = self._project(x[:, None], cache.used[None, None], weights)
-            heads = jnp.concatenate(heads, axis=2)[:, 0]
-            attended, key, value = decode(heads, cache.key, cache.value, cache.used, self.window)
+            heads = self._heads(x[:, None], weights)[:, 0]
+            angle = _angles(cache.used, self.head_dim, self.rope_base)
+            attended, key, value = decode(
+                heads, turn_of(angle), cache.key, cache.value, cache.used, self.window
+            )
             return _joined(attended[:, None], weights)[:, 0], DecodeCache(
                 key, value, cache.used + 1
             )
@@ -146,8 +161,8 @@ class Attention(nnx.Module):
         """See `ExplainingMixer`; the weights shown are the mean over the heads."""
         if isinstance(cache, DecodeCache):
             out, seen, shown = self.explain(x, _in_columns(cache), segment, weights)
-            key, value = jnp.swapaxes(seen.key, 2, 3), seen.value
-            return out, DecodeCache(key, value, seen.used), shown
+            key = jax.tree.map(lambda x: jnp.swapaxes(x, 2, 3), seen.key)
+            return out, DecodeCache(key, seen.value, seen.used), shown
         query, cache, visible = self._take(x, cache, segment, weights)
         key, value = _by_token(cache)
         attended = attend(query, key, value, visible)
@@ -164,7 +179,7 @@ class Attention(nnx.Module):
         """A token's query, the cache that has taken in the token, and the slots that it sees."""
         _check_segments(cache, segment)
         at, segments, position = cache.used, cache.segments, cache.used[None, None]
-        slots = jnp.arange(cache.key.shape[3], dtype=jnp.int32)
+        slots = jnp.arange(_size(cache.key, 3), dtype=jnp.int32)
         visible = slots <= at
         if self.window is not None:
             visible &= slots > at - self.window
@@ -178,9 +193,14 @@ class Attention(nnx.Module):
             )
             visible = visible & (segments.slot == segment[:, None])[:, None, :]
         query, key, value = self._project(x[:, None], position, weights)
-        key, value = jnp.transpose(key, (0, 2, 3, 1)), jnp.transpose(value, (0, 2, 1, 3))
-        key = lax.dynamic_update_slice_in_dim(cache.key, key, at, 3)
-        value = lax.dynamic_update_slice_in_dim(cache.value, value, at, 2)
+        key = jax.tree.map(lambda x: jnp.transpose(x, (0, 2, 3, 1)), self._kept(key))
+        value = jax.tree.map(lambda x: jnp.transpose(x, (0, 2, 1, 3)), self._kept(value))
+
+        def write(old: Array, new: Array, axis: int) -> Array:
+            return lax.dynamic_update_slice_in_dim(old, new, at, axis)
+
+        key = jax.tree.map(partial(write, axis=3), cache.key, key)
+        value = jax.tree.map(partial(write, axis=2), cache.value, value)
         # Otherwise XLA on a CPU writes once more for the products, into copies of both.
         key, value = lax.optimization_barrier((key, value))
         return query, AttentionCache(key, value, segments, at + 1), visible
@@ -195,12 +215,15 @@ class Attention(nnx.Module):
         if isinstance(cache, DecodeCache):
             cache = _in_columns(cache)
         _check_segments(cache, segments)
-        num_new, num_slots = x.shape[1], cache.key.shape[3]
+        num_new, num_slots = x.shape[1], _size(cache.key, 3)
         weights = self.prepare()
         position = (cache.used + jnp.arange(num_new, dtype=jnp.int32))[None]
         if cache.segments is not None and segments is not None:
             position = _positions(cache.segments, segments)
         query, key, value = self._project(x, position, weights)
+        if self.in_8_bits:
+            of_key, of_value = cache.coming or (None, None)
+            key, value = straight_through(key, of_key), straight_through(value, of_value)
         visible = self._visible(cache, segments, num_new)
         if num_slots == 0 and segments is None and self._can_use_cudnn(num_new):
             attended = causal_attention(query, key, value, visible, self.window)
@@ -210,12 +233,33 @@ class Attention(nnx.Module):
         value = jnp.concatenate([old_value, value], axis=1)
         return _joined(attend_in_blocks(query, key, value, visible), weights)
 
+    def taken(
+        self, cache: AttentionCache | DecodeCache
+    ) -> tuple[Array | Quantized, Array | Quantized] | None:
+        """See `RoundingMixer`."""
+        if not self.in_8_bits:
+            return None
+
+        def last(x: Array, axis: int) -> Array:
+            return jnp.squeeze(lax.dynamic_slice_in_dim(x, cache.used - 1, 1, axis), axis)
+
+        of_key = 2 if isinstance(cache, DecodeCache) else 3
+        key = jax.tree.map(partial(last, axis=of_key), cache.key)
+        return key, jax.tree.map(partial(last, axis=2), cache.value)
+
+    def told(
+        self, cache: AttentionCache | DecodeCache, taken: tuple[Quantized, Quantized]
+    ) -> AttentionCache:
+        """See `RoundingMixer`."""
+        cache = _in_columns(cache) if isinstance(cache, DecodeCache) else cache
+        return cache._replace(coming=taken)
+
     def _visible(
         self, cache: AttentionCache, segments: Int[Array, "B T"] | None, num_new: int
     ) -> Bool[Array, "b T S_T"]:
         """Which of the cache's S slots and of the T new tokens each of the latter sees."""
         new = jnp.arange(num_new, dtype=jnp.int32)
-        slots = jnp.arange(cache.key.shape[3], dtype=jnp.int32)
+        slots = jnp.arange(_size(cache.key, 3), dtype=jnp.int32)
         among_new = new[None, :] <= new[:, None]
         among_old = jnp.broadcast_to(slots < cache.used, (num_new, len(slots)))
         if self.window is not None:
@@ -235,13 +279,31 @@ class Attention(nnx.Module):
     ) -> tuple[Array, Array, Array]:
         """Rotated queries, rotated keys and values, by one matrix product."""
         heads = dense(x, weights.fused).reshape(*x.shape[:2], -1, self.head_dim)
+        query, key, value = self._normalised(heads)
+        rotate = rotary(position, self.head_dim, self.rope_base)
+        return rotate(query), rotate(key), value
+
+    def _heads(
+        self, x: Float[Array, "B T D"], weights: AttentionWeights
+    ) -> Float[Array, "B T H_2K d"]:
+        """Queries, keys and values, which are not rotated, side by side."""
+        heads = dense(x, weights.fused).reshape(*x.shape[:2], -1, self.head_dim)
+        if self.query_norm is None:
+            return heads
+        return jnp.concatenate(self._normalised(heads), axis=2)
+
+    def _normalised(self, heads: Float[Array, "B T H_2K d"]) -> tuple[Array, Array, Array]:
+        """Queries, keys and values."""
         query, key, value = jnp.split(
             heads, [self.num_heads, self.num_heads + self.num_kv_heads], axis=2
         )
         if self.query_norm is not None and self.key_norm is not None:
             query, key = self.query_norm(query), self.key_norm(key)
-        rotate = rotary(position, self.head_dim, self.rope_base)
-        return rotate(query), rotate(key), value
+        return query, key, value
+
+    def _kept(self, x: Float[Array, "*axes"], axis: int = -1) -> Float[Array, "*axes"] | Quantized:
+        """Keys or values as a cache has them; d is on the axis."""
+        return quantized(x, axis) if self.in_8_bits else x
 
     def _can_use_cudnn(self, num_steps: int) -> bool:
         if self.attention == "xla":
@@ -256,18 +318,28 @@ def _joined(attended: Float[Array, "B T H d"], weights: AttentionWeights) -> Flo
 
 
 def _in_blocks(length: int) -> int:
-    """Slots for so many tokens, in whole blocks of `decode`."""
-    return -(-length // BLOCK) * BLOCK
+    """Slots for so many tokens and one more, in whole blocks of `decode`.
+
+    One more is the observation after the last step, for whose value nothing need grow.
+    """
+    return -(-(length + 1) // BLOCK) * BLOCK if length else 0
 
 
 def _in_columns(cache: DecodeCache) -> AttentionCache:
     """The same in the other layout."""
-    return AttentionCache(jnp.swapaxes(cache.key, 2, 3), cache.value, None, cache.used)
+    key = jax.tree.map(lambda x: jnp.swapaxes(x, 2, 3), cache.key)
+    return AttentionCache(key, cache.value, None, cache.used)
 
 
 def _by_token(cache: AttentionCache) -> tuple[Float[Array, "B S K d"], Float[Array, "B S K d"]]:
     """Keys and values as `attend` wants them."""
-    return jnp.transpose(cache.key, (0, 3, 1, 2)), jnp.transpose(cache.value, (0, 2, 1, 3))
+    key, value = numbers(cache.key), numbers(cache.value)
+    return jnp.transpose(key, (0, 3, 1, 2)), jnp.transpose(value, (0, 2, 1, 3))
+
+
+def _size(kept: Array | Quantized, axis: int) -> int:
+    """Of keys or values along an axis."""
+    return jax.tree.leaves(kept)[0].shape[axis]
 
 
 def _pad(cache: AttentionCache, before: int, after: int) -> AttentionCache:
@@ -281,7 +353,9 @@ def _pad(cache: AttentionCache, before: int, after: int) -> AttentionCache:
     segments = cache.segments
     if segments is not None:
         segments = segments._replace(slot=pad(segments.slot, 1, -1))
-    return cache._replace(key=pad(cache.key, 3, 0), value=pad(cache.value, 2, 0), segments=segments)
+    key = jax.tree.map(lambda x: pad(x, 3, 0), cache.key)
+    value = jax.tree.map(lambda x: pad(x, 2, 0), cache.value)
+    return cache._replace(key=key, value=value, segments=segments)
 
 
 def _positions(seen: Segments, segments: Int[Array, "B T"]) -> Int[Array, "B T"]:
@@ -302,8 +376,7 @@ def rotary(position: Int[Array, "b T"], head_dim: int, base: float):
 
     Distances between positions are all that matters, so a segment may count from anywhere.
     """
-    frequency = base ** -(np.arange(0, head_dim, 2, dtype=np.float32) / head_dim)
-    angle = position.astype(jnp.float32)[..., None, None] * frequency[None, None, None, :]
+    angle = _angles(position[..., None], head_dim, base)
     cos, sin = jnp.cos(angle), jnp.sin(angle)
 
     def rotate(x: Float[Array, "B T H d"]) -> Float[Array, "B T H d"]:
@@ -312,3 +385,10 @@ def rotary(position: Int[Array, "b T"], head_dim: int, base: float):
         return jnp.concatenate(rotated, axis=-1).astype(x.dtype)
 
     return rotate
+
+
+def _angles(position: Int[Array, "*n"], head_dim: int, base: float) -> Float32[Array, "*n half"]:
+    """What pairs of features are turned by."""
+    frequency = base ** -(np.arange(0, head_dim, 2, dtype=np.float32) / head_dim)
+    frequency = frequency.reshape((1,) * position.ndim + (-1,))
+    return position.astype(jnp.float32)[..., None] * frequency
