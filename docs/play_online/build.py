@@ -32,7 +32,7 @@ AGENTS = [
     "GridMem-Dig-v0",
 ]
 NUM_LEVELS = 100  # of each id: the first
-MORE_LEVELS = {"GridMem-13x13-v0": [345]}
+MORE_LEVELS = {"GridMem-13x13-v0": [345]}  # for links to it
 NUM_SPAWNS = 64
 SMALLEST_MATRIX = 1024  # numbers; smaller tensors stay float16
 SCALE = "/scale"

@@ -1,6 +1,6 @@
 """A trained agent, loaded from its run directory or a file of weights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -132,7 +132,9 @@ def load(run: str | Path) -> Agent:
     path = weights_file(run)
     try:
         config = read_config(path)
-        method = config.make_method(acting=True)
+        # With kernels that any device has.
+        plain = replace(config, model=config.recipe.model)
+        method = plain.make_method(acting=True)
         params = read_params(path, method.abstract_params())
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror or error})") from None

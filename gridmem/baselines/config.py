@@ -104,11 +104,6 @@ class ModelConfig:
             raise ValueError(f"head_dim is {self.head_dim}; it must be even")
         if self.window is not None:
             check_positive(self, "window")
-        if self.kv_dtype != "model" and self.mixer != "attention":
-            raise ValueError(
-                f"kv_dtype is {self.kv_dtype}, which is for attention, and the mixer is "
-                f"{self.mixer}; use --kv-dtype model"
-            )
         check_positive(self, "value_bins", "value_sigma")
         if self.value_bins < 2:
             raise ValueError(f"value_bins is {self.value_bins}; it must be 2 or more")
@@ -227,6 +222,11 @@ class TrainConfig:
             raise ValueError(f"--init-from is for ppo, and the method is {self.method.name}")
         if self.model.kv_dtype != "model" and not isinstance(self.method, PPOConfig):
             raise ValueError(f"--kv-dtype is for ppo, and the method is {self.method.name}")
+        if self.model.kv_dtype != "model" and self.model.mixer != "attention":
+            raise ValueError(
+                f"--kv-dtype {self.model.kv_dtype} is for attention, and the mixer is "
+                f"{self.model.mixer}; use --kv-dtype model"
+            )
         if self.model.feed_forward != "xla" and not isinstance(self.method, PPOConfig):
             raise ValueError(f"--feed-forward is for ppo, and the method is {self.method.name}")
         env = self.make_env()

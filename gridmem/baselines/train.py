@@ -100,7 +100,8 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
         return Run.resumed(command.name, config, resume, tried).run
     advice = ""
     if "model" in config.method.sections and config.init_from is None:
-        advice = comparison(argv, config.model.mixer, config.run_dir if distributed else None)
+        run_dir, model = config.run_dir if distributed else None, config.model
+        advice = comparison(argv, model.mixer, run_dir, model.kv_dtype)
     return Run.new(command.name, config, resume, advice, tried).run
 
 
@@ -114,13 +115,16 @@ def distributed_flags(command: "Command") -> list[str]:
     return words
 
 
-def comparison(argv: Sequence[str], mixer: str, run_dir: str | None = None) -> str:
+def comparison(
+    argv: Sequence[str], mixer: str, run_dir: str | None = None, kv_dtype: str = "model"
+) -> str:
     """The command of the same run without memory, or with memory if it has none.
 
     Args:
         argv: of the run.
         mixer: of the run.
         run_dir: its directory, if the other run must name one, too.
+        kv_dtype: of the run.
     """
     from gridmem.cli_utils import python_command
 
@@ -132,6 +136,8 @@ def comparison(argv: Sequence[str], mixer: str, run_dir: str | None = None) -> s
                 break
     other = "none" if mixer != "none" else "attention"
     words += ["--mixer", other]
+    if kv_dtype != "model":  # perhaps by a file
+        words += ["--kv-dtype", "model"]
     if run_dir is not None:
         words += ["--run-dir", f"{run_dir}-{other}"]
     return f"{python_command()} {shlex.join(['-m', MODULE, *words])}"

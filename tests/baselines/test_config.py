@@ -241,8 +241,8 @@ def test_small_has_every_part_of_the_reference():
             "kv_dtype is 'int4'; it must be one of model, int8",
         ),
         (
-            lambda: ModelConfig(kv_dtype="int8", mixer="gru"),
-            "kv_dtype is int8, which is for attention, and the mixer is gru; use --kv-dtype model",
+            lambda: TrainConfig(model=ModelConfig(kv_dtype="int8", mixer="gru")),
+            "--kv-dtype int8 is for attention, and the mixer is gru; use --kv-dtype model",
         ),
         (
             lambda: TrainConfig(

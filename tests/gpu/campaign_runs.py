@@ -24,6 +24,8 @@ def runs(stage: Stage) -> int:
     A line of the file is the name of a run and the flags of `gridmem.baselines.train`. Runs for
     which there is no time left are stopped, and then have no weights.
     """
+    if stage.options.parallel < 1:
+        raise Refused(f"--parallel is {stage.options.parallel}; it must be 1 or more")
     waiting, going = deque(_read(stage.options.jobs)), {}
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # they share the memory of the card
     failed = []
@@ -55,11 +57,15 @@ def _read(file: Path | None) -> Iterator[tuple[str, list[str]]]:
         raise Refused("runs needs --jobs FILE, in which a line is a name and the flags of train")
     try:
         lines = file.read_text().splitlines()
-    except OSError as error:
-        raise Refused(f"{file} cannot be read ({error.strerror})") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{file} cannot be read ({error})") from None
     names = set()
     for number, line in enumerate(lines, 1):
-        if words := shlex.split(line, comments=True):
+        try:
+            words = shlex.split(line, comments=True)
+        except ValueError as error:
+            raise Refused(f"line {number} of {file} cannot be read ({error})") from None
+        if words:
             name = words[0]
             if not name.replace("-", "").replace("_", "").isalnum() or name in names:
                 raise Refused(
@@ -68,6 +74,8 @@ def _read(file: Path | None) -> Iterator[tuple[str, list[str]]]:
                 )
             names.add(name)
             yield name, words[1:]
+    if not names:
+        raise Refused(f"{file} names no run; a line is a name and the flags of train")
 
 
 def _start(folder: Path, name: str, flags: list[str]) -> subprocess.Popen[bytes]:
@@ -99,7 +107,7 @@ def _pack(folder: Path, out: Path, going: list[str]) -> None:
     def kept(file: tarfile.TarInfo) -> tarfile.TarInfo | None:
         parts = Path(file.name).parts
         is_going = len(parts) > 1 and Path(parts[1]).stem in going
-        return None if is_going or {*parts} & {*LEFT_OUT} else file
+        return None if is_going or {*parts[2:]} & {*LEFT_OUT} else file
 
     with TemporaryDirectory() as other:
         whole = Path(other) / "runs.tar"

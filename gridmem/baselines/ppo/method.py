@@ -97,7 +97,8 @@ class PPO(Method):
         """See `Method`."""
         # One step: environments with long episodes refuse rollouts of whole ones.
         method = PPOConfig(rollout_steps=1)
-        config = TrainConfig(env=self.config.env, model=self.config.model, method=method)
+        model = self.config.recipe.model  # with kernels that any device has
+        config = TrainConfig(env=self.config.env, model=model, method=method)
         return PPO(config, self.source)
 
     @property

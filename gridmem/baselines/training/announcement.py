@@ -29,6 +29,7 @@ def announcement(
     """
     model, name_of = config.model, config.method.name
     uses_model = "model" in config.method.sections
+    asks_for_kernel = uses_model and model.feed_forward != "xla"
     parameters = f"{num_parameters:,} parameters"
     topics = {
         "preset": f"{name}, {_seeds(config)}",
@@ -40,6 +41,7 @@ def announcement(
         if uses_model
         else parameters,
         "attention": attention if model.mixer == "attention" and name_of == "ppo" else "",
+        "kernels": attention if model.mixer != "attention" and asks_for_kernel else "",
         "training": _steps(config, steps_done),
         "episodes": _episodes(config, steps_done),
         "device": _devices(num_devices),

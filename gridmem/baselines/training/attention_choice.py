@@ -60,11 +60,14 @@ class AttentionChoice(NamedTuple):
         def named(kernel: str, refusal: str) -> str:
             return f"XLA: {refusal}" if refusal else kernel
 
+        of_layers = f"feed-forward layers by {named('Triton', self.feed_forward_refusal)}"
+        if self.refusal == NO_ATTENTION and self.feed_forward_refusal != NOT_ASKED:
+            return of_layers
         parts = [named("cuDNN", self.refusal)]
         if not self.refusal or self.decode_refusal != self.refusal:
             parts.append(f"decoding by {named('Triton', self.decode_refusal)}")
         if self.feed_forward_refusal != NOT_ASKED:
-            parts.append(f"feed-forward layers by {named('Triton', self.feed_forward_refusal)}")
+            parts.append(of_layers)
         return "; ".join(parts)
 
     def apply(self, config: TrainConfig) -> TrainConfig:
@@ -174,6 +177,9 @@ def _layer_refusal(config: TrainConfig, devices: Sequence[Capability]) -> str | 
         return NOT_ASKED
     if refusal := device_refusal(devices) or _divided(config):
         return refusal
+    number = config.steps_per_update // config.ppo.num_minibatches
+    if number % SEQUENCE_ROWS:
+        return f"a minibatch has {number} agent steps, which is no multiple of {SEQUENCE_ROWS}"
     return feed_forward_refusal(model.width, model.ff_width, jnp.dtype(model.dtype))
 
 

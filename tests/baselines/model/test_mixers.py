@@ -17,7 +17,7 @@ from flax import nnx
 from gridmem.baselines.config import ModelConfig
 from gridmem.baselines.model.actor_critic import num_parameters
 from gridmem.baselines.model.mixers import attention, make_mixer
-from gridmem.baselines.model.mixers.attention import attend, rotary
+from gridmem.baselines.model.mixers.attention import AttentionCache, attend, rotary
 from gridmem.baselines.model.mixers.quantized import (
     Quantized,
     numbers,
@@ -558,3 +558,8 @@ def test_every_mixer_has_as_many_parameters(config, mixer):
     )
     count = num_parameters(nnx.state(attention))
     assert abs(num_parameters(nnx.state(other)) - count) < 0.04 * count
+
+
+def test_caches_are_those_that_checkpoints_have():
+    """Of runs whose episodes continue: another field would make them unreadable."""
+    assert AttentionCache._fields == ("key", "value", "segments", "used")

@@ -275,3 +275,14 @@ def test_a_truncated_file_is_refused(share, data, tmp_path):
     path.write_bytes(data[: int(share * len(data))])
     with pytest.raises(ValueError, match="it is damaged"):
         weights.read_config(path)
+
+
+def test_a_loaded_agent_plays_with_kernels_that_any_device_has(params, tmp_path):
+    kernels = {"feed_forward": "triton", "decode": "triton", "attention": "cudnn"}
+    config = replace(tiny.CONFIG, model=replace(tiny.CONFIG.model, **kernels))
+    (tmp_path / "agent.safetensors").write_bytes(weights.to_bytes(config, params, 0))
+    agent = gridmem.baselines.load(tmp_path)
+    assert agent.config == config
+    for method in (agent.method, agent.method.acting):
+        model = method.config.model
+        assert (model.feed_forward, model.decode, model.attention) == ("xla", "auto", "auto")

@@ -51,8 +51,6 @@ class AttentionCache(NamedTuple):
     value: Float[Array, "B K S d"] | Quantized
     segments: Segments | None
     used: Int[Array, ""]
-    coming: tuple[Quantized, Quantized] | None = None
-    """Keys and values of the tokens that come, [B, T, K, d], where they are known; see `told`."""
 
 
 class DecodeCache(NamedTuple):
@@ -68,6 +66,13 @@ class AttentionWeights(NamedTuple):
 
     fused: Float[Array, "D i"]
     out: Float[Array, "i2 D"]
+
+
+class ToldCache(NamedTuple):
+    """A cache, and keys and values of the tokens that come, [B, T, K, d]; see `told`."""
+
+    cache: AttentionCache
+    coming: tuple[Quantized, Quantized]
 
 
 class Attention(nnx.Module):
@@ -208,10 +213,14 @@ class Attention(nnx.Module):
     def sequence(
         self,
         x: Float[Array, "B T D"],
-        cache: AttentionCache | DecodeCache,
+        cache: AttentionCache | DecodeCache | ToldCache,
         segments: Int[Array, "B T"] | None = None,
     ) -> Float[Array, "B T D"]:
         """See `Mixer`."""
+        of_key = of_value = None
+        if isinstance(cache, ToldCache):
+            of_key, of_value = cache.coming
+            cache = cache.cache
         if isinstance(cache, DecodeCache):
             cache = _in_columns(cache)
         _check_segments(cache, segments)
@@ -222,7 +231,6 @@ class Attention(nnx.Module):
             position = _positions(cache.segments, segments)
         query, key, value = self._project(x, position, weights)
         if self.in_8_bits:
-            of_key, of_value = cache.coming or (None, None)
             key, value = straight_through(key, of_key), straight_through(value, of_value)
         visible = self._visible(cache, segments, num_new)
         if num_slots == 0 and segments is None and self._can_use_cudnn(num_new):
@@ -249,10 +257,10 @@ class Attention(nnx.Module):
 
     def told(
         self, cache: AttentionCache | DecodeCache, taken: tuple[Quantized, Quantized]
-    ) -> AttentionCache:
+    ) -> ToldCache:
         """See `RoundingMixer`."""
         cache = _in_columns(cache) if isinstance(cache, DecodeCache) else cache
-        return cache._replace(coming=taken)
+        return ToldCache(cache, taken)
 
     def _visible(
         self, cache: AttentionCache, segments: Int[Array, "B T"] | None, num_new: int
