@@ -1599,9 +1599,9 @@ return { Page };
 bundle.main = (() => {
 /** Reads what the address of the page asks for, and begins. */
 
+const { bytesOf } = bundle.base85;
 const { get } = bundle.dom;
 const { drawPiece, GOAL_COLUMN } = bundle.draw;
-const { bytesOf } = bundle.base85;
 const { Problem, read, site } = bundle.files;
 const { Game } = bundle.game;
 const { readLevels } = bundle.levels;
@@ -1701,7 +1701,7 @@ main().catch(explain);
 Object.assign(globalThis, {
   gridmem: {
     ...{ start, step, view, distances, oracleAction, argmax, Network, Game },
-    ...{ readLevels, readWeights },
+    ...{ bytesOf, readLevels, readWeights },
   },
 });
 

@@ -1,8 +1,8 @@
 /** Reads what the address of the page asks for, and begins. */
 
+import { bytesOf } from "./base85.js";
 import { get } from "./dom.js";
 import { drawPiece, GOAL_COLUMN } from "./draw.js";
-import { bytesOf } from "./base85.js";
 import { Problem, read, site } from "./files.js";
 import { Game } from "./game.js";
 import { readLevels } from "./levels.js";
@@ -102,6 +102,6 @@ main().catch(explain);
 Object.assign(globalThis, {
   gridmem: {
     ...{ start, step, view, distances, oracleAction, argmax, Network, Game },
-    ...{ readLevels, readWeights },
+    ...{ bytesOf, readLevels, readWeights },
   },
 });
