@@ -76,12 +76,12 @@ def _bench(argv: Sequence[str]) -> int:
     )
     from gridmem.baselines.costs.hardware import this_machine
     from gridmem.baselines.costs.plan import plan, problem
-    from gridmem.baselines.training.attention_choice import XLA, choose_attention, try_attention
+    from gridmem.baselines.training.kernel_choice import XLA, choose_kernels, try_kernels
 
     of_agent = [part for part in options.parts if part != ENVIRONMENT]
     config, models = _configs(options)
     models = models if of_agent else []
-    choices = [try_attention(model, choose_attention(model)) for model in models]
+    choices = [try_kernels(model, choose_kernels(model)) for model in models]
     models = [choice.apply(model) for choice, model in zip(choices, models, strict=True)]
     machine, results = this_machine(), []
 

@@ -54,7 +54,12 @@ def _options(argv: Sequence[str]) -> Any:
     parser = Parser(f"python -m {MODULE}", DESCRIPTION)
     parser.usage = "%(prog)s ID [DATASET ...] [OPTIONS]"
     parser.add_argument("id", metavar="ID", help="of the environment")
-    parser.add_argument("datasets", metavar="DATASET", nargs="*", help="which; all if not given")
+    parser.add_argument(
+        "datasets",
+        metavar="DATASET",
+        nargs="*",
+        help="which; all that can be made if not given",
+    )
     parser.add_argument(
         "--episodes", type=whole(1), metavar="N", help="of each dataset; else see docs/offline.md"
     )

@@ -47,7 +47,7 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
     from gridmem.baselines.costs.plan import plan, problem, table
     from gridmem.baselines.ppo.settings import PPOConfig
     from gridmem.baselines.ppo.sharding import init_distributed, is_main_process
-    from gridmem.baselines.training.attention_choice import XLA, choose_attention, try_attention
+    from gridmem.baselines.training.kernel_choice import XLA, choose_kernels, try_kernels
     from gridmem.cli_utils import cache_programs
     from gridmem.envs.batch.mixture import compiles_slowly
 
@@ -70,7 +70,7 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
         raise ValueError(f"--plan is for ppo, and the method is {config.method.name}")
     if is_ppo:
         resumed = command.resume is not None
-        attention = choose_attention(config, resumed=resumed)
+        attention = choose_kernels(config, resumed=resumed)
         planned = plan(attention.apply(config))
         try:
             text = table(planned) if command.plan else problem(planned)
@@ -85,7 +85,7 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
             return None
         if text:
             raise ValueError(text)
-        tried = try_attention(config, attention, resumed)
+        tried = try_kernels(config, attention, resumed)
         if tried != attention and (sentence := problem(plan(tried.apply(config)))):
             raise ValueError(f"{tried}; with it {sentence}")
     from gridmem.baselines.training.loop import Run

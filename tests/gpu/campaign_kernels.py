@@ -20,10 +20,10 @@ def profile(stage: Stage) -> int:
 
     from gridmem.baselines.costs.hardware import this_machine
     from gridmem.baselines.ppo.learner import init, update
-    from gridmem.baselines.training.attention_choice import choose_attention, try_attention
+    from gridmem.baselines.training.kernel_choice import choose_kernels, try_kernels
 
     config = config_of(stage)
-    choice = try_attention(config, choose_attention(config))
+    choice = try_kernels(config, choose_kernels(config))
     config = choice.apply(replace(config, num_seeds=1))
     env = config.make_env()
     graphdef, learner = init(config, env)

@@ -32,8 +32,8 @@ from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.costs.abstract_run import abstract_run
 from gridmem.baselines.costs.plan import Plan
 from gridmem.baselines.ppo.learner import update
-from gridmem.baselines.training.attention_choice import choose_attention
 from gridmem.baselines.training.cli import parse as parse_command
+from gridmem.baselines.training.kernel_choice import choose_kernels
 from gridmem.envs.batch.rollout import CHUNK_STEPS
 
 TARGET = Path(__file__).parent / "h100.txtpb"
@@ -119,7 +119,7 @@ def compile_update(config: TrainConfig) -> CompiledUpdate:
     Args:
         config: of a run of whole episodes, or with `rollout_steps`, without a teacher.
     """
-    config = choose_attention(config, [CAPABILITY]).apply(config)
+    config = choose_kernels(config, [CAPABILITY]).apply(config)
     run = abstract_run(config)
     with _as_on_the_device():
         traced = update.trace(config, run.env, run.graphdef, on_device(run.learner))

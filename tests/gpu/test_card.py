@@ -29,10 +29,10 @@ from gridmem.baselines.ppo.learner import init, update
 from gridmem.baselines.presets import preset
 from gridmem.baselines.registration import MIXERS
 from gridmem.baselines.train import main
-from gridmem.baselines.training.attention_choice import (
-    AttentionChoice,
-    choose_attention,
-    try_attention,
+from gridmem.baselines.training.kernel_choice import (
+    KernelChoice,
+    choose_kernels,
+    try_kernels,
 )
 from gridmem.envs.registry import CONFIGS
 
@@ -189,7 +189,7 @@ def test_stepping_is_the_full_pass(mixer, dtype, most):
 def test_the_first_ratio_is_one(dtype, feed_forward, most, kv_dtype):
     model = {"dtype": dtype, "kv_dtype": kv_dtype, "feed_forward": feed_forward}
     config = changed("reference", method={"num_envs": 8}, model=model)
-    config = choose_attention(config).apply(config)
+    config = choose_kernels(config).apply(config)
     kernels = ("cudnn", "triton") if dtype == "bfloat16" else ("xla", "xla")
     assert (config.model.attention, config.model.decode) == kernels
     env = config.make_env()
@@ -204,9 +204,9 @@ def test_the_first_ratio_is_one(dtype, feed_forward, most, kv_dtype):
 def test_the_kernels_work_at_the_shapes_of_the_presets(kv_dtype):
     for name in ("reference", "small"):
         model = {"kv_dtype": kv_dtype, "feed_forward": "triton"}
-        config, choice = changed(name, model=model), AttentionChoice("", "", "")
-        assert choose_attention(config) == choice
-        assert try_attention(config, choice) == choice
+        config, choice = changed(name, model=model), KernelChoice("", "", "")
+        assert choose_kernels(config) == choice
+        assert try_kernels(config, choice) == choice
 
 
 @pytest.mark.parametrize("flags", [[], ["--max-steps", "255"], ["--head-dim", "36"]])
@@ -221,7 +221,7 @@ def test_a_run_has_a_kernel_whatever_its_shapes(flags, tmp_path, capsys):
 @pytest.mark.parametrize("name", ["reference", "small"])
 def test_the_plan_is_what_xla_needs(name, feed_forward):
     config = changed(name, model={"feed_forward": feed_forward})
-    config = choose_attention(config).apply(config)
+    config = choose_kernels(config).apply(config)
     env = config.make_env()
     graphdef, learner = init(config, env)
     memory = update.lower(config, env, graphdef, learner).compile().memory_analysis()

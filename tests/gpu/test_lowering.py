@@ -24,11 +24,11 @@ from gridmem.baselines.ppo.rollout import collect
 from gridmem.baselines.presets import preset
 from gridmem.baselines.registration import MIXERS
 from gridmem.baselines.train import main
-from gridmem.baselines.training import attention_choice
-from gridmem.baselines.training.attention_choice import (
-    AttentionChoice,
-    choose_attention,
-    try_attention,
+from gridmem.baselines.training import kernel_choice
+from gridmem.baselines.training.kernel_choice import (
+    KernelChoice,
+    choose_kernels,
+    try_kernels,
 )
 from gridmem.envs.batch.rollout import play
 
@@ -67,7 +67,7 @@ def lowered(program, platform):
 @pytest.mark.parametrize("feed_forward", ["xla", "triton"])
 def test_the_reference_update_has_cudnn_attention_in_both_directions(plugin, feed_forward):
     config = changed("reference", model={"feed_forward": feed_forward})
-    config = choose_attention(config, H100).apply(config)
+    config = choose_kernels(config, H100).apply(config)
     text = lowered(traced(config), "cuda")
     layers = config.model.num_layers
     assert (text.count(FORWARD), text.count(BACKWARD)) == (layers, layers)
@@ -93,7 +93,7 @@ def test_the_platform_that_is_lowered_for_decides(plugin, more):
 def test_without_plugin_and_card_attention_is_that_of_xla():
     config = preset("small")
     assert config.model.attention == "auto"
-    choice = choose_attention(config)
+    choice = choose_kernels(config)
     assert (choice.kernel, choice.decode, str(choice)) == (
         "xla",
         "xla",
@@ -169,7 +169,7 @@ def test_cudnn_is_for_what_it_can_compute(sequence, reason):
             {"model": {"mixer": "gru", "feed_forward": "triton"}},
             H100,
             ("xla", "xla"),
-            "XLA: the mixer is not attention; feed-forward layers by Triton",
+            "feed-forward layers by Triton",
         ),
         (
             {"model": {"head_dim": 24}},
@@ -180,7 +180,7 @@ def test_cudnn_is_for_what_it_can_compute(sequence, reason):
     ],
 )
 def test_a_run_has_the_kernels_that_its_shapes_allow(parts, devices, kernels, told):
-    choice = choose_attention(changed("small", **parts), devices)
+    choice = choose_kernels(changed("small", **parts), devices)
     assert ((choice.kernel, choice.decode), str(choice)) == (kernels, told)
 
 
@@ -202,7 +202,7 @@ def test_a_kernel_where_it_cannot_be_is_refused(option, kernel, parts, reason):
     model = {**parts.get("model", {}), option: kernel}
     told = f"--{option} is {kernel}, but {reason}; use --{option} auto or xla"
     with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
-        choose_attention(changed("small", **{**parts, "model": model}), H100)
+        choose_kernels(changed("small", **{**parts, "model": model}), H100)
 
 
 @pytest.mark.parametrize(
@@ -220,15 +220,21 @@ def test_feed_forward_kernels_where_they_cannot_be_are_refused(model, devices, r
     config = changed("small", model={**model, "feed_forward": "triton"})
     told = f"--feed-forward is triton, but {reason}; use --feed-forward xla"
     with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
-        choose_attention(config, devices)
-    choice = choose_attention(config, devices, resumed=True)
+        choose_kernels(config, devices)
+    choice = choose_kernels(config, devices, resumed=True)
     assert choice.apply(config).model.feed_forward == "xla"
-    assert str(choice).endswith(f"; feed-forward layers by XLA: {reason}")
+    assert str(choice).endswith(f"feed-forward layers by XLA: {reason}")
+
+
+def test_feed_forward_kernels_need_minibatches_of_whole_blocks():
+    parts = {"env": {"max_steps": 30}, "model": {"feed_forward": "triton"}}
+    with pytest.raises(ValueError, match="a minibatch has 120 agent steps, which is no multiple"):
+        choose_kernels(changed("small", **parts), H100)
 
 
 def test_by_default_feed_forward_layers_are_those_of_xla():
     config = preset("small")
-    assert choose_attention(config, H100).apply(config).model.feed_forward == "xla"
+    assert choose_kernels(config, H100).apply(config).model.feed_forward == "xla"
 
 
 @without_card
@@ -244,10 +250,10 @@ def test_the_program_refuses_feed_forward_kernels_without_a_card(tmp_path, capsy
 @without_card
 def test_a_resumed_run_on_which_feed_forward_kernels_fail_has_xla():
     config = changed("small", model={"feed_forward": "triton"})
-    choice = AttentionChoice("elsewhere", "elsewhere", "")
+    choice = KernelChoice("elsewhere", "elsewhere", "")
     with pytest.raises(ValueError, match="but a feed-forward layer by Triton fails on this device"):
-        try_attention(config, choice)
-    tried = try_attention(config, choice, resumed=True)
+        try_kernels(config, choice)
+    tried = try_kernels(config, choice, resumed=True)
     assert tried.feed_forward == "xla"
     assert tried.apply(config).model.feed_forward == "xla"
 
@@ -261,10 +267,10 @@ def test_the_feed_forward_kernels_are_tried_forwards_and_backwards(monkeypatch):
         tried.append((name, len(jax.tree.leaves(shapes[0]))))
         return ""
 
-    monkeypatch.setattr(attention_choice, "_difference", difference)
+    monkeypatch.setattr(kernel_choice, "_difference", difference)
     config = changed("small", model={"feed_forward": "triton"})
-    choice = AttentionChoice("elsewhere", "elsewhere", "")
-    assert try_attention(config, choice) == choice
+    choice = KernelChoice("elsewhere", "elsewhere", "")
+    assert try_kernels(config, choice) == choice
     assert tried == [("a feed-forward layer by Triton", 5)]
 
 
@@ -280,7 +286,7 @@ def test_the_program_refuses_a_kernel_without_a_card(option, kernel, tmp_path, c
 
 @without_card
 def test_a_run_on_which_the_kernels_fail_has_xla():
-    tried = try_attention(preset("small"), AttentionChoice())
+    tried = try_kernels(preset("small"), KernelChoice())
     assert (tried.kernel, tried.decode) == ("xla", "xla")
     assert re.fullmatch(r"cuDNN's attention fails on this device \(.+\)", tried.refusal)
     assert re.fullmatch(r"decoding by Triton fails on this device \(.+\)", tried.decode_refusal)
@@ -294,10 +300,10 @@ def test_the_kernel_is_tried_with_caches_like_those_of_the_run(kv_dtype, monkeyp
         tried.extend([name, jax.tree.leaves(jax.eval_shape(lambda: other(*inputs))), inputs])
         return ""
 
-    monkeypatch.setattr(attention_choice, "_difference", difference)
+    monkeypatch.setattr(kernel_choice, "_difference", difference)
     config = changed("small", model={"kv_dtype": kv_dtype})
-    refused = AttentionChoice("set by --attention")
-    assert try_attention(config, refused) == refused
+    refused = KernelChoice("set by --attention")
+    assert try_kernels(config, refused) == refused
     name, (out, *after), (_, _, *before, _) = tried
     assert (name, out.dtype) == ("decoding by Triton", jnp.bfloat16)
     dtypes = [leaf.dtype.name for leaf in jax.tree.leaves(before)]
@@ -309,7 +315,7 @@ def test_the_kernel_is_tried_with_caches_like_those_of_the_run(kv_dtype, monkeyp
 def test_cudnn_that_fails_where_it_is_asked_for_is_refused():
     config = changed("small", model={"attention": "cudnn"})
     with pytest.raises(ValueError, match="but cuDNN's attention fails on this device"):
-        try_attention(config, AttentionChoice(decode_refusal="set by --decode"))
+        try_kernels(config, KernelChoice(decode_refusal="set by --decode"))
 
 
 def equations(jaxpr):

@@ -78,7 +78,7 @@ def estimate_memory(
     # XLA copies one of the arrays at a time, to grow it or to change its layout; or, in a step, it
     # writes out what a layer has in 8 bits.
     arrays = [num_bytes(leaf) for leaf in jax.tree.leaves(caches)]
-    written = [_written_out(cache) for each in caches for cache in each]
+    written = [_dequantized_bytes(cache) for each in caches for cache in each]
     largest = max([*arrays, *written], default=0)
     parameters = num_bytes(learner.params)
     seeds, working = run.config.num_seeds, num_concurrent(run.config)
@@ -99,7 +99,7 @@ def estimate_memory(
     )
 
 
-def _written_out(cache: Any) -> int:
+def _dequantized_bytes(cache: Any) -> int:
     """Bytes of the numbers that are in 8 bits, in their own dtype; 0 for Triton's, which is not."""
     if isinstance(cache, DecodeCache):
         return 0

@@ -173,24 +173,24 @@ class Trunk(nnx.Module):
         blocks = zip(self.blocks, caches, strict=True)
         return [block.mixer.keep(cache, length) for block, cache in blocks]
 
-    def taken(self, caches: Caches) -> list[Any] | None:
-        """See `RoundingMixer.taken`; one for each block, None if nothing is rounded."""
-        taken = []
+    def rounded(self, caches: Caches) -> list[Any] | None:
+        """See `RoundingMixer.rounded`; one for each block, None if nothing is rounded."""
+        rounded = []
         for block, cache in zip(self.blocks, caches, strict=True):
             if not isinstance(block.mixer, RoundingMixer):
                 return None
-            taken.append(block.mixer.taken(cache))
-        return None if any(each is None for each in taken) else taken
+            rounded.append(block.mixer.rounded(cache))
+        return None if any(each is None for each in rounded) else rounded
 
-    def told(self, caches: Caches, taken: list[Any] | None) -> Caches:
-        """See `RoundingMixer.told`."""
-        if taken is None:
+    def with_rounded(self, caches: Caches, rounded: list[Any] | None) -> Caches:
+        """See `RoundingMixer.with_rounded`."""
+        if rounded is None:
             return caches
-        told = []
-        for block, cache, each in zip(self.blocks, caches, taken, strict=True):
-            assert isinstance(block.mixer, RoundingMixer)  # as `taken` is not None
-            told.append(block.mixer.told(cache, each))
-        return told
+        changed = []
+        for block, cache, each in zip(self.blocks, caches, rounded, strict=True):
+            assert isinstance(block.mixer, RoundingMixer)  # as `rounded` is not None
+            changed.append(block.mixer.with_rounded(cache, each))
+        return changed
 
     def prepare(self) -> list[Weights]:
         """See `Mixer.prepare`; one for each block."""

@@ -13,6 +13,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from gridmem.baselines.model.layers import EPSILON
 from gridmem.baselines.model.triton_backend import backend_refusal
 
 ROWS, SEQUENCE_ROWS = 32, 128
@@ -21,7 +22,6 @@ BLOCK, BACKWARD_BLOCK = 64, 32
 """Hidden features that it computes at a time."""
 WIDTHS = 16, 32, 64, 128
 """Features of a token that it can have."""
-EPSILON = np.float32(1e-6)  # of the norm
 
 
 def feed_forward_refusal(width: int, ff_width: int, dtype: Any) -> str | None:

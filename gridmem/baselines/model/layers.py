@@ -5,10 +5,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float, Float32
 
+EPSILON = np.float32(1e-6)  # of the norm
 lecun_normal = nnx.initializers.lecun_normal()
 
 
@@ -47,7 +49,7 @@ def rms_norm(x: Float[Array, "*batch D"], scale: Float32[Array, " D"]) -> Float[
     wide = x.astype(jnp.float32)
     mean_square = jnp.mean(jnp.square(wide), axis=-1, keepdims=True)
     scale = scale.reshape((1,) * (x.ndim - 1) + (-1,))
-    return (wide * lax.rsqrt(mean_square + 1e-6) * scale).astype(x.dtype)
+    return (wide * lax.rsqrt(mean_square + EPSILON) * scale).astype(x.dtype)
 
 
 class RMSNorm(nnx.Module):

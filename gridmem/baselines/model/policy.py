@@ -18,7 +18,7 @@ class ModelExtras(NamedTuple):
     log_prob: Float32[Array, " B"]
     value: Float32[Array, " B"]
     segment: Int32[Array, " B"] | None = None  # of the token; None where all are of one episode
-    taken: Any = None  # see `RoundingMixer`; None unless asked for
+    rounded: Any = None  # see `RoundingMixer`; None unless asked for
 
 
 class ExplainedExtras(NamedTuple):
@@ -60,8 +60,8 @@ def model_policy(
         if not explain:
             logits, value, caches = model.step(timestep.obs, caches, None, prepared)
             action, log_prob = _choose(logits, greedy, key)
-            taken = model.taken(caches) if training else None
-            return PolicyOutput(caches, action, ModelExtras(log_prob, value, None, taken))
+            rounded = model.rounded(caches) if training else None
+            return PolicyOutput(caches, action, ModelExtras(log_prob, value, None, rounded))
         logits, value, caches, weights = model.explain(timestep.obs, caches)
         action, log_prob = _choose(logits, greedy, key)
         over_layers = None if weights is None else jnp.mean(weights, axis=1)
@@ -108,7 +108,7 @@ def streaming_policy(
         segment = memory.segment + begins.astype(jnp.int32)
         logits, value, caches = model.step(timestep.obs, memory.caches, segment, prepared)
         action, log_prob = _choose(logits, greedy, key)
-        extras = ModelExtras(log_prob, value, segment, model.taken(caches) if training else None)
+        extras = ModelExtras(log_prob, value, segment, model.rounded(caches) if training else None)
         return PolicyOutput(Memory(caches, segment), action, extras)
 
     return Policy(init, act, grow, context, keep)

@@ -77,7 +77,7 @@ class TrainBatch(NamedTuple):
     segments: Int32[Array, "B T"] | None
     lesson: Lesson | None = None  # [B, T, ...]; None without a teacher
     weight: Float32[Array, ""] | None = None  # of the teacher's loss
-    taken: Any = None  # [B, T, ...], see `RoundingMixer`; None if nothing was rounded
+    rounded: Any = None  # [B, T, ...], see `RoundingMixer`; None if nothing was rounded
 
 
 def build_model(config: TrainConfig, env: Any, key: Key[Array, ""]) -> Any:
@@ -187,11 +187,11 @@ def make_batch(ppo: PPOConfig, experience: Experience) -> TrainBatch:
     if ppo.normalize_advantage:
         advantage = normalized(advantage, valid)
     transitions = Transitions(valid, rollout.action, log_prob, value, advantage, target)
-    of_steps = rollout.obs, transitions, segments, experience.lesson, rollout.extras.taken
-    obs, transitions, segments, lesson, taken = jax.tree.map(
+    of_steps = rollout.obs, transitions, segments, experience.lesson, rollout.extras.rounded
+    obs, transitions, segments, lesson, rounded = jax.tree.map(
         lambda x: jnp.swapaxes(x, 0, 1), of_steps
     )
-    return TrainBatch(obs, transitions, experience.caches, segments, lesson, taken=taken)
+    return TrainBatch(obs, transitions, experience.caches, segments, lesson, rounded=rounded)
 
 
 def train_epochs(
@@ -246,12 +246,13 @@ def minibatch_loss(
     model, settings = nnx.merge(graphdef, params), config.ppo.of_each(len(batches))
     if isinstance(model, ActorCritic):
         (batch,) = batches
-        caches = model.told(batch.caches, batch.taken)
+        caches = model.with_rounded(batch.caches, batch.rounded)
         of_each = [model.sequence(batch.obs, caches, batch.segments)]
     else:
-        parts = [(batch.caches, batch.segments, batch.taken) for batch in batches]
-        caches, segments, taken = join(parts)
-        of_all = model.sequence([x.obs for x in batches], model.told(caches, taken), segments)
+        parts = [(batch.caches, batch.segments, batch.rounded) for batch in batches]
+        caches, segments, rounded = join(parts)
+        caches = model.with_rounded(caches, rounded)
+        of_all = model.sequence([batch.obs for batch in batches], caches, segments)
         of_each = list(zip(*of_all, strict=True))
     losses, metrics = [], []
     for ppo, batch, (logits, outputs) in zip(settings, batches, of_each, strict=True):

@@ -68,7 +68,7 @@ class TaughtExtras(NamedTuple):
     value: Float32[Array, " B"]
     segment: Int32[Array, " B"] | None
     teacher: Float32[Array, "B actions"]
-    taken: Any = None
+    rounded: Any = None
 
 
 def load_teacher(config: TrainConfig, env: Environment | Mixture) -> Teacher | None:
@@ -178,7 +178,7 @@ def taught_policy(
             extras.value,
             extras.segment,
             jax.nn.log_softmax(logits),
-            extras.taken,
+            extras.rounded,
         )
         return PolicyOutput(TaughtMemory(own, caches), action, taught)
 

@@ -36,9 +36,9 @@ from gridmem.baselines.runs.run_dir import (
 from gridmem.baselines.runs.transfer import Transfer, plan_transfer
 from gridmem.baselines.runs.weights import to_bytes
 from gridmem.baselines.training.announcement import announcement
-from gridmem.baselines.training.attention_choice import XLA, AttentionChoice
 from gridmem.baselines.training.display import echo
 from gridmem.baselines.training.final_evaluation import Seed, evaluate_run
+from gridmem.baselines.training.kernel_choice import XLA, KernelChoice
 from gridmem.baselines.training.logger import SeedLogger, TrainingLogger
 from gridmem.baselines.training.seeds import (
     begin_stage,
@@ -75,7 +75,7 @@ class Run:
         run_dir: RunDir,
         method: Method,
         resume: str,
-        attention: AttentionChoice,
+        attention: KernelChoice,
     ) -> None:
         """See `new` and `resumed`."""
         self.config, self.run_dir = replace(config, run_dir=None), run_dir
@@ -98,7 +98,7 @@ class Run:
         config: TrainConfig,
         resume: str,
         comparison: str,
-        attention: AttentionChoice = XLA,
+        attention: KernelChoice = XLA,
     ) -> "Run":
         """A new run.
 
@@ -135,7 +135,7 @@ class Run:
 
     @classmethod
     def resumed(
-        cls, name: str, config: TrainConfig, resume: str, attention: AttentionChoice = XLA
+        cls, name: str, config: TrainConfig, resume: str, attention: KernelChoice = XLA
     ) -> "Run":
         """A run that continues from its last checkpoint, as if it had never stopped.
 
@@ -370,7 +370,7 @@ class Run:
         return [seed_slice(of_all, self.config, number) for number in numbers]
 
 
-def _make_method(config: TrainConfig, attention: AttentionChoice) -> Method:
+def _make_method(config: TrainConfig, attention: KernelChoice) -> Method:
     return attention.apply(replace(config, run_dir=None)).make_method()
 
 

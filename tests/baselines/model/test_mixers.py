@@ -457,10 +457,10 @@ def test_a_cache_in_8_bits_is_smaller(name, dtype):
         assert (one.codes.dtype, one.peak.dtype) == (jnp.int8, jnp.dtype(dtype))
         assert (one.codes.shape, other.dtype) == (other.shape, jnp.dtype(dtype))
         assert one.codes.nbytes + one.peak.nbytes == other.nbytes * (dim + size) / (dim * size)
-    # The last token as training is told it.
-    taken = nnx.merge(*mixer).taken(cache)
+    # The last token as training gets it.
+    rounded = nnx.merge(*mixer).rounded(cache)
     axes = (2, 2) if name.endswith("decode") else (3, 2)
-    for one, kept, axis in zip(taken, (cache.key, cache.value), axes, strict=True):
+    for one, kept, axis in zip(rounded, (cache.key, cache.value), axes, strict=True):
         for found, leaf in zip(one, kept, strict=True):
             np.testing.assert_array_equal(found, jnp.take(leaf, T - 1, axis))
             assert np.abs(found.astype(jnp.float32)).min() >= 0

@@ -116,7 +116,7 @@ def test_training_attends_to_the_numbers_of_the_rollout(method, monkeypatch):
         batch = make_batch(config.ppo, collect(config, ROOM, model, state, key, key))
         return [
             minibatch_loss(config, graphdef, params, [each])[1][0].max_ratio_error
-            for each in (batch, batch._replace(taken=None))
+            for each in (batch, batch._replace(rounded=None))
         ]
 
     sharper = jax.tree_util.tree_map_with_path(

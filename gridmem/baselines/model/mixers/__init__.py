@@ -78,13 +78,13 @@ class ExplainingMixer(Mixer, Protocol):
 
 @runtime_checkable
 class RoundingMixer(Mixer, Protocol):
-    """A mixer that may round what it remembers; a sequence is told how a rollout did."""
+    """A mixer that may round what it remembers; training then uses what the rollout rounded to."""
 
-    def taken(self, cache: Cache) -> Any:
+    def rounded(self, cache: Cache) -> Any:
         """How the last token was rounded, a tree of leaves [B, ...]; None if it was not."""
         ...
 
-    def told(self, cache: Cache, taken: Any) -> Cache:
+    def with_rounded(self, cache: Cache, rounded: Any) -> Cache:
         """The cache for a `sequence` of T tokens that were rounded so, leaves [B, T, ...]."""
         ...
 

@@ -68,11 +68,11 @@ class AttentionWeights(NamedTuple):
     out: Float[Array, "i2 D"]
 
 
-class ToldCache(NamedTuple):
-    """A cache, and keys and values of the tokens that come, [B, T, K, d]; see `told`."""
+class RoundedCache(NamedTuple):
+    """A cache, and keys and values of the tokens that come, [B, T, K, d]; see `with_rounded`."""
 
     cache: AttentionCache
-    coming: tuple[Quantized, Quantized]
+    rounded: tuple[Quantized, Quantized]
 
 
 class Attention(nnx.Module):
@@ -213,13 +213,13 @@ class Attention(nnx.Module):
     def sequence(
         self,
         x: Float[Array, "B T D"],
-        cache: AttentionCache | DecodeCache | ToldCache,
+        cache: AttentionCache | DecodeCache | RoundedCache,
         segments: Int[Array, "B T"] | None = None,
     ) -> Float[Array, "B T D"]:
         """See `Mixer`."""
         of_key = of_value = None
-        if isinstance(cache, ToldCache):
-            of_key, of_value = cache.coming
+        if isinstance(cache, RoundedCache):
+            of_key, of_value = cache.rounded
             cache = cache.cache
         if isinstance(cache, DecodeCache):
             cache = _in_columns(cache)
@@ -241,7 +241,7 @@ class Attention(nnx.Module):
         value = jnp.concatenate([old_value, value], axis=1)
         return _joined(attend_in_blocks(query, key, value, visible), weights)
 
-    def taken(
+    def rounded(
         self, cache: AttentionCache | DecodeCache
     ) -> tuple[Array | Quantized, Array | Quantized] | None:
         """See `RoundingMixer`."""
@@ -255,12 +255,12 @@ class Attention(nnx.Module):
         key = jax.tree.map(partial(last, axis=of_key), cache.key)
         return key, jax.tree.map(partial(last, axis=2), cache.value)
 
-    def told(
-        self, cache: AttentionCache | DecodeCache, taken: tuple[Quantized, Quantized]
-    ) -> ToldCache:
+    def with_rounded(
+        self, cache: AttentionCache | DecodeCache, rounded: tuple[Quantized, Quantized]
+    ) -> RoundedCache:
         """See `RoundingMixer`."""
         cache = _in_columns(cache) if isinstance(cache, DecodeCache) else cache
-        return ToldCache(cache, taken)
+        return RoundedCache(cache, rounded)
 
     def _visible(
         self, cache: AttentionCache, segments: Int[Array, "B T"] | None, num_new: int

@@ -34,7 +34,7 @@ TOLERANCE = 0.05  # between the kernels, of numbers of about 1 in bfloat16
 NOT_ASKED = "--feed-forward is xla"
 
 
-class AttentionChoice(NamedTuple):
+class KernelChoice(NamedTuple):
     """Why a run does not have the kernels for CUDA; it has those of which nothing is said."""
 
     refusal: str = ""  # of cuDNN's, for training
@@ -81,14 +81,14 @@ class AttentionChoice(NamedTuple):
 
 
 NO_ATTENTION = "the mixer is not attention"
-XLA = AttentionChoice(NO_ATTENTION, NO_ATTENTION)
+XLA = KernelChoice(NO_ATTENTION, NO_ATTENTION)
 
 
-def choose_attention(
+def choose_kernels(
     config: TrainConfig,
     capabilities: Sequence[Capability] | None = None,
     resumed: bool = False,
-) -> AttentionChoice:
+) -> KernelChoice:
     """The kernels for a run, by its shapes and the devices; nothing is executed.
 
     Args:
@@ -104,12 +104,10 @@ def choose_attention(
     if devices is None:
         devices = cuda_capabilities() if jax.default_backend() == "gpu" else []
     refusals = (each(config, devices) for each in (_refusal, _decode_refusal, _layer_refusal))
-    return _choice(config, AttentionChoice(*(why or "" for why in refusals)), resumed)
+    return _choice(config, KernelChoice(*(why or "" for why in refusals)), resumed)
 
 
-def try_attention(
-    config: TrainConfig, choice: AttentionChoice, resumed: bool = False
-) -> AttentionChoice:
+def try_kernels(config: TrainConfig, choice: KernelChoice, resumed: bool = False) -> KernelChoice:
     """The choice, with XLA for a kernel that fails at the run's shapes, here or in another process.
 
     All processes must ask. A small computation is done by both kernels. Later would be too late:
@@ -130,10 +128,10 @@ def try_attention(
     reasons = (
         (why or elsewhere) if is_so else "" for why, is_so in zip(here, refused, strict=True)
     )
-    return _choice(config, AttentionChoice(*reasons), resumed)
+    return _choice(config, KernelChoice(*reasons), resumed)
 
 
-def _choice(config: TrainConfig, choice: AttentionChoice, resumed: bool) -> AttentionChoice:
+def _choice(config: TrainConfig, choice: KernelChoice, resumed: bool) -> KernelChoice:
     """The choice, unless the config asks for a kernel that is refused."""
     asked = []
     if config.model.mixer == "attention":
