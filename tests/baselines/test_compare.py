@@ -83,6 +83,25 @@ def test_the_picture_is_written_and_final_values_are_printed(tmp_path, capsys):
     ]
 
 
+def test_when_a_metric_reached_a_level(tmp_path, capsys):
+    runs = saved_runs.save(tmp_path / "a", saved_runs.SCORED, rows_of([1, 4, 4, 2], seconds=30))
+    never = replace(saved_runs.SCORED, total_steps=99)
+    never = saved_runs.save(tmp_path / "b", never, rows_of([1, None, 3.9]))
+    untimed = replace(saved_runs.SCORED, total_steps=98)
+    untimed = saved_runs.save(tmp_path / "c", untimed, without_seconds(rows_of([4])))
+    out = "--out", tmp_path / "x.png"
+    code, text, _ = compare(capsys, runs, never, untimed, *out, "--reach", "episode_return=4")
+    head, *lines = (line.split("  ") for line in text.splitlines()[:4])
+    assert code == 0
+    assert [cell.strip() for cell in head][-2:] == ["steps to return 4", "minutes to it"]
+    assert lines[0][-1].strip() == "1.00"
+    assert "200,000" in [cell.strip() for cell in lines[0]]
+    assert [cell.strip() for cell in lines[1] if cell.strip()][-2:] == ["-", "-"]
+    assert [cell.strip() for cell in lines[2] if cell.strip()][-1] == "100,000"
+    _, text, _ = compare(capsys, runs, *out, "--reach", "score=0")
+    assert "steps to score 0  " in text
+
+
 def test_each_curve_is_in_its_panel(tmp_path, capsys, figures):
     first = saved_runs.save(tmp_path / "a", saved_runs.SCORED, rows_of([1, 2, 5]))
     again = replace(saved_runs.SCORED, seed=7, run_dir="x", eval_levels=5)
@@ -331,6 +350,9 @@ def test_the_curve_of_a_run_in_which_few_episodes_ended(monkeypatch):
         ("{root}/run {root}/run", "is named twice"),
         ("{root}/run --ouT x", "no option '--ouT' (did you mean '--out'?)"),
         ("{root}/run --out {root}/nosuch/x.png", "cannot write"),
+        ("{root}/run --reach episode_return", "write a number, for example episode_return=1"),
+        ("{root}/run --reach episode_return=nan", "write a number"),
+        ("{root}/run --reach score=0.6", "they have episode_return, memory_gain: write"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(tmp_path, monkeypatch, capsys, argv, sentence):

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any
+from math import isfinite, nan
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -68,18 +69,54 @@ def draw_comparison(records: Sequence[RunRecord]) -> bytes:
     return png(figure)
 
 
-def final_values(records: Sequence[RunRecord]) -> str:
-    """A table of the last values of the smoothed curves."""
+class Level(NamedTuple):
+    """A value that a metric is to reach."""
+
+    column: Column
+    value: float
+
+
+def read_level(text: str, records: Sequence[RunRecord]) -> Level:
+    """Reads METRIC=VALUE.
+
+    Raises:
+        ValueError: if the metric is not one that `draw_comparison` draws, or the value no number.
+    """
+    name, _, value = text.partition("=")
+    columns = {column.name: column for column in _columns(records)}
+    if name not in columns:
+        raise ValueError(
+            f"--reach is {text!r}, and these runs have no metric {name!r}; they have "
+            f"{', '.join(columns)}: write for example {next(iter(columns))}=1"
+        )
+    try:
+        number = float(value)
+    except ValueError:
+        number = nan
+    if not isfinite(number):
+        raise ValueError(f"--reach is {text!r}; write a number, for example {name}=1")
+    return Level(columns[name], number)
+
+
+def final_values(records: Sequence[RunRecord], level: Level | None = None) -> str:
+    """A table of the last values of the smoothed curves.
+
+    Args:
+        records: the runs.
+        level: adds the steps and minutes of training after which a curve was first at or above
+            it; "-" if never.
+    """
     settings, width = labels(records), smoothed_steps([record.rows for record in records])
     columns = _columns(records)
     head = ["", "settings", "steps", "minutes", *(column.heading for column in columns)]
-    lines = aligned(
-        [
-            head,
-            *([each.name, settings[each.recipe], *_last(each, columns, width)] for each in records),
-        ],
-        left=2,
-    )
+    if level is not None:
+        head += [f"steps to {level.column.heading} {level.value:g}", "minutes to it"]
+
+    def cells(record: RunRecord) -> list[str]:
+        reached = [] if level is None else _reached(record, level, width)
+        return [record.name, settings[record.recipe], *_last(record, columns, width), *reached]
+
+    lines = aligned([head, *map(cells, records)], left=2)
     untimed = [record.name for record in records if not _recorded([record], "seconds")]
     if untimed:
         lines.append(f"no wall-clock times (older version): {', '.join(untimed)}")
@@ -163,6 +200,17 @@ def _last(record: RunRecord, columns: Sequence[Column], width: float) -> list[st
             values = values[:0]  # of too few episodes
         cells.append(f"{values[-1]:.{column.digits}f}" if len(values) else "")
     return cells
+
+
+def _reached(record: RunRecord, level: Level, width: float) -> list[str]:
+    """The steps and minutes to a level."""
+    steps, _, smoothed = _curve(record, level.column.name, "steps", width)
+    above = np.flatnonzero(smoothed >= level.value)
+    if not len(above):
+        return ["-", "-"]
+    first = steps[above[0]]
+    seconds = [row.get("seconds") for row in record.rows if row["steps"] == first]
+    return [f"{first:,.0f}", f"{seconds[0] / 60:.2f}" if seconds[0] is not None else ""]
 
 
 def _settings_of(recipe: TrainConfig) -> Mapping[str, Any]:
