@@ -22,7 +22,6 @@ from gridmem.envs.types import Tile
 
 ROOT = Path(__file__).parents[2]
 DOCS, PAGES = ROOT / "docs", Path(__file__).parent / "pages"
-PLAY_PAGE = DOCS / "play_online" / "index.html"
 GIF_LEVELS = runpy.run_path(str(DOCS / "images" / "make_ids.py"))["LEVELS"]
 PROGRAMS = (
     "gridmem.render.play",
@@ -40,7 +39,6 @@ POLICIES = {
     "wiped": "released agent, its memory wiped at each find",
     "agent": "released agent, sampled actions",
 }
-ORACLE = "the oracle, which knows the cave"
 
 
 def on_files(files, config):
@@ -108,8 +106,6 @@ def id_page(id):
         .format(
             id=id,
             level=GIF_LEVELS[id],
-            play=play_link(id),
-            player="the released agent" if agent_results(id) else ORACLE,
             height=cave.height,
             width=cave.width,
             solid=cave.solid,
@@ -126,13 +122,6 @@ def id_page(id):
             policies=policy_table(id),
         )
     )
-
-
-def play_link(id):
-    """Leads to the page to play in a browser, if it is in docs/."""
-    if not PLAY_PAGE.exists():
-        return ""
-    return f"[Play it in the browser](../play_online/index.html?id={id}).\n\n"
 
 
 def policy_table(id):
@@ -162,14 +151,11 @@ def reactive_result(id):
 
 
 def agent_results(id):
-    """Those of the released agent in docs/results.md, if there is one."""
-    text = (DOCS / "results.md").read_text()
-    _, found, rows = text.partition(f"\n| `{id}` | agent, sampled |")
-    if not found:
-        return {}
-    rows = re.split(r"\n(?!\| \|)", found + rows)[1]  # until another id, or the end of the table
+    """Those of the released agent, of the table in docs/results.md."""
+    rows = (DOCS / "results.md").read_text().split(f"\n| `{id}` | agent, sampled |")[1]
+    rows = "| agent, sampled |" + re.split(r"\n(?!\| \|)", rows)[0]  # until another id
     names = {"wiped": "memory wiped at each find", "agent": "agent, sampled"}
-    return {key: result(name, rows) for key, name in names.items() if f"| {name} |" in rows}
+    return {key: result(name, rows) for key, name in names.items()}
 
 
 def result(name, rows):
@@ -195,7 +181,7 @@ def ids_table():
             f"{cave.height} x {cave.width}, {cave.solid}",
             f"{env.view_size} x {env.view_size}",
             env.max_steps,
-            *(f"{returns[name][0]:.2f}" if name in returns else "" for name in columns),
+            *(f"{returns[name][0]:.2f}" for name in columns),
         ]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
@@ -226,9 +212,7 @@ def help_of(program):
 
 
 def embedded_page():
-    """The page to play in a browser, if it is in docs/."""
-    if not PLAY_PAGE.exists():
-        return ""
+    """The page to play in a browser."""
     return (
         "## Play\n\n"
         '<iframe class="play" src="play_online/index.html" title="Play GridMem"></iframe>\n\n'
