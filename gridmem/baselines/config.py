@@ -87,6 +87,8 @@ class ModelConfig:
     """Upper end of the histogram."""
     value_sigma: float = 0.75
     """Deviation of a target spread over the histogram, in bin widths."""
+    predict_view_coef: float = 0.0
+    """Weight of a second loss, the cross-entropy of the ids in the next observation; 0 for none."""
     dtype: DtypeName = "float32"
     """Number format of the matrix products; parameters, norms and losses are float32."""
 
@@ -105,6 +107,7 @@ class ModelConfig:
         if self.window is not None:
             check_positive(self, "window")
         check_positive(self, "value_bins", "value_sigma")
+        check_not_negative(self, "predict_view_coef")
         if self.value_bins < 2:
             raise ValueError(f"value_bins is {self.value_bins}; it must be 2 or more")
         if not -inf < self.value_min < self.value_max < inf:
@@ -226,6 +229,10 @@ class TrainConfig:
             raise ValueError(
                 f"--kv-dtype {self.model.kv_dtype} is for attention, and the mixer is "
                 f"{self.model.mixer}; use --kv-dtype model"
+            )
+        if self.model.predict_view_coef and not isinstance(self.method, PPOConfig):
+            raise ValueError(
+                f"--predict-view-coef is for ppo, and the method is {self.method.name}"
             )
         if self.model.feed_forward != "xla" and not isinstance(self.method, PPOConfig):
             raise ValueError(f"--feed-forward is for ppo, and the method is {self.method.name}")

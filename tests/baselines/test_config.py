@@ -237,6 +237,26 @@ def test_small_has_every_part_of_the_reference():
             "--feed-forward is for ppo, and the method is td3",
         ),
         (
+            lambda: ModelConfig(predict_view_coef=-1.0),
+            "predict_view_coef is -1.0; it must be",
+        ),
+        (
+            lambda: TrainConfig(
+                env=EnvSettings("GridMem-9x9-v0"),
+                model=ModelConfig(predict_view_coef=1.0),
+                method=TD3Config(),
+            ),
+            "--predict-view-coef is for ppo, and the method is td3",
+        ),
+        (
+            lambda: TrainConfig(
+                env=EnvSettings("GridMem-9x9-v0+GridMem-13x13-v0"),
+                model=ModelConfig(predict_view_coef=1.0, window=8),
+                method=PPOConfig(rollout_steps=8),
+            ),
+            "--predict-view-coef is for one environment, not for a mixture",
+        ),
+        (
             lambda: ModelConfig(kv_dtype="int4"),
             "kv_dtype is 'int4'; it must be one of model, int8",
         ),

@@ -18,7 +18,10 @@ import numpy as np
 from gridmem.baselines.runs.history import read_record
 
 ID, SHARE = "GridMem-13x13-v0", 0.95
-SETTINGS = f"--env-id {ID} --view-size None --max-steps None --optimizer muon --num-envs 256"
+SETTINGS = (
+    f"--env-id {ID} --view-size None --max-steps None --optimizer muon --learning-rate 1e-3 "
+    "--num-envs 256"
+)
 TEACHERS = {"teacher": ID, "oracle": "oracle", "new": None}
 
 

@@ -15,11 +15,13 @@ from gridmem.baselines.model.encoders import encode, make_encoder
 from gridmem.baselines.model.feed_forward import FeedForward, add_feed_forward
 from gridmem.baselines.model.layers import RMSNorm, dense, matrix, saving_inputs
 from gridmem.baselines.model.mixers import ExplainingMixer, RoundingMixer, Weights, make_mixer
+from gridmem.baselines.model.next_view import NextView
 from gridmem.baselines.model.value_heads import ValueHead, make_value_head
 from gridmem.envs.environment import Discrete, Part
 
 Caches = list[Any]
-_OWN = "action", "reward", "blocks", "final_norm", "members"  # beside those that begin with value_
+# Names of its own parts, beside those that begin with value_.
+_OWN = "action", "reward", "blocks", "final_norm", "members", "next_view"
 EMBED_STD = 0.02  # small, so that the first policy is nearly uniform
 
 
@@ -229,6 +231,8 @@ class ActorCritic(Interface, Trunk):
         super().__init__(config, parts, actions, rngs)
         self.make_blocks(config, rngs)
         self.make_heads(config, rngs)
+        has_next_view = config.predict_view_coef > 0
+        self.next_view = NextView(config, parts, actions, rngs) if has_next_view else None
 
     def step(
         self,
@@ -271,7 +275,13 @@ class ActorCritic(Interface, Trunk):
 
         The timesteps come after those that the caches have seen.
         """
-        return self.heads(self.all_blocks(self.embed(obs), caches, segments))
+        return self.heads(self.features(obs, caches, segments))
+
+    def features(
+        self, obs: Any, caches: Caches, segments: Int[Array, "B T"] | None = None
+    ) -> Float[Array, "B T D"]:
+        """What `sequence` gives to the heads."""
+        return self.all_blocks(self.embed(obs), caches, segments)
 
 
 class MixtureActorCritic(Trunk):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 from jax import lax
-from jaxtyping import Array, Float32, Int32, Key
+from jaxtyping import Array, Float, Float32, Int32, Key
 
 from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.model.actor_critic import ActorCritic, Caches, MixtureActorCritic
@@ -44,16 +44,17 @@ class Learner(NamedTuple):
     rollout_state: RolloutState | None  # None if every update plays whole episodes
 
 
-class TaughtMetrics(NamedTuple):
-    """Metrics of a gradient step with a teacher."""
+class StepMetrics(NamedTuple):
+    """Metrics of a gradient step with further losses."""
 
-    student: LossMetrics
-    teacher_kl: Float32[Array, ""]  # KL(teacher || student)
+    ppo: LossMetrics
+    # "teacher_kl", KL(teacher || student), and "next_view_loss"; both in nats
+    further: dict[str, Float32[Array, ""]]
 
     @property
     def max_ratio_error(self) -> Float32[Array, "*steps"]:
         """See `LossMetrics`."""
-        return self.student.max_ratio_error
+        return self.ppo.max_ratio_error
 
 
 class UpdateMetrics(NamedTuple):
@@ -65,7 +66,7 @@ class UpdateMetrics(NamedTuple):
     grad_norm: Float32[Array, ""]  # before clipping
     param_norm: Float32[Array, ""]  # after the update
     first_ratio_error: Float32[Array, ""]  # largest |ratio - 1| before the first gradient step
-    loss: LossMetrics | TaughtMetrics | dict[str, Float32[Array, ""]]  # of a mixture by environment
+    loss: LossMetrics | StepMetrics | dict[str, Float32[Array, ""]]  # of a mixture by environment
 
 
 class TrainBatch(NamedTuple):
@@ -200,7 +201,7 @@ def train_epochs(
     learner: Learner,
     batches: Sequence[TrainBatch],
     key: Key[Array, ""],
-) -> tuple[Any, Any, Float32[Array, " steps"], list[LossMetrics | TaughtMetrics]]:
+) -> tuple[Any, Any, Float32[Array, " steps"], list[LossMetrics | StepMetrics]]:
     """Epochs of gradient steps on minibatches of whole streams, some of each environment.
 
     Returns:
@@ -238,16 +239,18 @@ def train_epochs(
 
 def minibatch_loss(
     config: TrainConfig, graphdef: Any, params: Any, batches: Sequence[TrainBatch]
-) -> tuple[Float32[Array, ""], list[LossMetrics | TaughtMetrics]]:
+) -> tuple[Float32[Array, ""], list[LossMetrics | StepMetrics]]:
     """The PPO loss of a minibatch, which has a part for each environment, and the teacher's.
 
     Of several environments it is the mean of their losses, weighted by their streams.
     """
     model, settings = nnx.merge(graphdef, params), config.ppo.of_each(len(batches))
+    features = None
     if isinstance(model, ActorCritic):
         (batch,) = batches
         caches = model.with_rounded(batch.caches, batch.rounded)
-        of_each = [model.sequence(batch.obs, caches, batch.segments)]
+        features = model.features(batch.obs, caches, batch.segments)
+        of_each = [model.heads(features)]
     else:
         parts = [(batch.caches, batch.segments, batch.rounded) for batch in batches]
         caches, segments, rounded = join(parts)
@@ -258,18 +261,32 @@ def minibatch_loss(
     for ppo, batch, (logits, outputs) in zip(settings, batches, of_each, strict=True):
         value_losses = model.value_head.loss(outputs, batch.transitions.target)
         loss, of_loss = ppo_loss(logits, value_losses, batch.transitions, ppo)
+        further = {}
         if batch.lesson is not None and batch.weight is not None:
-            teacher_kl = lesson_loss(batch.lesson, logits, batch.transitions.valid)
-            loss += batch.weight * teacher_kl
-            of_loss = TaughtMetrics(of_loss, teacher_kl)
+            further["teacher_kl"] = lesson_loss(batch.lesson, logits, batch.transitions.valid)
+            loss += batch.weight * further["teacher_kl"]
+        if features is not None and model.next_view is not None:
+            further["next_view_loss"] = _next_view_loss(model, features, batch)
+            loss += config.model.predict_view_coef * further["next_view_loss"]
         losses.append(loss)
-        metrics.append(of_loss)
+        metrics.append(StepMetrics(of_loss, further) if further else of_loss)
     return weighted_mean(losses, [len(batch.transitions.valid) for batch in batches]), metrics
 
 
+def _next_view_loss(
+    model: ActorCritic, features: Float[Array, "B T D"], batch: TrainBatch
+) -> Float32[Array, ""]:
+    """Of the steps whose next observation is in the batch, too."""
+    assert model.next_view is not None
+    of_steps = batch.transitions
+    following = jax.tree.map(lambda x: x[:, 1:], batch.obs)
+    losses = model.next_view.losses(features[:, :-1], of_steps.action[:, :-1], following)
+    return masked_mean(losses, of_steps.valid[:, :-1])
+
+
 def _named(
-    env: Any, losses: list[LossMetrics | TaughtMetrics]
-) -> LossMetrics | TaughtMetrics | dict[str, Float32[Array, ""]]:
+    env: Any, losses: list[LossMetrics | StepMetrics]
+) -> LossMetrics | StepMetrics | dict[str, Float32[Array, ""]]:
     if not isinstance(env, Mixture):
         return losses[0]
     pairs = zip(env.ids, losses, strict=True)

@@ -8,7 +8,7 @@ from gridmem.baselines.method import MethodConfig, Stage
 from gridmem.baselines.setting_types import check_not_negative, check_positive, check_types
 from gridmem.envs.batch.mixture import SEPARATOR, Mixture
 from gridmem.envs.env import Env
-from gridmem.envs.environment import Column, is_on_host
+from gridmem.envs.environment import Column, Ids, is_on_host
 from gridmem.envs.maps import MAX_SIDE, MIN_SIDE, NoiseMap
 
 if TYPE_CHECKING:
@@ -165,6 +165,14 @@ class PPOConfig(MethodConfig):
                 f"join ids by {SEPARATOR!r}, as --env-id "
                 f"{config.env.env_id}{SEPARATOR}GridMem-13x13-v0"
             )
+        if config.model.predict_view_coef:
+            if isinstance(env, Mixture):
+                raise ValueError("--predict-view-coef is for one environment, not for a mixture")
+            if not any(isinstance(part, Ids) for part in env.parts):
+                raise ValueError(
+                    f"--predict-view-coef needs observations with ids, and {config.env.env_id} has "
+                    "numbers only; leave it out"
+                )
         _check_teacher(config.env.env_id, env, self)
         self.curriculum.check(env, config.env.env_id)
         grown_after = (config.num_updates - 1) * self.steps_per_update(env)

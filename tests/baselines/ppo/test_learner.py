@@ -95,6 +95,54 @@ def test_the_first_ratio_is_one(config, tolerance):
     assert np.isfinite([row[3:] for row in rows]).all()
 
 
+@pytest.mark.parametrize("method", breadth([{}, SHORT], SHORT), ids=["whole episodes", "rollouts"])
+def test_the_next_view_is_a_second_loss(method):
+    config = tiny.config(
+        model={"predict_view_coef": 3.0, "num_layers": 1}, method={**EVERY_STREAM, **method}
+    )
+    plain = replace(config, model=replace(config.model, predict_view_coef=0.0))
+    (graphdef, learner), (plain_graphdef, plain_learner) = map(tiny.start, (config, plain))
+    others = {name: leaf for name, leaf in learner.params.items() if name != "next_view"}
+    # They begin as without it.
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, others, dict(plain_learner.params.items())))
+
+    @jax.jit
+    def evaluated(learner, plain_params, key):
+        model = nnx.merge(graphdef, learner.params)
+        batch = make_batch(config.ppo, collect(config, ENV, model, learner.rollout_state, key, key))
+        loss, (metrics,) = minibatch_loss(config, graphdef, learner.params, [batch])
+        without, _ = minibatch_loss(plain, plain_graphdef, plain_params, [batch])
+        features = model.features(batch.obs, batch.caches, batch.segments)
+        action = batch.transitions.action
+
+        def at(t):
+            after = jax.tree.map(lambda x: x[:, [t + 1]], batch.obs)
+            return model.next_view.losses(features[:, [t]], action[:, [t]], after)
+
+        of_steps = [at(t) for t in range(action.shape[1] - 1)]
+        of_steps = jnp.concatenate(of_steps, axis=1)
+        return loss, without, metrics.further["next_view_loss"], of_steps, batch.transitions.valid
+
+    loss, without, predicted, of_steps, valid = evaluated(
+        learner, plain_learner.params, jax.random.key(1)
+    )
+    assert predicted == pytest.approx(float(of_steps[valid[:, :-1]].mean()), rel=1e-5)
+    assert predicted == pytest.approx(math.log(5), rel=0.05)  # of five ids, as likely at first
+    assert loss == pytest.approx(float(without + 3 * predicted), rel=1e-5)
+
+
+def test_the_next_view_is_learned():
+    config = tiny.config(
+        model={"predict_view_coef": 1.0, "num_layers": 1},
+        optimizer={"warmup": 0.0, "learning_rate": 1e-2},
+    )
+    learner, losses = None, []
+    for _ in range(6):
+        learner, metrics, _ = run(config, ENV, 1, learner)
+        losses.append(float(metrics.loss.further["next_view_loss"]))
+    assert losses[-1] < 0.5 * losses[0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", [{}, SHORT], ids=["whole episodes", "rollouts"])
 def test_training_attends_to_the_numbers_of_the_rollout(method, monkeypatch):
