@@ -30,13 +30,18 @@ SETTINGS = {
     "feed-forward": {"feed_forward": "triton"},
     "int8": {"kv_dtype": "int8"},
     "int8, feed-forward": {"kv_dtype": "int8", "feed_forward": "triton"},
+    "parts": {},
+    "parts, feed-forward": {"feed_forward": "triton"},
 }
+PART = 128  # steps of an update, where it plays parts of episodes
 
 
 @cache
 def update(name, setting):
     config = preset(name)
-    config = replace(config, model=replace(config.model, **SETTINGS[setting]))
+    steps = PART if setting.startswith("parts") else None
+    method = replace(config.ppo, rollout_steps=steps)
+    config = replace(config, model=replace(config.model, **SETTINGS[setting]), method=method)
     compiled = compile_update(config)
     title = f"{name}, {setting}, JAX {jax.__version__}, compiled and not run"
     print(f"\n{title}\n\n{compiled.table()}")

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from gridmem.baselines.costs.abstract_run import AbstractRun
 from gridmem.baselines.costs.jaxpr_costs import Costs, estimate_costs, num_bytes
-from gridmem.baselines.model.mixers.attention import DecodeCache
+from gridmem.baselines.model.mixers.attention_caches import DecodeCache
 from gridmem.baselines.model.mixers.quantized import Quantized
 from gridmem.baselines.training.seeds import num_concurrent
 from gridmem.envs.batch.mixture import Mixture, MixtureVectorEnv

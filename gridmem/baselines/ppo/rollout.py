@@ -183,7 +183,7 @@ def continue_rollout(
 
 def _chunk_steps(config: TrainConfig, num_steps: int) -> int:
     """Steps of one scan of a rollout of so many."""
-    # The Triton kernel reads only the slots that are seen, so it gains nothing from a growing cache.
+    # The Triton kernel reads only slots that are seen, so it gains nothing from a growing cache.
     return num_steps if config.model.decode == "triton" else CHUNK_STEPS
 
 
