@@ -164,7 +164,7 @@ def continue_rollout(
     """Plays `rollout_steps` more; where an episode ends, a new one begins."""
     length, num_steps = context_length(config, env), config.ppo.rollout_steps
     assert num_steps is not None
-    vector = vector_env(env, config.ppo.num_envs // num_devices())
+    vector: Any = vector_env(env, config.ppo.num_envs // num_devices())
     runner = shard_batch(state.runner)
     draw = shard_map_rows(partial(vector.next_starts, num_steps=num_steps))
     starts, advance = draw(runner.state, runner.timestep.time), shard_map_rows(vector.step)

@@ -110,9 +110,14 @@ def choose_kernels(
     devices = capabilities
     if devices is None:
         devices = cuda_capabilities() if jax.default_backend() == "gpu" else []
-    refusals = (each(config, devices) for each in (_refusal, _decode_refusal, _layer_refusal))
-    fitting = "cudnn" if config.ppo.rollout_steps is None else "triton"
-    return _choice(config, KernelChoice(*(why or "" for why in refusals), fitting), resumed)
+    in_parts = config.ppo.rollout_steps is not None and config.model.mixer == "attention"
+    choice = KernelChoice(
+        _refusal(config, devices) or "",
+        _decode_refusal(config, devices) or "",
+        _layer_refusal(config, devices) or "",
+        "triton" if in_parts else "cudnn",
+    )
+    return _choice(config, choice, resumed)
 
 
 def try_kernels(config: TrainConfig, choice: KernelChoice, resumed: bool = False) -> KernelChoice:
@@ -124,7 +129,7 @@ def try_kernels(config: TrainConfig, choice: KernelChoice, resumed: bool = False
     Raises:
         ValueError: if a kernel fails for which the config asks.
     """
-    if choice._replace(fitting=XLA.fitting) == XLA:
+    if choice == XLA:
         return choice
     here = (
         choice.refusal or _problem(config),
@@ -133,10 +138,10 @@ def try_kernels(config: TrainConfig, choice: KernelChoice, resumed: bool = False
     )
     elsewhere = "another process cannot use it"
     refused = any_process(*map(bool, here))
-    reasons = (
+    training, steps, layers = (
         (why or elsewhere) if is_so else "" for why, is_so in zip(here, refused, strict=True)
     )
-    return _choice(config, KernelChoice(*reasons, choice.fitting), resumed)
+    return _choice(config, KernelChoice(training, steps, layers, choice.fitting), resumed)
 
 
 def _choice(config: TrainConfig, choice: KernelChoice, resumed: bool) -> KernelChoice:
@@ -209,10 +214,10 @@ def _problem(config: TrainConfig) -> str:
     inputs = _random(*((2, num_steps, heads, model.head_dim) for heads in of_each))
     if config.ppo.rollout_steps is not None:
         seen = _kept(config)
-        kernels = (
+        by_triton, of_xla = (
             _gradient(lambda *qkv, f=f: f(*qkv, *seen)) for f in (continued_attention, by_xla)
         )
-        return _difference("Triton's attention", *kernels, inputs)
+        return _difference("Triton's attention", by_triton, of_xla, inputs)
     lag = np.arange(num_steps)[:, None] - np.arange(num_steps)[None]
     visible = jnp.asarray((lag >= 0) & (lag < (model.window or num_steps)))[None]
     by_cudnn = _gradient(partial(causal_attention, visible=visible, window=model.window))

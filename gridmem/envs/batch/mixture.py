@@ -147,7 +147,7 @@ class MixtureVectorEnv:
     ) -> tuple[Starts | None, ...]:
         """Of each environment by itself."""
         rows = zip(self._batches, state, self.mixture.split(time), strict=True)
-        return tuple(batch.next_starts(*each, num_steps) for batch, *each in rows)
+        return tuple(batch.next_starts(own, times, num_steps) for batch, own, times in rows)
 
     def step(
         self,
@@ -158,7 +158,7 @@ class MixtureVectorEnv:
         """Advances every environment, or begins its next level."""
         starts = starts or (None,) * len(state)
         rows = zip(self._batches, state, self.mixture.split(action), starts, strict=True)
-        return _joined([batch.step(*each) for batch, *each in rows])
+        return _joined([batch.step(own, taken, start) for batch, own, taken, start in rows])
 
     @property
     def _batches(self) -> list[VectorEnv]:

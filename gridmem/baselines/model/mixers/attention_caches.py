@@ -82,7 +82,7 @@ def in_rows(cache: AttentionCache, num_slots: int) -> DecodeCache:
     return DecodeCache(key, value, segments, cache.used)
 
 
-def grown[C: (AttentionCache, DecodeCache)](cache: C, length: int) -> C:
+def grown(cache: AttentionCache | DecodeCache, length: int) -> AttentionCache | DecodeCache:
     """The cache with room for so many tokens; a `DecodeCache` has some more."""
     if isinstance(cache, DecodeCache):
         more = [(0, 0), (0, 0), (0, in_blocks(length) - size_of(cache.key, 2)), (0, 0)]
