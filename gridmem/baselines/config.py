@@ -34,7 +34,7 @@ from gridmem.envs.registry import IMPORT_HINT, make_environment
 MOST_EVAL_LEVELS = 1_000_000
 MixerName = Annotated[str, mixer_names]
 DtypeName = Literal["float32", "bfloat16"]
-AttentionName = Literal["auto", "cudnn", "xla"]
+AttentionName = Literal["auto", "cudnn", "triton", "xla"]
 DecodeName = Literal["auto", "triton", "xla"]
 FeedForwardName = Literal["xla", "triton"]
 KvDtypeName = Literal["model", "int8"]
@@ -68,7 +68,8 @@ class ModelConfig:
     window: int | None = None
     """Tokens that attention sees, its own included; the whole episode if not given."""
     attention: AttentionName = "auto"
-    """Attention kernel of training; auto is cuDNN wherever it can be used."""
+    """Attention kernel of training; auto is cuDNN wherever it can be used, and likewise Triton with
+    rollout_steps."""
     decode: DecodeName = "auto"
     """Attention kernel of a rollout's steps in training; auto is Triton wherever it can be used."""
     feed_forward: FeedForwardName = "xla"
@@ -234,6 +235,8 @@ class TrainConfig:
             raise ValueError(
                 f"--predict-view-coef is for ppo, and the method is {self.method.name}"
             )
+        if self.model.attention == "triton" and not isinstance(self.method, PPOConfig):
+            raise ValueError(f"--attention triton is for ppo, and the method is {self.method.name}")
         if self.model.feed_forward != "xla" and not isinstance(self.method, PPOConfig):
             raise ValueError(f"--feed-forward is for ppo, and the method is {self.method.name}")
         env = self.make_env()

@@ -11,7 +11,7 @@ from gridmem.envs.checks import check_bool, check_whole_number, refuse_forks
 from gridmem.envs.environment import Discrete, Ids, Numbers, Part
 from gridmem.envs.maps import Map, NoiseMap, place
 from gridmem.envs.rules import act
-from gridmem.envs.tasks import Return, Task, next_spawn, present_goals
+from gridmem.envs.tasks import NEVER_TERMINATE, Return, Task, next_spawn, present_goals
 from gridmem.envs.types import Level, Observation, State, Tile, TimeStep, World
 from gridmem.envs.views import compass, views
 
@@ -124,6 +124,11 @@ class Env:
     def mean_steps(self) -> int:
         """Steps of an episode, all of the same length."""
         return self.config.max_steps
+
+    @property
+    def has_fixed_length(self) -> bool:
+        """Whether the task is known never to end an episode."""
+        return type(self.config.task) in NEVER_TERMINATE
 
     @property
     def parts(self) -> tuple[Part, ...]:

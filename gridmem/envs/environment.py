@@ -241,8 +241,9 @@ class Environment(EnvironmentSpec, Protocol):
     `last_action` and `last_reward`; `time` is 0 at the start of an episode.
 
     It may also have `evaluation_levels(num_levels)`, levels [N, ...] that training never draws;
-    `evaluation_steps`, the most steps of an episode that evaluations play; `compiles_slowly`, true
-    if its programs take minutes to compile; and `frame(state)`, a picture u8[H, W, 3] of an
+    `evaluation_steps`, the most steps of an episode that evaluations play; `has_fixed_length`, true
+    if every episode takes `max_steps`; `compiles_slowly`, true if its programs take minutes to
+    compile; and `frame(state)`, a picture u8[H, W, 3] of an
     environment, for which it may use the host.
     """
 

@@ -143,6 +143,10 @@ class Tour:
         return Outcome(world, state.goals, TourState(tours), visits, reward, jnp.bool_(False))
 
 
+NEVER_TERMINATE = frozenset([Return, Tour])
+"""Tasks that end no episode; a class that is derived from one may."""
+
+
 def next_spawn(spawns: Int32[Array, "K 2"], num_finds: Int32[Array, " A"]) -> Int32[Array, "A 2"]:
     """Where each agent is moved after that many finds; A agents use the list in turn."""
     num_agents = num_finds.shape[0]

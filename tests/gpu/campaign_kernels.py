@@ -78,7 +78,7 @@ def attention(stage: Stage) -> int:
     from gridmem.baselines.costs.hardware import this_machine
 
     config = config_of(stage)
-    rows = [*_gradients(config), *_rollout_steps(config)]
+    rows = [*_gradients(config), *_continued_gradients(config), *_rollout_steps(config)]
     for row in rows:
         print(row)
     results = {"machine": this_machine()._asdict(), "preset": stage.options.preset, "rows": rows}
@@ -112,6 +112,33 @@ def _gradients(config: Any) -> Iterator[dict[str, Any]]:
     for kernel, total in sums.items():
         gradient = jax.grad(total, argnums=(0, 1, 2))
         yield _timed(f"gradient, {batch} x {length} tokens", kernel, gradient, *inputs)
+
+
+def _continued_gradients(config: Any) -> Iterator[dict[str, Any]]:
+    """The same of a quarter of an episode after kept tokens, by Triton and XLA."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from gridmem.baselines.model.mixers.continued_attention import by_xla, continued_attention
+
+    model, env = config.model, config.make_env()
+    batch = config.ppo.num_envs * env.num_agents // config.ppo.num_minibatches
+    kept, dtype = env.max_steps, jnp.dtype(model.dtype)
+    length, source = max(1, kept // 4), np.random.default_rng(0)
+    heads = model.num_heads, model.num_kv_heads, model.num_kv_heads
+    new = [(batch, length, number, model.head_dim) for number in heads]
+    old = (model.head_dim, kept), (kept, model.head_dim)
+    shapes = new + [(batch, model.num_kv_heads, *shape) for shape in old]
+    inputs = [jnp.asarray(source.normal(size=shape), dtype) for shape in shapes]
+    first = jnp.full((batch, length), kept // 2, jnp.int32)  # the mean over an episode
+    what = f"gradient, {batch} x {length} tokens after {kept}"
+    for kernel, attend in (("triton", continued_attention), ("xla", by_xla)):
+
+        def total(*new: Any, attend: Any = attend) -> Any:
+            return jnp.sum(attend(*new, *inputs[3:], first, jnp.int32(kept)).astype(jnp.float32))
+
+        yield _timed(what, kernel, jax.grad(total, argnums=(0, 1, 2)), *inputs[:3])
 
 
 def _rollout_steps(config: Any) -> Iterator[dict[str, Any]]:

@@ -19,7 +19,7 @@ if __name__ == "__main__":
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
-from hlo import parse
+from hlo import Instruction, parse
 from jax import ShapeDtypeStruct
 from jax._src import config as jax_config
 from jax._src.cudnn import fused_attention_stablehlo
@@ -31,6 +31,7 @@ from kernel_counts import Kernel, kernels
 from gridmem.baselines.config import TrainConfig
 from gridmem.baselines.costs.abstract_run import abstract_run
 from gridmem.baselines.costs.plan import Plan
+from gridmem.baselines.costs.step_costs import mean_seen
 from gridmem.baselines.ppo.learner import update
 from gridmem.baselines.training.cli import parse as parse_command
 from gridmem.baselines.training.kernel_choice import choose_kernels
@@ -69,6 +70,7 @@ class CompiledUpdate:
         training: the loop over the minibatches.
         rest: all other kernels, each counted once in a loop of unknown length.
         unknown_loops: loops whose iterations XLA does not know.
+        step_branches: those of them in a step of the rollout, and its conditionals.
         argument_bytes: of the learner, which is donated.
         temporary_bytes: at most, beside it.
         planned_bytes: what the plan expects of both.
@@ -79,6 +81,7 @@ class CompiledUpdate:
     training: Loop
     rest: Loop
     unknown_loops: int
+    step_branches: int
     argument_bytes: int
     temporary_bytes: int
     planned_bytes: int
@@ -108,7 +111,8 @@ class CompiledUpdate:
         memory = (
             f"memory in MiB: temporary {self.temporary_bytes / MIB:,.0f}, "
             f"all {self.needed_bytes / MIB:,.0f}, planned {self.planned_bytes / MIB:,.0f}; "
-            f"loops of unknown length: {self.unknown_loops}"
+            f"loops of unknown length: {self.unknown_loops}, branches in a step: "
+            f"{self.step_branches}"
         )
         return "\n".join([*rows, "", memory])
 
@@ -128,10 +132,12 @@ def compile_update(config: TrainConfig) -> CompiledUpdate:
     memory, text = compiled.memory_analysis(), compiled.as_text()
     assert memory is not None
     assert text is not None
-    found = kernels(parse(text))
+    # Tokens of rollouts that continue see kept ones, in the mean over an episode.
+    num_seen = mean_seen(run.context_length, run.env.max_steps) if run.context_length else None
+    found = kernels(parse(text), num_seen)
     steps, minibatches = run.num_steps, config.ppo.num_epochs * config.ppo.num_minibatches
-    playing = _in_loops(found, steps, [{steps}, {CHUNK_STEPS, steps % CHUNK_STEPS}])
-    learning = _in_loops(found, minibatches, [{minibatches}])
+    playing = _in_loops(found, steps, (CHUNK_STEPS, steps % CHUNK_STEPS))
+    learning = _in_loops(found, minibatches)
     counted = {kernel.instruction.name for kernel in [*playing, *learning]}
     rest = [kernel for kernel in found if kernel.instruction.name not in counted]
     return CompiledUpdate(
@@ -139,7 +145,8 @@ def compile_update(config: TrainConfig) -> CompiledUpdate:
         rollout=_loop("rollout", playing, steps),
         training=_loop("training", learning, minibatches),
         rest=Loop("the rest", None, *_totals(rest)),
-        unknown_loops=len({x.name for k in found for x in k.loops if x.trip_count is None}),
+        unknown_loops=len({x.name for k in found for x in _unknown(k)}),
+        step_branches=len({x.name for k in playing for x in (*_unknown(k), *k.conditionals)}),
         argument_bytes=memory.argument_size_in_bytes
         + memory.output_size_in_bytes
         - memory.alias_size_in_bytes,
@@ -176,26 +183,31 @@ def _as_on_the_device() -> Iterator[None]:
         yield
 
 
-def _in_loops(
-    found: list[Kernel], iterations: int, trip_counts: Sequence[set[int]]
-) -> list[Kernel]:
+def _in_loops(found: list[Kernel], iterations: int, parts: tuple[int, ...] = ()) -> list[Kernel]:
     """The kernels of a loop that XLA may have in parts, which have so many iterations together.
 
     Args:
         found: all kernels.
         iterations: of all parts.
-        trip_counts: sets of trip counts that the parts may have; of those that fit the one counts
-            whose kernels have the most bytes.
+        parts: trip counts that these may have. Of several loops that fit the one counts whose
+            kernels have the most bytes.
     """
-    fitting = []
-    for counts in trip_counts:
-        inside = [k for k in found if k.loops and k.loops[0].trip_count in counts]
-        parts = {kernel.loops[0].name: kernel.loops[0].trip_count or 0 for kernel in inside}
-        if sum(parts.values()) == iterations:
-            fitting.append(inside)
+    by_loop: dict[Instruction, list[Kernel]] = {}
+    for kernel in found:
+        if kernel.loops:
+            by_loop.setdefault(kernel.loops[0], []).append(kernel)
+    fitting = [inside for loop, inside in by_loop.items() if loop.trip_count == iterations]
+    cut = {loop: inside for loop, inside in by_loop.items() if loop.trip_count in parts}
+    if sum(loop.trip_count or 0 for loop in cut) == iterations:
+        fitting.append([kernel for inside in cut.values() for kernel in inside])
     if not fitting:
         raise ValueError(f"no loops have {iterations} iterations together")
     return max(fitting, key=lambda inside: _totals(inside)[1])
+
+
+def _unknown(kernel: Kernel) -> list[Instruction]:
+    """The loops around it whose iterations XLA does not know."""
+    return [loop for loop in kernel.loops if loop.trip_count is None]
 
 
 def _loop(name: str, inside: list[Kernel], iterations: int) -> Loop:

@@ -27,6 +27,7 @@ class Kernel(NamedTuple):
     instruction: Instruction
     loops: tuple[Instruction, ...]  # around it, the outermost first
     num_bytes: float
+    conditionals: tuple[Instruction, ...] = ()  # around it, likewise
 
     @property
     def repeats(self) -> int:
@@ -34,30 +35,48 @@ class Kernel(NamedTuple):
         return int(np.prod([loop.trip_count or 1 for loop in self.loops], dtype=np.int64))
 
 
-def kernels(module: Module) -> list[Kernel]:
-    """All kernels; of a conditional those of all branches."""
-    return list(_kernels(module, module.entry, ()))
+def kernels(module: Module, num_seen: float | None = None) -> list[Kernel]:
+    """All kernels; of a conditional those of all branches.
+
+    Args:
+        module: the program.
+        num_seen: slots before its own that a token sees in the mean, where streams have positions
+            of their own.
+    """
+    return list(_Reader(module, num_seen).kernels(module.entry, (), ()))
 
 
-def _kernels(module: Module, name: str, loops: tuple[Instruction, ...]) -> Iterator[Kernel]:
-    computation = module.computations[name]
-    for each in computation.values():
-        if each.op == "while" and each.called:
-            yield from _kernels(module, each.called, (*loops, each))
-        elif each.op in ("call", "async-start") and each.called:
-            yield from _kernels(module, each.called, loops)
-        elif each.op == "conditional":
-            for branch in each.branches:
-                yield from _kernels(module, branch, loops)
-        elif each.op not in _FREE:
-            yield Kernel(each, loops, _num_bytes(module, computation, each, loops))
+class _Reader(NamedTuple):
+    module: Module
+    num_seen: float | None
+
+    def kernels(
+        self, name: str, loops: tuple[Instruction, ...], conditionals: tuple[Instruction, ...]
+    ) -> Iterator[Kernel]:
+        computation = self.module.computations[name]
+        for each in computation.values():
+            if each.op == "while" and each.called:
+                yield from self.kernels(each.called, (*loops, each), conditionals)
+            elif each.op in ("call", "async-start") and each.called:
+                yield from self.kernels(each.called, loops, conditionals)
+            elif each.op == "conditional":
+                for branch in each.branches:
+                    yield from self.kernels(branch, loops, (*conditionals, each))
+            elif each.op not in _FREE:
+                num_steps = loops[-1].trip_count if loops else None
+                num_bytes = _num_bytes(self.module, computation, each, num_steps, self.num_seen)
+                yield Kernel(each, loops, num_bytes, conditionals)
 
 
 def _num_bytes(
-    module: Module, computation: Computation, each: Instruction, loops: tuple[Instruction, ...]
+    module: Module,
+    computation: Computation,
+    each: Instruction,
+    num_steps: int | None,
+    num_seen: float | None,
 ) -> float:
     if each.op == "custom-call" and each.target == TRITON and "/decode/" in each.origin:
-        return _decode_bytes(computation, each, loops[-1].trip_count if loops else None)
+        return _decode_bytes(computation, each, num_steps, num_seen)
     if each.op in ("fusion", "fusion-start") and each.called:
         return _fusion_bytes(module.computations[each.called])
     if each.op in ("copy", "copy-start"):
@@ -66,17 +85,22 @@ def _num_bytes(
     return sum(operand.num_bytes for operand in operands) + each.num_bytes
 
 
-def _decode_bytes(computation: Computation, call: Instruction, num_steps: int | None) -> float:
+def _decode_bytes(
+    computation: Computation, call: Instruction, num_steps: int | None, num_seen: float | None
+) -> float:
     """The mean over the steps of a loop that begins with an empty cache; else of a full cache.
 
-    `decode` has caches as operands, [B, K, S, ...], of which it reads the filled slots, and as
-    results, of which it writes one slot. In 8 bits they are codes and their scales.
+    `decode` has caches as operands, [B, K, S, ...], of which it reads the slots that are seen, and
+    as results, of which it writes one slot. In 8 bits they are codes and their scales. Where
+    streams have positions of their own, it is said how many slots they see.
     """
     operands = [computation[name] for name in dict.fromkeys(call.operands)]
     caches = [each for each in operands if len(each.shapes[0][1]) == 4]
     num_slots = caches[0].shapes[0][1][2]
     of_caches = sum(cache.num_bytes for cache in caches)
     read = (num_steps - 1) / 2 if num_steps else num_slots - 1
+    if num_seen is not None:
+        read = num_seen
     others = sum(each.num_bytes for each in operands) - of_caches
     return others + (read + 1) * of_caches / num_slots + call.num_bytes - of_caches
 

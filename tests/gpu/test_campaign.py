@@ -48,7 +48,7 @@ def test_kernels_are_timed_and_those_that_fail_are_told(settings, tmp_path):
     assert run("attention", settings, tmp_path) == 0
     rows = json.loads((tmp_path / "attention.json").read_text())["rows"]
     by_decoding = ["triton", "xla"] if cuda_capabilities() else ["xla"]
-    assert [row["kernel"] for row in rows] == ["cudnn", "xla", *by_decoding]
+    assert [row["kernel"] for row in rows] == ["cudnn", "xla", "triton", "xla", *by_decoding]
     assert all(("milliseconds" in row) != ("error" in row) for row in rows)
     assert "milliseconds" in rows[1]
 

@@ -23,6 +23,8 @@ from gridmem.baselines.model.mixers.attention_kernels import (
     causal_attention,
     cuda_capabilities,
 )
+from gridmem.baselines.model.mixers.continued_attention import by_xla as continued_by_xla
+from gridmem.baselines.model.mixers.continued_attention import continued_attention
 from gridmem.baselines.model.mixers.decode_kernel import decode, decode_by_xla, turn_of
 from gridmem.baselines.model.mixers.quantized import quantized
 from gridmem.baselines.ppo.learner import init, update
@@ -108,25 +110,54 @@ def test_cudnn_attention_is_that_of_xla(window):
 
 
 @pytest.mark.parametrize("in_8_bits", [False, True])
-@pytest.mark.parametrize("window", [None, 1, 40])
+@pytest.mark.parametrize("seen", [None, 1, 40, "streams"])
 @pytest.mark.parametrize("heads", [(4, 1), (4, 2), (3, 1), (32, 1)])
-def test_decoding_by_triton_is_that_of_xla(heads, window, in_8_bits):
+def test_decoding_by_triton_is_that_of_xla(heads, seen, in_8_bits):
+    """Tokens see all slots, so many, or each stream others."""
     num_heads, num_kv_heads = heads
     numbers = np.random.default_rng(0)
     shapes = [(64, num_heads + 2 * num_kv_heads, 32), *[(64, num_kv_heads, 256, 32)] * 2]
-    arrays = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
+    new, *caches = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
     if in_8_bits:
-        arrays = [arrays[0], *map(quantized, arrays[1:])]
-    arrays.insert(1, turn_of(jnp.arange(16, dtype=jnp.float32)))
+        caches = map(quantized, caches)
+    streams = 64 if seen == "streams" else 1
+    angle = numbers.uniform(0, 500, size=(streams, 16))
+    arrays = new, turn_of(jnp.asarray(angle, jnp.float32)), *caches
     for used in (0, 1, 31, 32, 200, 255):
-
-        def results(kernel, used=used):
-            return on("cuda", partial(kernel, window=window), *arrays, jnp.int32(used))
-
-        (one, *caches), (other, *others) = results(decode), results(decode_by_xla)
+        first = np.maximum([used + 1 - (seen or used + 1)], 0) if streams == 1 else None
+        first = numbers.integers(0, used + 1, streams) if first is None else first
+        more = jnp.int32(used), jnp.asarray(first, jnp.int32)
+        (one, *caches), (other, *others) = (
+            on("cuda", kernel, *arrays, *more) for kernel in (decode, decode_by_xla)
+        )
         assert relative_error(one, other) < 0.01
         for pair in zip(*map(jax.tree.leaves, (caches, others)), strict=True):
             np.testing.assert_array_equal(*pair)
+
+
+@pytest.mark.parametrize("window", [None, 40])
+@pytest.mark.parametrize("sizes", [(4, 1, 32, 128, 512), (4, 2, 16, 100, 70), (3, 1, 64, 16, 200)])
+def test_attention_over_kept_tokens_by_triton_is_that_of_xla(sizes, window):
+    num_heads, num_kv_heads, head_dim, num_new, num_kept = sizes
+    numbers, batch = np.random.default_rng(0), 8
+    new = [(batch, num_new, heads, head_dim) for heads in (num_heads, num_kv_heads, num_kv_heads)]
+    old = (batch, num_kv_heads, head_dim, num_kept), (batch, num_kv_heads, num_kept, head_dim)
+    arrays = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in (*new, *old)]
+    own = num_kept + np.arange(num_new)
+    begins = np.where(numbers.random((batch, num_new)) < 0.03, own, 0)
+    begins[:, 0] = numbers.integers(0, num_kept + 1, batch)
+    first = np.maximum.accumulate(begins, axis=1)
+    first = np.maximum(first, own + 1 - (window or own[-1] + 1))
+    more = jnp.asarray(first, jnp.int32), jnp.int32(num_kept)
+    gradient = jnp.asarray(numbers.normal(size=new[0]), jnp.bfloat16)
+
+    def both(attend, gradient, query, key, value, *seen):
+        out, backward = jax.vjp(lambda *new: attend(*new, *seen), query, key, value)
+        return out, *backward(gradient)
+
+    kernels = (partial(both, each) for each in (continued_attention, continued_by_xla))
+    for pair in zip(*(on("cuda", f, gradient, *arrays, *more) for f in kernels), strict=True):
+        assert relative_error(*pair) < 0.02
 
 
 @pytest.mark.parametrize(("width", "inner"), [(128, 768), (64, 128), (16, 64)])
@@ -181,16 +212,19 @@ def test_stepping_is_the_full_pass(mixer, dtype, most):
     np.testing.assert_allclose(*(each.astype(np.float32) for each in pair), rtol=0, atol=most)
 
 
+@pytest.mark.parametrize("steps", [None, 128])
 @pytest.mark.parametrize("kv_dtype", ["model", "int8"])
 @pytest.mark.parametrize(
     ("dtype", "feed_forward", "most"),
     [("float32", "xla", 1e-5), ("bfloat16", "xla", 0.02), ("bfloat16", "triton", 0.02)],
 )
-def test_the_first_ratio_is_one(dtype, feed_forward, most, kv_dtype):
+def test_the_first_ratio_is_one(dtype, feed_forward, most, kv_dtype, steps):
     model = {"dtype": dtype, "kv_dtype": kv_dtype, "feed_forward": feed_forward}
-    config = changed("reference", method={"num_envs": 8}, model=model)
+    method = {"num_envs": 8, "rollout_steps": steps}
+    config = changed("reference", method=method, model=model)
     config = choose_kernels(config).apply(config)
-    kernels = ("cudnn", "triton") if dtype == "bfloat16" else ("xla", "xla")
+    kernels = ("triton" if steps else "cudnn", "triton")
+    kernels = kernels if dtype == "bfloat16" else ("xla", "xla")
     assert (config.model.attention, config.model.decode) == kernels
     env = config.make_env()
     graphdef, learner = init(config, env)
@@ -204,9 +238,11 @@ def test_the_first_ratio_is_one(dtype, feed_forward, most, kv_dtype):
 def test_the_kernels_work_at_the_shapes_of_the_presets(kv_dtype):
     for name in ("reference", "small"):
         model = {"kv_dtype": kv_dtype, "feed_forward": "triton"}
-        config, choice = changed(name, model=model), KernelChoice("", "", "")
-        assert choose_kernels(config) == choice
-        assert try_kernels(config, choice) == choice
+        for steps, fitting in ((None, "cudnn"), (64, "triton")):
+            config = changed(name, model=model, method={"rollout_steps": steps})
+            choice = KernelChoice("", "", "", fitting)
+            assert choose_kernels(config) == choice
+            assert try_kernels(config, choice) == choice
 
 
 @pytest.mark.parametrize("flags", [[], ["--max-steps", "255"], ["--head-dim", "36"]])

@@ -30,13 +30,18 @@ SETTINGS = {
     "feed-forward": {"feed_forward": "triton"},
     "int8": {"kv_dtype": "int8"},
     "int8, feed-forward": {"kv_dtype": "int8", "feed_forward": "triton"},
+    "parts": {},
+    "parts, feed-forward": {"feed_forward": "triton"},
 }
+PART = 128  # steps of an update, where it plays parts of episodes
 
 
 @cache
 def update(name, setting):
     config = preset(name)
-    config = replace(config, model=replace(config.model, **SETTINGS[setting]))
+    steps = PART if setting.startswith("parts") else None
+    method = replace(config.ppo, rollout_steps=steps)
+    config = replace(config, model=replace(config.model, **SETTINGS[setting]), method=method)
     compiled = compile_update(config)
     title = f"{name}, {setting}, JAX {jax.__version__}, compiled and not run"
     print(f"\n{title}\n\n{compiled.table()}")
@@ -57,11 +62,14 @@ def test_the_tables_are_printed(name, setting):
         ("feed-forward", 70, 235e3),
         ("int8", 155, 225e3),
         ("int8, feed-forward", 133, 150e3),
+        ("parts", 118, 315e3),
+        ("parts, feed-forward", 96, 240e3),
     ],
 )
 def test_the_rollout_has_few_kernels_and_bytes(setting, num_kernels, num_bytes):
     compiled = update("reference", setting)
-    assert compiled.rollout.trip_count == 512
+    assert compiled.rollout.trip_count == (PART if setting.startswith("parts") else 512)
+    assert compiled.step_branches == 0
     assert compiled.rollout.num_kernels <= num_kernels
     assert compiled.bytes_per_step(compiled.rollout) <= num_bytes
 
@@ -69,7 +77,12 @@ def test_the_rollout_has_few_kernels_and_bytes(setting, num_kernels, num_bytes):
 @bounded
 @pytest.mark.parametrize(
     ("setting", "num_kernels", "num_bytes"),
-    [("default", 645, 290e3), ("feed-forward", 590, 180e3)],
+    [
+        ("default", 645, 290e3),
+        ("feed-forward", 590, 180e3),
+        ("parts", 640, 350e3),
+        ("parts, feed-forward", 605, 226e3),
+    ],
 )
 def test_training_has_few_kernels_and_bytes(setting, num_kernels, num_bytes):
     compiled = update("reference", setting)
@@ -78,23 +91,63 @@ def test_training_has_few_kernels_and_bytes(setting, num_kernels, num_bytes):
     assert compiled.bytes_per_step(compiled.training) <= num_bytes
 
 
+# Loops: of the generation of levels until all caves are connected, and of parts over the levels.
 @bounded
-@pytest.mark.parametrize("setting", ["default", "feed-forward"])
-def test_the_rest_is_small(setting):
+@pytest.mark.parametrize(
+    ("setting", "num_bytes", "num_loops"),
+    [
+        ("default", 3e3, 2),
+        ("feed-forward", 3e3, 2),
+        ("parts", 24e3, 3),
+        ("parts, feed-forward", 24e3, 3),
+    ],
+)
+def test_the_rest_is_small(setting, num_bytes, num_loops):
     compiled = update("reference", setting)
-    assert compiled.bytes_per_step(compiled.rest) <= 3e3
-    assert compiled.unknown_loops == 2  # of the generation of levels, until all caves are connected
+    assert compiled.bytes_per_step(compiled.rest) <= num_bytes
+    assert compiled.unknown_loops == num_loops
 
 
 @bounded
-@pytest.mark.parametrize(("setting", "mebibytes"), [("default", 6000), ("feed-forward", 2650)])
+@pytest.mark.parametrize(
+    ("whole", "parts"), [("default", "parts"), ("feed-forward", "parts, feed-forward")]
+)
+def test_parts_of_episodes_have_at_most_1_3_times_the_bytes(whole, parts):
+    assert total_bytes(update("reference", parts)) <= 1.3 * total_bytes(update("reference", whole))
+
+
+def total_bytes(compiled):
+    """Per agent step."""
+    loops = compiled.rollout, compiled.training, compiled.rest
+    return sum(map(compiled.bytes_per_step, loops))
+
+
+@bounded
+@pytest.mark.parametrize(
+    ("setting", "mebibytes"),
+    [
+        ("default", 6000),
+        ("feed-forward", 2650),
+        ("parts", 3750),
+        ("parts, feed-forward", 3750),
+    ],
+)
 def test_the_temporary_memory_is_bounded(setting, mebibytes):
     assert update("reference", setting).temporary_bytes <= mebibytes * MIB
 
 
 @bounded
-@pytest.mark.parametrize("setting", ["default", "feed-forward"])
-@pytest.mark.parametrize(("name", "error"), [("reference", 0.15), ("small", 0.3)])
-def test_the_plan_is_what_the_program_needs(name, error, setting):
+@pytest.mark.parametrize(
+    ("name", "setting", "error"),
+    [
+        ("reference", "default", 0.15),
+        ("reference", "feed-forward", 0.15),
+        ("reference", "parts", 0.15),
+        ("reference", "parts, feed-forward", 0.15),
+        ("small", "default", 0.3),
+        ("small", "feed-forward", 0.3),
+    ],
+)
+def test_the_plan_is_what_the_program_needs(name, setting, error):
     compiled = update(name, setting)
     assert compiled.planned_bytes == pytest.approx(compiled.needed_bytes, rel=error)

@@ -124,6 +124,40 @@ def test_decoding_reads_the_slots_that_are_filled():
     assert call.num_bytes == INDEX + (31.5 + 1) * slot + 2 * 4 * (6 + 4) * 32
 
 
+def test_decoding_reads_the_slots_that_are_seen():
+    """Where it is said how many these are, since a rollout begins with kept ones."""
+    (call,) = kernels(parse(DECODE.replace("TARGET", TRITON)), num_seen=20)
+    slot = 2 * 2 * 4 * 32
+    assert call.num_bytes == INDEX + (20 + 1) * slot + 2 * 4 * (6 + 4) * 32
+
+
+CONDITIONAL = """HloModule example
+
+%yes (a: f32[8]) -> f32[8] {
+  %a = f32[8]{0} parameter(0)
+  ROOT %copied = f32[8]{0} copy(%a)
+}
+
+%no (a: f32[8]) -> f32[8] {
+  ROOT %a = f32[8]{0} parameter(0)
+}
+
+ENTRY %main (a: f32[8], b: pred[]) -> f32[8] {
+  %a = f32[8]{0} parameter(0)
+  %b = pred[] parameter(1)
+  %first = f32[8]{0} negate(%a)
+  ROOT %either = f32[8]{0} conditional(%b, %first, %first), true_computation=%yes, \
+false_computation=%no
+}
+"""
+
+
+def test_a_kernel_knows_the_conditionals_around_it():
+    negate, copied = kernels(parse(CONDITIONAL))
+    assert negate.conditionals == ()
+    assert [each.name for each in copied.conditionals] == ["either"]
+
+
 def test_in_8_bits_a_slot_is_codes_and_scales():
     (call,) = kernels(parse(DECODE_IN_8_BITS.replace("TARGET", TRITON)))
     slot = 2 * 4 * (32 + 2)

@@ -80,12 +80,15 @@ def test_the_reference_update_has_cudnn_attention_in_both_directions(plugin, fee
 @pytest.mark.parametrize(
     "more", [{}, {"kv_dtype": "int8"}, {"feed_forward": "triton"}], ids=["", "int8", "feed-forward"]
 )
-def test_the_platform_that_is_lowered_for_decides(plugin, more):
-    kernels = {"attention": "cudnn", "decode": "triton"}
-    program = traced(changed("small", model={**kernels, **more}))
+@pytest.mark.parametrize("steps", [None, 32])
+def test_the_platform_that_is_lowered_for_decides(plugin, steps, more):
+    kernels = {"attention": "triton" if steps else "cudnn", "decode": "triton"}
+    config = changed("small", model={**kernels, **more}, method={"rollout_steps": steps})
+    program = traced(config)
     for platform, there in (("cuda", True), ("cpu", False), ("rocm", False)):
         text = lowered(program, platform)
-        assert ("cudnn" in text, TRITON in text) == (there, there)
+        assert ("cudnn" in text, TRITON in text) == (there and not steps, there)
+        assert ("attention_bwd_keys" in text) == (there and bool(steps))
 
 
 @without_card
@@ -150,8 +153,26 @@ def test_cudnn_is_for_what_it_can_compute(sequence, reason):
         (
             {"method": {"rollout_steps": 64}},
             H100,
+            ("triton", "triton"),
+            "Triton; decoding by Triton",
+        ),
+        (
+            {"method": {"rollout_steps": 63}, "model": {"kv_dtype": "int8"}},
+            H100,
+            ("triton", "triton"),
+            "Triton; decoding by Triton",
+        ),
+        (
+            {"method": {"rollout_steps": 64}, "model": {"head_dim": 24}},
+            H100,
             ("xla", "xla"),
-            "XLA: --rollout-steps needs masks that only XLA has",
+            "XLA: head_dim is 24, not 16, 32, 64 or 128",
+        ),
+        (
+            {"method": {"rollout_steps": 64}, "model": {"attention": "xla"}},
+            H100,
+            ("xla", "triton"),
+            "XLA: set by --attention; decoding by Triton",
         ),
         (
             {"env": {"max_steps": 255}},
@@ -190,14 +211,31 @@ def test_an_odd_sequence_never_reaches_cudnn(plugin):
     assert "cudnn" not in lowered(traced(config), "cuda")
 
 
+IN_FLOAT32 = {"dtype": "float32"}, "the model has dtype float32, not bfloat16"
+
+
 @pytest.mark.parametrize(
-    ("parts", "reason"),
+    ("option", "kernel", "parts", "reason"),
     [
-        ({"method": {"rollout_steps": 64}}, "--rollout-steps needs masks that only XLA has"),
-        ({"model": {"dtype": "float32"}}, "the model has dtype float32, not bfloat16"),
+        *(
+            (option, kernel, {"model": IN_FLOAT32[0], "method": {"rollout_steps": steps}}, why)
+            for option, kernel, steps in [
+                ("attention", "cudnn", None),
+                ("attention", "triton", 64),
+                ("decode", "triton", None),
+                ("decode", "triton", 64),
+            ]
+            for why in IN_FLOAT32[1:]
+        ),
+        (
+            "attention",
+            "cudnn",
+            {"method": {"rollout_steps": 64}},
+            "with --rollout-steps tokens attend to kept ones, too, which cuDNN's kernel does not",
+        ),
+        ("attention", "triton", {}, "it is for --rollout-steps"),
     ],
 )
-@pytest.mark.parametrize(("option", "kernel"), [("attention", "cudnn"), ("decode", "triton")])
 def test_a_kernel_where_it_cannot_be_is_refused(option, kernel, parts, reason):
     model = {**parts.get("model", {}), option: kernel}
     told = f"--{option} is {kernel}, but {reason}; use --{option} auto or xla"
@@ -285,15 +323,20 @@ def test_the_program_refuses_a_kernel_without_a_card(option, kernel, tmp_path, c
 
 
 @without_card
-def test_a_run_on_which_the_kernels_fail_has_xla():
-    tried = try_kernels(preset("small"), KernelChoice())
+@pytest.mark.parametrize(
+    ("steps", "fitting", "name"), [(None, "cudnn", "cuDNN"), (64, "triton", "Triton")]
+)
+def test_a_run_on_which_the_kernels_fail_has_xla(steps, fitting, name):
+    config = changed("small", method={"rollout_steps": steps})
+    tried = try_kernels(config, KernelChoice(fitting=fitting))
     assert (tried.kernel, tried.decode) == ("xla", "xla")
-    assert re.fullmatch(r"cuDNN's attention fails on this device \(.+\)", tried.refusal)
+    assert re.fullmatch(rf"{name}'s attention fails on this device \(.+\)", tried.refusal)
     assert re.fullmatch(r"decoding by Triton fails on this device \(.+\)", tried.decode_refusal)
 
 
+@pytest.mark.parametrize("steps", [None, 60])
 @pytest.mark.parametrize("kv_dtype", ["model", "int8"])
-def test_the_kernel_is_tried_with_caches_like_those_of_the_run(kv_dtype, monkeypatch):
+def test_the_kernel_is_tried_with_caches_like_those_of_the_run(kv_dtype, steps, monkeypatch):
     tried = []
 
     def difference(name, one, other, inputs):
@@ -301,14 +344,39 @@ def test_the_kernel_is_tried_with_caches_like_those_of_the_run(kv_dtype, monkeyp
         return ""
 
     monkeypatch.setattr(kernel_choice, "_difference", difference)
-    config = changed("small", model={"kv_dtype": kv_dtype})
+    config = changed("small", model={"kv_dtype": kv_dtype}, method={"rollout_steps": steps})
     refused = KernelChoice("set by --attention")
     assert try_kernels(config, refused) == refused
-    name, (out, *after), (_, _, *before, _) = tried
+    name, (out, *after), (_, turn, *before, _, first) = tried
+    assert (len(turn), len(first)) == ((1, 1) if steps is None else (2, 2))
     assert (name, out.dtype) == ("decoding by Triton", jnp.bfloat16)
     dtypes = [leaf.dtype.name for leaf in jax.tree.leaves(before)]
     assert dtypes == [leaf.dtype.name for leaf in after]
     assert dtypes == (["bfloat16"] if kv_dtype == "model" else ["int8", "bfloat16"]) * 2
+
+
+@pytest.mark.parametrize("window", [None, 1, 20])
+def test_attention_over_kept_tokens_is_tried_where_an_episode_ends(window, monkeypatch):
+    tried = []
+
+    def difference(name, one, other, inputs):
+        shapes = [jax.tree.leaves(jax.eval_shape(f, *inputs)) for f in (one, other)]
+        assert shapes[0] == shapes[1]
+        tried.append((name, inputs[0].shape))
+        return ""
+
+    monkeypatch.setattr(kernel_choice, "_difference", difference)
+    config = changed("small", model={"window": window}, method={"rollout_steps": 60})
+    choice = KernelChoice("", "set by --decode", fitting="triton")
+    assert try_kernels(config, choice) == choice
+    assert tried == [("Triton's attention", (2, 60, 2, 32))]
+    *_, first, used = kernel_choice._kept(config)
+    first, own = np.asarray(first), int(used) + np.arange(60)
+    assert (np.diff(first, axis=1) >= 0).all()
+    assert (first <= own).all()
+    assert first[1, 20] == own[20]
+    if window is not None:
+        assert (first > own - window).all()
 
 
 @without_card
@@ -331,24 +399,39 @@ def is_jaxpr(x):
     return isinstance(getattr(x, "jaxpr", x), Jaxpr)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("in_8_bits", [False, True])
-@pytest.mark.parametrize("window", [None, 1, 40])
-@pytest.mark.parametrize("heads", [(4, 1), (4, 2), (3, 1), (32, 1)])
-def test_decoding_by_triton_is_that_of_xla(heads, window, in_8_bits):
-    """The kernel is interpreted."""
+FIRST = {
+    "all": lambda used: [0],
+    "itself": lambda used: [used],
+    "window": lambda used: [max(used - 39, 0)],
+    "streams": lambda used: [0, used - used // 3],
+}
+"""The first slots that the tokens of two streams see; where they differ, so do positions."""
+
+
+def for_decoding(heads, first, in_8_bits):
+    """All arguments of `decode` but the place in the cache and the first slots."""
     num_heads, num_kv_heads = heads
     numbers = np.random.default_rng(0)
     shapes = [(2, num_heads + 2 * num_kv_heads, 16), *[(2, num_kv_heads, 96, 16)] * 2]
-    arrays = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
+    new, *caches = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
     if in_8_bits:
-        arrays = [arrays[0], *map(quantized, arrays[1:])]
-    arrays.insert(1, turn_of(jnp.arange(8, dtype=jnp.float32)))
-    of_triton = jax.jit(partial(by_triton, window=window, interpret=True))
-    of_xla = jax.jit(partial(decode_by_xla, window=window))
+        caches = map(quantized, caches)
+    angle = jnp.arange(16, dtype=jnp.float32).reshape(2, 8)
+    return new, turn_of(angle[: len(FIRST[first](9))]), *caches
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("in_8_bits", [False, True])
+@pytest.mark.parametrize("first", FIRST)
+@pytest.mark.parametrize("heads", [(4, 1), (4, 2), (3, 1), (32, 1)])
+def test_decoding_by_triton_is_that_of_xla(heads, first, in_8_bits):
+    """The kernel is interpreted."""
+    arrays = for_decoding(heads, first, in_8_bits)
+    of_triton = jax.jit(partial(by_triton, interpret=True))
     for used in (0, 1, 31, 32, 33, 95):
+        more = jnp.int32(used), jnp.array(FIRST[first](used), jnp.int32)
         (one, *caches), (other, *others) = (
-            f(*arrays, jnp.int32(used)) for f in (of_triton, of_xla)
+            f(*arrays, *more) for f in (of_triton, jax.jit(decode_by_xla))
         )
         np.testing.assert_allclose(*(x.astype(jnp.float32) for x in (one, other)), atol=0.03)
         for pair in zip(*map(jax.tree.leaves, (caches, others)), strict=True):
@@ -364,13 +447,12 @@ def test_many_seeds_decode_side_by_side(in_8_bits):
     arrays = [jnp.asarray(numbers.normal(size=shape), jnp.bfloat16) for shape in shapes]
     if in_8_bits:
         arrays = [arrays[0], *map(quantized, arrays[1:])]
-    arrays.insert(1, turn_of(jnp.arange(8, dtype=jnp.float32)))
-    of_triton = partial(by_triton, window=None, interpret=True)
-    of_xla = partial(decode_by_xla, window=None)
+    arrays.insert(1, turn_of(jnp.arange(8, dtype=jnp.float32)[None]))
     for used, axis in ((jnp.int32(40), None), (jnp.array([0, 31, 63]), 0)):
+        first = jnp.array([[0], [10], [20]])
         one, other = (
-            jax.vmap(each, (0, None, 0, 0, axis))(*arrays, used)[0].astype(jnp.float32)
-            for each in (of_triton, of_xla)
+            jax.vmap(each, (0, None, 0, 0, axis, 0))(*arrays, used, first)[0].astype(jnp.float32)
+            for each in (partial(by_triton, interpret=True), decode_by_xla)
         )
         np.testing.assert_allclose(one, other, atol=0.03)
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from gridmem.baselines.costs.abstract_run import AbstractRun
 from gridmem.baselines.costs.jaxpr_costs import Costs, estimate_costs, num_bytes
-from gridmem.baselines.model.mixers.attention import DecodeCache
+from gridmem.baselines.model.mixers.attention_caches import DecodeCache
 from gridmem.baselines.model.mixers.quantized import Quantized
 from gridmem.baselines.training.seeds import num_concurrent
 from gridmem.envs.batch.mixture import Mixture, MixtureVectorEnv
@@ -35,9 +35,12 @@ class MemoryEstimate(NamedTuple):
 
     @property
     def playing(self) -> int:
-        """Total during a rollout, which is held twice when its chunks are concatenated."""
-        during = self.environments + self.caches + 2 * self.rollout
-        return self._permanent + max(self.levels, during)
+        """Total during a rollout, which is held twice when its chunks are concatenated.
+
+        What is kept of the caches for the next one is held beside them.
+        """
+        during = self.environments + self.caches + self.rollout
+        return self._permanent + max(self.levels, during + max(self.rollout, self.rollout_state))
 
     @property
     def learning(self) -> int:

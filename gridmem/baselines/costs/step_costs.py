@@ -40,8 +40,11 @@ def rollout_costs(run: AbstractRun, fused: bool) -> StepCosts:
 def rollout_step(run: AbstractRun) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """A step of all streams, and the shapes of its arguments, with caches of mean length."""
     # The costs of a step are linear in the length.
-    chunk = 1 if run.config.model.decode == "triton" else CHUNK_STEPS
-    caches = run.caches(run.context_length + round(_mean_length(run.num_steps, chunk)))
+    by_kernel = run.config.model.decode == "triton"
+    length = run.context_length + _mean_length(run.num_steps, 1 if by_kernel else CHUNK_STEPS)
+    if by_kernel and run.context_length:
+        length = mean_seen(run.context_length, run.env.max_steps)
+    caches = run.caches(round(length))
     return _step(run, run.graphdef, run.learner.params, caches)
 
 
@@ -97,6 +100,16 @@ def training_costs(run: AbstractRun, gradient: Costs) -> StepCosts:
     return StepCosts(
         share * (gradient.flops + update.flops), share * (gradient.bytes + update.bytes)
     )
+
+
+def mean_seen(context: int, max_steps: int) -> float:
+    """How many tokens before its own a token of an episode can attend to, in the mean.
+
+    Args:
+        context: the most.
+        max_steps: of an episode, which has a token more.
+    """
+    return context * (1 - (context + 1) / (2 * (max_steps + 1)))
 
 
 def _mean_length(num_steps: int, chunk: int) -> float:

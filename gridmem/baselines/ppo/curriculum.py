@@ -86,6 +86,11 @@ class GrowingEnv:
         return self.env.mean_steps
 
     @property
+    def has_fixed_length(self) -> bool:
+        """See `Environment`; not where the steps of an episode grow, too."""
+        return self.env.has_fixed_length and self.settings.start_max_steps is None
+
+    @property
     def parts(self) -> tuple[Part, ...]:
         """See `Environment`."""
         return self.env.parts

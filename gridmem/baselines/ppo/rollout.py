@@ -1,5 +1,6 @@
 """Rollouts for training: whole episodes, or a number of steps that continue those of before."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -31,6 +32,7 @@ from gridmem.envs.batch.rollout import (
 )
 from gridmem.envs.env import Env
 from gridmem.envs.environment import Environment
+from gridmem.envs.types import TimeStep
 
 
 class RolloutState(NamedTuple):
@@ -147,8 +149,7 @@ def play_episodes(
     num_steps: int | None = None,
 ) -> RolloutResult:
     """One whole episode in every environment, on its level."""
-    # The Triton kernel reads only the filled slots, so it gains nothing from a growing cache.
-    chunk = env.max_steps if config.model.decode == "triton" else CHUNK_STEPS
+    chunk = _chunk_steps(config, env.max_steps)
     return play(env, policy, shard_batch(levels), key, chunk, num_steps)
 
 
@@ -163,14 +164,27 @@ def continue_rollout(
     """Plays `rollout_steps` more; where an episode ends, a new one begins."""
     length, num_steps = context_length(config, env), config.ppo.rollout_steps
     assert num_steps is not None
-    vector = vector_env(env, config.ppo.num_envs // num_devices())
-    step = shard_map_rows(vector.step)
-    policy = _streaming(config, env, model, teacher, state.runner.carry)
-    result = unroll(step, policy, shard_batch(state.runner), key, num_steps, length)
+    vector: Any = vector_env(env, config.ppo.num_envs // num_devices())
+    runner = shard_batch(state.runner)
+    draw = shard_map_rows(partial(vector.next_starts, num_steps=num_steps))
+    starts, advance = draw(runner.state, runner.timestep.time), shard_map_rows(vector.step)
+
+    def step(state: Any, action: Array) -> tuple[Any, TimeStep]:
+        return advance(state, action, starts)
+
+    policy = _streaming(config, env, model, teacher, runner.carry)
+    chunk = _chunk_steps(config, num_steps)
+    result = unroll(step, policy, runner, key, num_steps, length, chunk)
     memory = policy.keep(result.carry, length)
     accumulator, episodes = env.stats.add(state.episodes, result.rollout)
     after = RolloutState(result.runner_state._replace(carry=memory), accumulator)
     return result, after, episodes
+
+
+def _chunk_steps(config: TrainConfig, num_steps: int) -> int:
+    """Steps of one scan of a rollout of so many."""
+    # The Triton kernel reads only slots that are seen, so it gains nothing from a growing cache.
+    return num_steps if config.model.decode == "triton" else CHUNK_STEPS
 
 
 def _streaming(

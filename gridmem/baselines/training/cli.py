@@ -146,7 +146,7 @@ def _resumed(command: Command, run: Path) -> Command:
             )
     model = config.model
     # The device that resumes the run may not support these kernels.
-    attention = "auto" if model.attention == "cudnn" else model.attention
+    attention = model.attention if model.attention == "xla" else "auto"
     decode = "auto" if model.decode == "triton" else model.decode
     config = replace(config, model=replace(model, attention=attention, decode=decode))
     return replace(command, config=replace(config, run_dir=str(run)), name=run.name)

@@ -20,6 +20,7 @@ from gridmem.baselines.model.mixers.attention_kernels import (
     cudnn_refusal,
     device_refusal,
 )
+from gridmem.baselines.model.mixers.continued_attention import by_xla, continued_attention
 from gridmem.baselines.model.mixers.decode_kernel import (
     BLOCK,
     decode,
@@ -28,8 +29,13 @@ from gridmem.baselines.model.mixers.decode_kernel import (
     turn_of,
 )
 from gridmem.baselines.model.mixers.quantized import quantized
+from gridmem.baselines.ppo.rollout import context_length
 from gridmem.baselines.ppo.sharding import any_process, usable_devices
 
+_FOR_OTHERS = {
+    "cudnn": "with --rollout-steps tokens attend to kept ones, too, which cuDNN's kernel does not",
+    "triton": "it is for --rollout-steps",
+}
 TOLERANCE = 0.05  # between the kernels, of numbers of about 1 in bfloat16
 NOT_ASKED = "--feed-forward is xla"
 
@@ -37,14 +43,15 @@ NOT_ASKED = "--feed-forward is xla"
 class KernelChoice(NamedTuple):
     """Why a run does not have the kernels for CUDA; it has those of which nothing is said."""
 
-    refusal: str = ""  # of cuDNN's, for training
+    refusal: str = ""  # of `fitting`, for training
     decode_refusal: str = ""  # of Triton's, for the steps of a rollout
     feed_forward_refusal: str = NOT_ASKED  # of Triton's, for feed-forward layers of both
+    fitting: Literal["cudnn", "triton"] = "cudnn"  # the one for whole episodes, and for parts
 
     @property
-    def kernel(self) -> Literal["cudnn", "xla"]:
+    def kernel(self) -> Literal["cudnn", "triton", "xla"]:
         """That of training."""
-        return "xla" if self.refusal else "cudnn"
+        return "xla" if self.refusal else self.fitting
 
     @property
     def decode(self) -> Literal["triton", "xla"]:
@@ -63,7 +70,7 @@ class KernelChoice(NamedTuple):
         of_layers = f"feed-forward layers by {named('Triton', self.feed_forward_refusal)}"
         if self.refusal == NO_ATTENTION and self.feed_forward_refusal != NOT_ASKED:
             return of_layers
-        parts = [named("cuDNN", self.refusal)]
+        parts = [named({"cudnn": "cuDNN", "triton": "Triton"}[self.fitting], self.refusal)]
         if not self.refusal or self.decode_refusal != self.refusal:
             parts.append(f"decoding by {named('Triton', self.decode_refusal)}")
         if self.feed_forward_refusal != NOT_ASKED:
@@ -103,8 +110,14 @@ def choose_kernels(
     devices = capabilities
     if devices is None:
         devices = cuda_capabilities() if jax.default_backend() == "gpu" else []
-    refusals = (each(config, devices) for each in (_refusal, _decode_refusal, _layer_refusal))
-    return _choice(config, KernelChoice(*(why or "" for why in refusals)), resumed)
+    in_parts = config.ppo.rollout_steps is not None and config.model.mixer == "attention"
+    choice = KernelChoice(
+        _refusal(config, devices) or "",
+        _decode_refusal(config, devices) or "",
+        _layer_refusal(config, devices) or "",
+        "triton" if in_parts else "cudnn",
+    )
+    return _choice(config, choice, resumed)
 
 
 def try_kernels(config: TrainConfig, choice: KernelChoice, resumed: bool = False) -> KernelChoice:
@@ -125,17 +138,19 @@ def try_kernels(config: TrainConfig, choice: KernelChoice, resumed: bool = False
     )
     elsewhere = "another process cannot use it"
     refused = any_process(*map(bool, here))
-    reasons = (
+    training, steps, layers = (
         (why or elsewhere) if is_so else "" for why, is_so in zip(here, refused, strict=True)
     )
-    return _choice(config, KernelChoice(*reasons), resumed)
+    return _choice(config, KernelChoice(training, steps, layers, choice.fitting), resumed)
 
 
 def _choice(config: TrainConfig, choice: KernelChoice, resumed: bool) -> KernelChoice:
     """The choice, unless the config asks for a kernel that is refused."""
     asked = []
     if config.model.mixer == "attention":
-        asked.append(("attention", "cudnn", choice.refusal, "auto or xla"))
+        for kernel, why in _FOR_OTHERS.items():
+            asked.append(("attention", kernel, kernel != choice.fitting and why, "auto or xla"))
+        asked.append(("attention", choice.fitting, choice.refusal, "auto or xla"))
         asked.append(("decode", "triton", choice.decode_refusal, "auto or xla"))
     if not resumed:
         asked.append(("feed_forward", "triton", choice.feed_forward_refusal, "xla"))
@@ -152,8 +167,8 @@ def _refusal(config: TrainConfig, devices: Sequence[Capability]) -> str | None:
         return NO_ATTENTION
     if model.attention == "xla":
         return "set by --attention"
-    if refusal := _refusal_of_all(config, devices):
-        return refusal
+    if config.ppo.rollout_steps is not None:
+        return _triton_refusal(config, devices)
     num_steps, dtype = config.make_env().max_steps, jnp.dtype(model.dtype)
     return cudnn_refusal(num_steps, model.head_dim, dtype, devices)
 
@@ -164,9 +179,7 @@ def _decode_refusal(config: TrainConfig, devices: Sequence[Capability]) -> str |
         return NO_ATTENTION
     if model.decode == "xla":
         return "set by --decode"
-    if refusal := _refusal_of_all(config, devices):
-        return refusal
-    return _divided(config) or triton_refusal(model.head_dim, jnp.dtype(model.dtype))
+    return _triton_refusal(config, devices)
 
 
 def _layer_refusal(config: TrainConfig, devices: Sequence[Capability]) -> str | None:
@@ -187,46 +200,73 @@ def _divided(config: TrainConfig) -> str | None:
     return None
 
 
-def _refusal_of_all(config: TrainConfig, devices: Sequence[Capability]) -> str | None:
-    if refusal := device_refusal(devices):
+def _triton_refusal(config: TrainConfig, devices: Sequence[Capability]) -> str | None:
+    """Of both kernels of attention."""
+    if refusal := device_refusal(devices) or _divided(config):
         return refusal
-    if config.ppo.rollout_steps is not None:
-        return "--rollout-steps needs masks that only XLA has"
-    return None
+    return triton_refusal(config.model.head_dim, jnp.dtype(config.model.dtype))
 
 
 def _problem(config: TrainConfig) -> str:
-    """What goes wrong with cuDNN in a small gradient at the run's shapes; empty if nothing."""
-    model, num_steps = config.model, config.make_env().max_steps
+    """What goes wrong with a small gradient at the run's shapes; empty if nothing."""
+    model, num_steps = config.model, config.ppo.rollout_steps or config.make_env().max_steps
     of_each = model.num_heads, model.num_kv_heads, model.num_kv_heads
     inputs = _random(*((2, num_steps, heads, model.head_dim) for heads in of_each))
+    if config.ppo.rollout_steps is not None:
+        seen = _kept(config)
+        by_triton, of_xla = (
+            _gradient(lambda *qkv, f=f: f(*qkv, *seen)) for f in (continued_attention, by_xla)
+        )
+        return _difference("Triton's attention", by_triton, of_xla, inputs)
     lag = np.arange(num_steps)[:, None] - np.arange(num_steps)[None]
     visible = jnp.asarray((lag >= 0) & (lag < (model.window or num_steps)))[None]
+    by_cudnn = _gradient(partial(causal_attention, visible=visible, window=model.window))
+    return _difference(
+        "cuDNN's attention", by_cudnn, _gradient(partial(attend_in_blocks, visible=visible)), inputs
+    )
 
-    def gradient(attend: Any) -> Any:
-        def total(query: Any, key: Any, value: Any) -> Any:
-            attended = attend(query, key, value, visible).astype(jnp.float32)
-            return jnp.mean(jnp.square(attended)), attended
 
-        return jax.grad(total, argnums=(0, 1, 2), has_aux=True)
+def _gradient(attend: Any) -> Any:
+    """Of a mean over what queries attend to, with this."""
 
-    by_cudnn = gradient(partial(causal_attention, window=model.window))
-    return _difference("cuDNN's attention", by_cudnn, gradient(attend_in_blocks), inputs)
+    def total(query: Any, key: Any, value: Any) -> Any:
+        attended = attend(query, key, value).astype(jnp.float32)
+        return jnp.mean(jnp.square(attended)), attended
+
+    return jax.grad(total, argnums=(0, 1, 2), has_aux=True)
+
+
+def _kept(config: TrainConfig) -> tuple[Any, ...]:
+    """Two streams for `continued_attention`, after queries, keys and values: in one an episode goes
+    on, in the other one ends."""
+    model, num_steps = config.model, config.ppo.rollout_steps or 1
+    num_kept = context_length(config, config.make_env())
+    heads = 2, model.num_kv_heads
+    old = _random((*heads, model.head_dim, num_kept), (*heads, num_kept, model.head_dim))
+    own, begins = num_kept + np.arange(num_steps), num_steps // 3
+    starts = np.where(np.arange(num_steps) < begins, num_kept // 2, num_kept + begins)
+    first = np.maximum([0 * own, starts], own + 1 - (model.window or own[-1] + 1))
+    return *old, jnp.asarray(first, jnp.int32), jnp.int32(num_kept)
 
 
 def _decode_problem(config: TrainConfig) -> str:
-    """Likewise of Triton's decoding, for a token in the middle of an episode."""
+    """Likewise of Triton's decoding, for a token in the middle of an episode, or of a rollout."""
     model, num_steps = config.model, config.make_env().max_steps
+    used, num_starts = num_steps // 2, 1
+    if config.ppo.rollout_steps is not None:  # each stream has its own position
+        num_kept = context_length(config, config.make_env())
+        num_steps, num_starts = num_kept + config.ppo.rollout_steps, 2
+        used = num_kept + config.ppo.rollout_steps // 2
     heads = (2, model.num_heads + 2 * model.num_kv_heads, model.head_dim)
     cache = (2, model.num_kv_heads, -(-num_steps // BLOCK) * BLOCK, model.head_dim)
-    used = jnp.int32(num_steps // 2)
-    by_triton, by_xla = (partial(each, window=model.window) for each in (decode, decode_by_xla))
     new, *caches = _random(heads, cache, cache)
     if model.kv_dtype == "int8":
         caches = [quantized(x) for x in caches]
-    turn = turn_of(jnp.arange(model.head_dim // 2, dtype=jnp.float32))
-    inputs = new, turn, *caches, used
-    return _difference("decoding by Triton", by_triton, by_xla, inputs)
+    first = np.maximum([0, used // 2][:num_starts], used + 1 - (model.window or used + 1))
+    angle = np.arange(num_starts * model.head_dim // 2, dtype=np.float32)
+    turn = turn_of(jnp.asarray(angle.reshape(num_starts, -1)))
+    inputs = new, turn, *caches, jnp.int32(used), jnp.asarray(first, jnp.int32)
+    return _difference("decoding by Triton", decode, decode_by_xla, inputs)
 
 
 def _layer_problem(config: TrainConfig) -> str:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Bool, Int32, Key, Num, UInt32
 
 from gridmem.envs.batch.chunks import update_in_chunks
@@ -28,6 +29,13 @@ class VectorState(NamedTuple):
     keys: UInt32[Array, "N 2"]  # seed of each environment's stream of levels
     episode: UInt32[Array, " N"]  # number in the stream of the level that comes next
     done: Bool[Array, " N"]  # whether the episode is over
+
+
+class Starts(NamedTuple):
+    """The starts of N episodes; what they are is undefined where none begins."""
+
+    envs: Any  # leaves [N, ...]
+    timestep: TimeStep  # leaves [N, A, ...]
 
 
 class Final(NamedTuple):
@@ -112,14 +120,54 @@ class VectorEnv:
             state = state._replace(envs=envs)
         return state._replace(done=state.done & ~mask), flatten(timestep)
 
-    def step(self, state: VectorState, action: Num[Array, "B *K"]) -> tuple[VectorState, TimeStep]:
+    def next_starts(
+        self, state: VectorState, time: Int32[Array, " B"], num_steps: int
+    ) -> Starts | None:
+        """The starts of the episodes that begin in the next steps, for `step`.
+
+        A loop of steps then generates no level, and on a GPU has no branch that depends on data.
+        The levels are those that `step` would generate, and no others.
+
+        Args:
+            state: the state before these steps.
+            time: of the timesteps of its streams.
+            num_steps: of them.
+
+        Returns:
+            None unless `env.has_fixed_length` and there are at most `env.max_steps` steps, so that
+            at most one episode begins in each environment.
+        """
+        fixed = getattr(self.env, "has_fixed_length", False)
+        if not fixed or num_steps > self.env.max_steps:
+            return None
+        time = time.reshape(self.num_envs, -1)[:, 0]
+        begins = state.done | (time + num_steps > self.env.max_steps)
+        _, timestep = jax.eval_shape(self.env.reset, jax.eval_shape(lambda: jax.random.key(0)))
+        timestep = jax.tree.map(lambda x: jnp.zeros((self.num_envs, *x.shape), x.dtype), timestep)
+        after, timestep = self._with_reset(state, begins, state.envs, timestep)
+        return Starts(after.envs, timestep)
+
+    def step(
+        self, state: VectorState, action: Num[Array, "B *K"], starts: Starts | None = None
+    ) -> tuple[VectorState, TimeStep]:
         """Advances every environment, except that those that were done begin their next level.
 
         For these the action is ignored and the timestep is the first one of the new episode, with
         reward 0.
+
+        Args:
+            state: the state.
+            action: of each stream.
+            starts: what `next_starts` gave for steps of which this is one; None to generate levels
+                here.
         """
         envs, timestep = self._stepped(state, action)
-        state, timestep = self._with_reset(state, state.done, envs, timestep)
+        if starts is None:
+            state, timestep = self._with_reset(state, state.done, envs, timestep)
+        else:
+            envs, timestep = _replaced(self.env, state.done, Starts(envs, timestep), starts)
+            episode = state.episode + state.done.astype(jnp.uint32)
+            state = state._replace(envs=envs, episode=episode)
         return state._replace(done=timestep.done[:, 0]), flatten(timestep)
 
     def step_then_reset(
@@ -176,14 +224,29 @@ def with_reset(
         timestep: their timesteps.
         key_of: from row numbers [c] to the keys of their new levels.
     """
-    num_envs = mask.shape[0]
     # Episodes of one length end together; of others few end at a time, and large chunks are waste.
     small = jax.default_backend() == "cpu" or env.mean_steps < env.max_steps
     least = CPU_CHUNK_SIZE if small else ACCELERATOR_CHUNK_SIZE
-    # On average so many episodes end in a step, when they do not all end at once.
-    chunk_size = max(least, num_envs // env.mean_steps)
-    old = state, timestep
-    return update_in_chunks(mask, old, lambda rows: jax.vmap(env.reset)(key_of(rows)), chunk_size)
+    old, size = (state, timestep), _chunk_size(env, mask, least)
+    return update_in_chunks(mask, old, lambda rows: jax.vmap(env.reset)(key_of(rows)), size)
+
+
+def _replaced(env: Environment, mask: Bool[Array, " N"], old: Starts, new: Starts) -> Starts:
+    """The new rows where marked: by a loop over these on a CPU, elsewhere without a branch."""
+
+    def in_chunks(mask: Array, old: Starts, new: Starts) -> Starts:
+        size = _chunk_size(env, mask, CPU_CHUNK_SIZE)
+        return update_in_chunks(mask, old, lambda rows: jax.tree.map(lambda x: x[rows], new), size)
+
+    def everywhere(mask: Array, old: Starts, new: Starts) -> Starts:
+        return jax.tree.map(partial(_where, mask), new, old)
+
+    return lax.platform_dependent(mask, old, new, cpu=in_chunks, default=everywhere)
+
+
+def _chunk_size(env: Environment, mask: Bool[Array, " N"], least: int) -> int:
+    """So many episodes end in a step on average, when they do not all end at once; or `least`."""
+    return max(least, mask.shape[0] // env.mean_steps)
 
 
 def _where(mask: Array, new: Array, old: Array) -> Array:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int32, UInt32
 
-from gridmem.envs.batch.autoreset import VectorEnv
+from gridmem.envs.batch.autoreset import Starts, VectorEnv
 from gridmem.envs.batch.rollout import Rollout
 from gridmem.envs.environment import Column
 from gridmem.envs.types import TimeStep
@@ -127,7 +127,7 @@ class MixtureStatistics:
 
 @dataclass(frozen=True)
 class MixtureVectorEnv:
-    """The batch of each environment; `reset` and `step` are those of `VectorEnv`."""
+    """The batch of each environment; `reset`, `next_starts` and `step` as in `VectorEnv`."""
 
     mixture: Mixture
 
@@ -142,12 +142,23 @@ class MixtureVectorEnv:
         pairs = zip(self._batches, bounds, strict=True)
         return _joined([batch.reset(keys[begin:end]) for batch, (begin, end) in pairs])
 
+    def next_starts(
+        self, state: tuple[Any, ...], time: Int32[Array, " B"], num_steps: int
+    ) -> tuple[Starts | None, ...]:
+        """Of each environment by itself."""
+        rows = zip(self._batches, state, self.mixture.split(time), strict=True)
+        return tuple(batch.next_starts(own, times, num_steps) for batch, own, times in rows)
+
     def step(
-        self, state: tuple[Any, ...], action: Int32[Array, " B"]
+        self,
+        state: tuple[Any, ...],
+        action: Int32[Array, " B"],
+        starts: tuple[Starts | None, ...] | None = None,
     ) -> tuple[tuple[Any, ...], TimeStep]:
         """Advances every environment, or begins its next level."""
-        rows = zip(self._batches, state, self.mixture.split(action), strict=True)
-        return _joined([batch.step(*each) for batch, *each in rows])
+        starts = starts or (None,) * len(state)
+        rows = zip(self._batches, state, self.mixture.split(action), starts, strict=True)
+        return _joined([batch.step(own, taken, start) for batch, own, taken, start in rows])
 
     @property
     def _batches(self) -> list[VectorEnv]:

@@ -114,11 +114,9 @@ def test_steps_cost_what_a_whole_update_does(config):
         lambda learner: update(config, env, graphdef, learner), learner, fused=True
     )
     run, num_steps = Plan(config, None), abstract_run(config).num_steps
-    # Beside its steps the update asks for the value of one observation more, and draws levels:
-    # once, or in a loop at each step.
-    num_keys, num_draws = (8, 1) if config.ppo.rollout_steps is None else (8, num_steps)
-    keys = jax.random.split(jax.random.key(0), num_keys)
-    levels = num_draws * estimate_costs(jax.vmap(env.reset), keys, fused=True).flops
+    # Beside its steps the update asks for the value of one observation more, and draws levels.
+    keys = jax.random.split(jax.random.key(0), 8)
+    levels = estimate_costs(jax.vmap(env.reset), keys, fused=True).flops
     per_row = (num_steps + 1) * run.rollout.flops + num_steps * run.training.flops
     flops = per_row * config.steps_per_update / num_steps + levels
     assert flops == pytest.approx(whole.flops, rel=0.002)

@@ -17,7 +17,8 @@ from flax import nnx
 from gridmem.baselines.config import ModelConfig
 from gridmem.baselines.model.actor_critic import num_parameters
 from gridmem.baselines.model.mixers import attention, make_mixer
-from gridmem.baselines.model.mixers.attention import AttentionCache, attend, rotary
+from gridmem.baselines.model.mixers.attention import attend, rotary
+from gridmem.baselines.model.mixers.attention_caches import AttentionCache, DecodeCache
 from gridmem.baselines.model.mixers.quantized import (
     Quantized,
     numbers,
@@ -36,6 +37,9 @@ VARIANTS = {
     "decode": {"window": WINDOW, "qk_norm": True, "decode": "triton"},
     "int8": {"kv_dtype": "int8"},
     "int8 decode": {"kv_dtype": "int8", "window": WINDOW, "qk_norm": True, "decode": "triton"},
+    "kernels": {"attention": "triton", "decode": "triton"},
+    "window kernels": {"window": WINDOW, "attention": "triton", "decode": "triton"},
+    "int8 kernels": {"kv_dtype": "int8", "attention": "triton", "decode": "triton"},
     "registered": {"mixer": "average"},  # of docs/extending.md
 }
 RECURRENCES = ["gru", "lstm", "linear", "gla"]
@@ -144,7 +148,7 @@ def as_float(x):
 
 
 # Each mixer once, and attention where it forgets and where it is less exact.
-NAMES = [*MIXERS, "window", "decode", "registered"]
+NAMES = [*MIXERS, "window", "decode", "window kernels", "registered"]
 TYPES = [*((name, "float32") for name in [*NAMES, "int8"])]
 TYPES += [(name, "bfloat16") for name in ("attention", "int8 decode")]
 OF_EACH = pytest.mark.parametrize("name", breadth(VARIANTS, *NAMES))
@@ -268,8 +272,9 @@ def test_no_more_than_the_window_need_be_kept(dtype, segments):
         assert (missing[:, ROLLOUT + 1] < TOLERANCE[dtype]).all()
 
 
-def test_positions_are_counted_within_the_episode():
-    mixer, x = build("attention"), tokens()
+@pytest.mark.parametrize("name", ["attention", "kernels"])
+def test_positions_are_counted_within_the_episode(name):
+    mixer, x = build(name), tokens()
     _, cache = stepped(*mixer, x, EPISODES, (T,))
     number = np.asarray(EPISODES)
     seen = (number == number[:, -1:]).sum(axis=1)
@@ -277,8 +282,28 @@ def test_positions_are_counted_within_the_episode():
     kept = nnx.merge(*mixer).keep(cache, 2)
     np.testing.assert_array_equal(kept.segments.position, seen - 1)
     np.testing.assert_array_equal(kept.segments.last, number[:, -1])
-    np.testing.assert_array_equal(kept.segments.slot, number[:, -2:])
+    slots = number[:, -2:]
+    if name == "kernels":  # tokens of earlier segments count as none
+        slots = np.where(slots == number[:, -1:], slots, -1)
+    np.testing.assert_array_equal(kept.segments.slot, slots)
+    assert isinstance(kept, AttentionCache)
     assert (kept.key.shape[3], kept.value.shape[2]) == (2, 2)
+
+
+@pytest.mark.parametrize("name", breadth(["kernels", "int8 kernels"], "kernels"))
+def test_between_rollouts_the_kernels_have_the_caches_of_xla(name):
+    """So that a run can be resumed with either."""
+    of_xla, of_kernels = build(name.replace("kernels", "").strip() or "attention"), build(name)
+    caches = []
+    for mixer in (of_xla, of_kernels):
+        _, cache = stepped(*mixer, tokens(), ONE_SEGMENT, (T,))
+        caches.append(nnx.merge(*mixer).keep(cache, T + 3))
+    for one, other in zip(*map(jax.tree.leaves, caches), strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_allclose(one, other, atol=1e-5, rtol=0)
+    grown = nnx.merge(*of_kernels).grow(caches[0], T + 4)
+    assert isinstance(grown, DecodeCache)
+    assert jax.tree.leaves(grown.value)[0].shape[2] == 32
 
 
 def test_a_window_of_the_whole_sequence_is_none():
@@ -290,7 +315,7 @@ def test_a_window_of_the_whole_sequence_is_none():
             np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("name", breadth(REMEMBERING, "attention", "gru"))
+@pytest.mark.parametrize("name", breadth([*REMEMBERING, "kernels"], "attention", "gru", "kernels"))
 def test_segments_and_caches_must_agree(name):
     mixer, x = nnx.merge(*build(name)), tokens()
     weights, plain = mixer.prepare(), mixer.init_cache(B, T)
@@ -302,8 +327,9 @@ def test_segments_and_caches_must_agree(name):
             mixer.step(x[:, 0], seen, None if segments is None else segments[:, 0], weights)
 
 
-def test_a_cache_without_segments_cannot_be_cut():
-    mixer = nnx.merge(*build("attention"))
+@pytest.mark.parametrize("name", ["attention", "kernels"])
+def test_a_cache_without_segments_cannot_be_cut(name):
+    mixer = nnx.merge(*build(name))
     plain = mixer.init_cache(B, T)
     with pytest.raises(ValueError, match="only a cache made with segmented=True can be cut"):
         mixer.keep(plain, 3)

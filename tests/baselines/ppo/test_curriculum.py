@@ -1,5 +1,7 @@
 """Caves that grow: which levels there are when, how far they have grown, and the run around it."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -57,6 +59,9 @@ def test_an_episode_ends_after_the_steps_of_its_level():
         state, timestep = env.step(state, jnp.array([0]))
         ends.append(bool(timestep.done[0]))
     assert ends == [False, False, False, True]
+    assert not env.has_fixed_length
+    longer = replace(SETTINGS, start_max_steps=None)
+    assert GrowingEnv(env.env, longer, env.share).has_fixed_length
 
 
 @pytest.mark.parametrize("rollout_steps", [6, pytest.param(None, marks=pytest.mark.slow)])

@@ -14,7 +14,12 @@ from flax import nnx
 import gridmem.baselines.ppo.learner as learner_module
 from gridmem import Env, EnvConfig, TextMap
 from gridmem.baselines.model.actor_critic import ActorCritic
-from gridmem.baselines.model.mixers import attention, quantized
+from gridmem.baselines.model.mixers import (
+    attention,
+    continued_attention,
+    decode_kernel,
+    quantized,
+)
 from gridmem.baselines.model.policy import model_policy
 from gridmem.baselines.ppo.learner import (
     TrainBatch,
@@ -64,12 +69,14 @@ def moving(model, ppo):
     )
 
 
+KERNELS = {"attention": "triton", "decode": "triton", "head_dim": 16}
 ROLLOUTS = moving(OF_REFERENCE, SHORT)
 RATIOS = {
     "whole": (moving({}, {}), 1e-5),
     "none": (moving({"mixer": "none", "num_layers": 1}, {}), 1e-5),
     "rollouts": (moving({}, SHORT), 1e-5),
     "window rollouts": (ROLLOUTS, 1e-5),
+    "rollouts with kernels": (moving({**KERNELS, "window": 9}, SHORT), 1e-5),
     "int8": (moving({"kv_dtype": "int8"}, {}), 1e-5),
     "int8 rollouts": (moving(OF_REFERENCE | {"kv_dtype": "int8", "num_layers": 2}, SHORT), 1e-5),
     # Stepping and the full pass round differently: 8 bits of what logits are made of.
@@ -141,6 +148,35 @@ def test_the_next_view_is_learned():
         learner, metrics, _ = run(config, ENV, 1, learner)
         losses.append(float(metrics.loss.further["next_view_loss"]))
     assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kv_dtype", ["model", "int8"])
+def test_the_first_ratio_is_one_by_the_kernels(kv_dtype, monkeypatch):
+    """They are interpreted, and in float32."""
+    by_triton = partial(continued_attention.by_triton, interpret=True)
+    monkeypatch.setattr(continued_attention, "by_xla", by_triton)
+    decode = partial(decode_kernel.by_triton, interpret=True)
+    monkeypatch.setattr(decode_kernel, "decode_by_xla", decode)
+    # No other test has this base, so that the update is traced here.
+    model = {**KERNELS, "num_layers": 1, "kv_dtype": kv_dtype, "rope_base": 99.0}
+    config = moving(model, SHORT)
+    _, metrics, rows = run(config, ROOM, 4)
+    column = metrics._fields.index("first_ratio_error") + len(metrics.episodes) - 1
+    assert max(row[column] for row in rows) <= 1e-5
+    assert float(metrics.loss.max_ratio_error) > 10 * float(metrics.first_ratio_error)
+
+
+def test_with_kernels_a_learner_has_the_arrays_that_it_has_without():
+    """So that a run can be resumed with either."""
+    shapes = []
+    for model in ({"head_dim": 16}, KERNELS):
+        config = moving(model, SHORT)
+        graphdef, learner = tiny.start(config, ROOM)
+        after, _ = jax.eval_shape(partial(update, config, ROOM, graphdef), learner)
+        shapes += [jax.tree.map(jnp.shape, each) for each in (learner, after)]
+    assert shapes[0].rollout_state is not None
+    assert all(each == shapes[0] for each in shapes[1:])
 
 
 @pytest.mark.slow

@@ -27,6 +27,7 @@ VARIANTS = {
     **{name: {"mixer": name} for name in MIXERS},
     "reference": {"qk_norm": True, "value_head": "hl_gauss"},
     "window": {"window": 4},
+    "kernels": {"attention": "triton", "decode": "triton"},
 }
 TASKS = {"clock": None, "task": tiny.TwoFinds()}
 # One variant for each task is enough for what does not depend on the model.
@@ -111,8 +112,12 @@ def whole_pass(graphdef, params, obs, action):
 @pytest.mark.parametrize(
     ("variant", "task"),
     breadth(
-        [*((variant, "clock") for variant in VARIANTS), ("attention", "task"), ("window", "task")],
+        [
+            *((variant, "clock") for variant in VARIANTS),
+            *((variant, "task") for variant in ("attention", "window", "kernels")),
+        ],
         *((variant, task) for task, variant in PLAYED.items()),
+        ("kernels", "task"),
     ),
 )
 def test_log_probs_and_values_are_those_of_whole_episode_means(variant, task):

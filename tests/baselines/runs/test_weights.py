@@ -277,8 +277,9 @@ def test_a_truncated_file_is_refused(share, data, tmp_path):
         weights.read_config(path)
 
 
-def test_a_loaded_agent_plays_with_kernels_that_any_device_has(params, tmp_path):
-    kernels = {"feed_forward": "triton", "decode": "triton", "attention": "cudnn"}
+@pytest.mark.parametrize("attention", ["cudnn", "triton"])
+def test_a_loaded_agent_plays_with_kernels_that_any_device_has(attention, params, tmp_path):
+    kernels = {"feed_forward": "triton", "decode": "triton", "attention": attention}
     config = replace(tiny.CONFIG, model=replace(tiny.CONFIG.model, **kernels))
     (tmp_path / "agent.safetensors").write_bytes(weights.to_bytes(config, params, 0))
     agent = gridmem.baselines.load(tmp_path)

@@ -1,4 +1,5 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from gridmem.envs.batch.autoreset import VectorEnv
 from gridmem.envs.batch.seeding import level_key, seed_key
 from gridmem.envs.env import Env, EnvConfig
 from gridmem.envs.maps import TextMap
+from gridmem.envs.tasks import Return
 
 N, A, MAX_STEPS = 5, 2, 4
 RULES = {"dig_steps": 2, "num_agents": A, "max_steps": MAX_STEPS}
@@ -152,6 +154,54 @@ def test_a_scan_equals_the_loop():
     jax.tree.map(np.testing.assert_array_equal, scanned, (looped, stacked))
 
 
+def with_starts(batch, state, actions, time):
+    """Steps with the starts of the episodes that begin in them drawn before."""
+    starts = batch.next_starts(state, time, len(actions))
+    assert starts is not None
+    state, timesteps = jax.lax.scan(lambda s, a: batch.step(s, a, starts), state, actions)
+    return state, timesteps
+
+
+@pytest.mark.parametrize("num_steps", breadth([1, 3, MAX_STEPS], 3, MAX_STEPS))
+def test_starts_that_are_drawn_before_the_steps_are_those_of_the_steps(num_steps):
+    state, _ = begin_staggered()
+    other, ends = state, 0
+    run = jax.jit(partial(with_starts, BATCH))
+    for each in range(0, 12, num_steps):
+        part = actions()[each : each + num_steps]
+        time = jnp.repeat(state.envs.time, A)
+        state, timesteps = run(state, part, time)
+        other, expected = jax.jit(lambda s, a: jax.lax.scan(BATCH.step, s, a))(other, part)
+        jax.tree.map(np.testing.assert_array_equal, (state, timesteps), (other, expected))
+        ends += int(expected.done.sum())
+    assert ends >= 2 * N * A
+
+
+def test_with_starts_a_step_has_no_loop():
+    """Where the program is lowered for CUDA."""
+    state, _ = jax.eval_shape(BATCH.reset, KEYS)
+    args = state, jnp.zeros(N * A, jnp.int32)
+    starts = jax.eval_shape(partial(BATCH.next_starts, num_steps=2), state, args[1])
+    texts = [
+        jax.jit(BATCH.step).trace(*args, each).lower(lowering_platforms=("cuda",)).as_text()
+        for each in (starts, None)
+    ]
+    assert ["stablehlo.while" in text for text in texts] == [False, True]
+
+
+class Ends(Return):
+    """May end an episode, although its class is derived from one that does not."""
+
+
+def test_starts_are_not_drawn_where_an_episode_may_end_early():
+    may_end = Env(replace(ENV.config, task=Ends()))
+    state, _ = reset(KEYS)
+    time = jnp.zeros(N * A, jnp.int32)
+    assert (ENV.has_fixed_length, may_end.has_fixed_length) == (True, False)
+    assert VectorEnv(may_end, N).next_starts(state, time, 2) is None
+    assert BATCH.next_starts(state, time, MAX_STEPS + 1) is None
+
+
 @pytest.mark.parametrize("autoreset", breadth(["step", "step_then_reset"], "step"))
 def test_every_reset_draws_a_fresh_level(autoreset):
     """Also when all end at once, and when more end than are made at a time."""
@@ -203,13 +253,30 @@ def test_levels_are_made_for_those_that_ended_only(ended, groups, autoreset):
     assert len(MADE) == groups
 
 
-@pytest.mark.parametrize("autoreset", breadth(["step", "step_then_reset"], "step"))
+@pytest.mark.parametrize(("ended", "groups"), [(0, 0), (1, 1), (8, 1), (9, 2), (20, 3)])
+def test_starts_are_drawn_for_those_that_begin_only(ended, groups):
+    state, _ = jax.jit(COUNTED.reset)(jnp.zeros((20, 2), jnp.uint32))
+    time = jnp.where(jnp.arange(20) < ended, 5, 4)
+    jax.effects_barrier()
+    MADE.clear()
+    jax.block_until_ready(jax.jit(partial(COUNTED.next_starts, num_steps=5))(state, time))
+    jax.effects_barrier()
+    assert len(MADE) == groups
+
+
+@pytest.mark.parametrize(
+    "autoreset", breadth(["step", "step_then_reset", "with starts"], "step", "with starts")
+)
 def test_no_step_copies_the_maps(autoreset):
     many = 50
     batch = VectorEnv(CAVES, many)
     state, _ = jax.eval_shape(batch.reset, jnp.zeros((many, 2), jnp.uint32))
-    run = jax.jit(getattr(batch, autoreset), donate_argnums=0)
-    text = run.lower(state, jnp.zeros(many * A, jnp.int32)).compile().as_text()
+    args, step = (state, jnp.zeros(many * A, jnp.int32)), batch.step
+    if autoreset == "with starts":
+        args += (jax.eval_shape(partial(batch.next_starts, num_steps=2), *args),)
+    else:
+        step = getattr(batch, autoreset)
+    text = jax.jit(step, donate_argnums=0).lower(*args).compile().as_text()
     lines = [line for line in text.splitlines() if f"u8[{many},11,11]" in line.split("=")[-1][:30]]
     assert lines
     assert not [line for line in lines if " copy(" in line]

@@ -15,6 +15,22 @@ from jaxtyping import Array, Bool, Float, Float32, Int
 
 from gridmem.baselines.config import ModelConfig
 from gridmem.baselines.model.layers import RMSNorm, dense, matrix
+from gridmem.baselines.model.mixers.attention_caches import (
+    AttentionCache,
+    DecodeCache,
+    LastSegment,
+    RoundedCache,
+    Segments,
+    by_token,
+    check_segments,
+    grown,
+    in_blocks,
+    in_columns,
+    in_rows,
+    kept,
+    positions,
+    size_of,
+)
 from gridmem.baselines.model.mixers.attention_kernels import (
     LEAST_CAPABILITY,
     attend,
@@ -24,7 +40,8 @@ from gridmem.baselines.model.mixers.attention_kernels import (
     cuda_capabilities,
     cudnn_refusal,
 )
-from gridmem.baselines.model.mixers.decode_kernel import BLOCK, decode, turn_of
+from gridmem.baselines.model.mixers.continued_attention import continued_attention
+from gridmem.baselines.model.mixers.decode_kernel import decode, turn_of
 from gridmem.baselines.model.mixers.quantized import (
     Quantized,
     numbers,
@@ -33,46 +50,11 @@ from gridmem.baselines.model.mixers.quantized import (
 )
 
 
-class Segments(NamedTuple):
-    """Which segment a token is of; -1 where there is no token."""
-
-    slot: Int[Array, "B S"]
-    last: Int[Array, " B"]  # that of the last token
-    position: Int[Array, " B"]  # of the last token, counted from the start of its segment
-
-
-class AttentionCache(NamedTuple):
-    """Keys (already rotated) and values of the tokens seen; S slots, `used` of them filled.
-
-    They lie in memory as the products of a step read them. In 8 bits d is the axis of a row.
-    """
-
-    key: Float[Array, "B K d S"] | Quantized
-    value: Float[Array, "B K S d"] | Quantized
-    segments: Segments | None
-    used: Int[Array, ""]
-
-
-class DecodeCache(NamedTuple):
-    """Likewise as `decode` reads them; S is a multiple of its blocks."""
-
-    key: Float[Array, "B K S d"] | Quantized
-    value: Float[Array, "B K S d"] | Quantized
-    used: Int[Array, ""]
-
-
 class AttentionWeights(NamedTuple):
     """Matrices in the dtype of the products: queries, keys and values side by side; the output."""
 
     fused: Float[Array, "D i"]
     out: Float[Array, "i2 D"]
-
-
-class RoundedCache(NamedTuple):
-    """A cache, and keys and values of the tokens that come, [B, T, K, d]; see `with_rounded`."""
-
-    cache: AttentionCache
-    rounded: tuple[Quantized, Quantized]
 
 
 class Attention(nnx.Module):
@@ -97,38 +79,27 @@ class Attention(nnx.Module):
         self, batch: int, length: int, segmented: bool = False
     ) -> AttentionCache | DecodeCache:
         """See `Mixer`."""
-        heads = (batch, self.num_kv_heads)
-        if self.by_decode and not segmented:
-            nothing = jnp.zeros((*heads, _in_blocks(length), self.head_dim), self.dtype)
-            nothing = self._kept(nothing)
-            return DecodeCache(nothing, nothing, jnp.int32(0))
+        heads, none = (batch, self.num_kv_heads), jnp.full((batch,), -1, jnp.int32)
+        if self.by_decode:
+            nothing = jnp.zeros((*heads, in_blocks(length), self.head_dim), self.dtype)
+            nothing, segments = self._kept(nothing), LastSegment(none, none)
+            return DecodeCache(nothing, nothing, segments if segmented else None, jnp.int32(0))
         key = self._kept(jnp.zeros((*heads, self.head_dim, length), self.dtype), axis=2)
         value = self._kept(jnp.zeros((*heads, length, self.head_dim), self.dtype))
-        nothing = jnp.full((batch,), -1, jnp.int32)
-        segments = Segments(jnp.full((batch, length), -1, jnp.int32), nothing, nothing)
+        segments = Segments(jnp.full((batch, length), -1, jnp.int32), none, none)
         return AttentionCache(key, value, segments if segmented else None, jnp.int32(0))
 
-    def grow[C: (AttentionCache, DecodeCache)](self, cache: C, length: int) -> C:
+    def grow(
+        self, cache: AttentionCache | DecodeCache, length: int
+    ) -> AttentionCache | DecodeCache:
         """See `Mixer`."""
-        if isinstance(cache, DecodeCache):
-            more = [(0, 0), (0, 0), (0, _in_blocks(length) - _size(cache.key, 2)), (0, 0)]
-            key, value = jax.tree.map(lambda x: jnp.pad(x, more), (cache.key, cache.value))
-            return cache._replace(key=key, value=value)
-        return _pad(cache, 0, length - _size(cache.key, 3))
+        if self.by_decode and isinstance(cache, AttentionCache):
+            return in_rows(cache, in_blocks(length))
+        return grown(cache, length)
 
     def keep(self, cache: AttentionCache | DecodeCache, length: int) -> AttentionCache:
         """See `Mixer`; all `length` slots count as filled, those of no token with segment -1."""
-        padded = None if isinstance(cache, DecodeCache) else _pad(cache, length, 0)
-        if padded is None or padded.segments is None:
-            raise ValueError("only a cache made with segmented=True can be cut to its last tokens")
-
-        def cut(x: Array, axis: int) -> Array:
-            return lax.dynamic_slice_in_dim(x, cache.used, length, axis)
-
-        segments = padded.segments._replace(slot=cut(padded.segments.slot, 1))
-        key = jax.tree.map(lambda x: cut(x, 3), padded.key)
-        value = jax.tree.map(lambda x: cut(x, 2), padded.value)
-        return AttentionCache(key, value, segments, jnp.int32(length))
+        return kept(cache, length)
 
     def prepare(self) -> AttentionWeights:
         """See `Mixer`."""
@@ -144,17 +115,44 @@ class Attention(nnx.Module):
     ) -> tuple[Float[Array, "B D"], AttentionCache | DecodeCache]:
         """See `Mixer`."""
         if isinstance(cache, DecodeCache):
-            heads = self._heads(x[:, None], weights)[:, 0]
-            angle = _angles(cache.used, self.head_dim, self.rope_base)
-            attended, key, value = decode(
-                heads, turn_of(angle), cache.key, cache.value, cache.used, self.window
-            )
-            return _joined(attended[:, None], weights)[:, 0], DecodeCache(
-                key, value, cache.used + 1
-            )
+            return self._decoded(x, cache, segment, weights)
         query, cache, visible = self._take(x, cache, segment, weights)
-        attended = attend(query, *_by_token(cache), visible)
+        attended = attend(query, *by_token(cache), visible)
         return _joined(attended, weights)[:, 0], cache
+
+    def _decoded(
+        self,
+        x: Float[Array, "B D"],
+        cache: DecodeCache,
+        segment: Int[Array, " B"] | None,
+        weights: AttentionWeights,
+    ) -> tuple[Float[Array, "B D"], DecodeCache]:
+        """`step` by `decode`."""
+        check_segments(cache, segment)
+        segments, position = cache.segments, cache.used[None]
+        if segments is not None and segment is not None:
+            position = positions(segments, segment[:, None])[:, 0]
+            segments = LastSegment(segment, position)
+        attended, key, value = decode(
+            self._heads(x[:, None], weights)[:, 0],
+            turn_of(_angles(position, self.head_dim, self.rope_base)),
+            cache.key,
+            cache.value,
+            cache.used,
+            self._first(cache.used, position),
+        )
+        after = DecodeCache(key, value, segments, cache.used + 1)
+        return _joined(attended[:, None], weights)[:, 0], after
+
+    def _first(self, number: Int[Array, "*t"], position: Int[Array, "*b"]) -> Int[Array, "*b"]:
+        """The first token that each one sees.
+
+        Args:
+            number: of the tokens, the first in the cache being 0.
+            position: of each in its segment.
+        """
+        seen = position if self.window is None else jnp.minimum(position, self.window - 1)
+        return jnp.maximum(number - seen, 0)
 
     def explain(
         self,
@@ -165,11 +163,10 @@ class Attention(nnx.Module):
     ) -> tuple[Float[Array, "B D"], AttentionCache | DecodeCache, Float32[Array, "B S"]]:
         """See `ExplainingMixer`; the weights shown are the mean over the heads."""
         if isinstance(cache, DecodeCache):
-            out, seen, shown = self.explain(x, _in_columns(cache), segment, weights)
-            key = jax.tree.map(lambda x: jnp.swapaxes(x, 2, 3), seen.key)
-            return out, DecodeCache(key, seen.value, seen.used), shown
+            out, seen, shown = self.explain(x, in_columns(cache), segment, weights)
+            return out, in_rows(in_columns(seen), size_of(cache.key, 2)), shown
         query, cache, visible = self._take(x, cache, segment, weights)
-        key, value = _by_token(cache)
+        key, value = by_token(cache)
         attended = attend(query, key, value, visible)
         shown = attention_weights(query, key, visible)
         return _joined(attended, weights)[:, 0], cache, jnp.mean(shown, axis=(1, 2, 3))
@@ -182,15 +179,15 @@ class Attention(nnx.Module):
         weights: AttentionWeights,
     ) -> tuple[Float[Array, "B 1 H d"], AttentionCache, Bool[Array, "b 1 S"]]:
         """A token's query, the cache that has taken in the token, and the slots that it sees."""
-        _check_segments(cache, segment)
+        check_segments(cache, segment)
         at, segments, position = cache.used, cache.segments, cache.used[None, None]
-        slots = jnp.arange(_size(cache.key, 3), dtype=jnp.int32)
+        slots = jnp.arange(size_of(cache.key, 3), dtype=jnp.int32)
         visible = slots <= at
         if self.window is not None:
             visible &= slots > at - self.window
         visible = visible[None, None, :]
         if segments is not None and segment is not None:
-            position = _positions(segments, segment[:, None])
+            position = positions(segments, segment[:, None])
             segments = Segments(
                 slot=lax.dynamic_update_slice_in_dim(segments.slot, segment[:, None], at, 1),
                 last=segment,
@@ -221,22 +218,26 @@ class Attention(nnx.Module):
         if isinstance(cache, RoundedCache):
             of_key, of_value = cache.rounded
             cache = cache.cache
-        if isinstance(cache, DecodeCache):
-            cache = _in_columns(cache)
-        _check_segments(cache, segments)
-        num_new, num_slots = x.shape[1], _size(cache.key, 3)
+        cache = in_columns(cache)
+        check_segments(cache, segments)
+        num_new, num_slots = x.shape[1], size_of(cache.key, 3)
         weights = self.prepare()
-        position = (cache.used + jnp.arange(num_new, dtype=jnp.int32))[None]
+        number = (cache.used + jnp.arange(num_new, dtype=jnp.int32))[None]
+        position = number
         if cache.segments is not None and segments is not None:
-            position = _positions(cache.segments, segments)
+            position = positions(cache.segments, segments)
         query, key, value = self._project(x, position, weights)
         if self.in_8_bits:
             key, value = straight_through(key, of_key), straight_through(value, of_value)
+        if segments is not None and self.attention == "triton":
+            old, first = (numbers(cache.key), numbers(cache.value)), self._first(number, position)
+            attended = continued_attention(query, key, value, *old, first, cache.used)
+            return _joined(attended, weights)
         visible = self._visible(cache, segments, num_new)
         if num_slots == 0 and segments is None and self._can_use_cudnn(num_new):
             attended = causal_attention(query, key, value, visible, self.window)
             return _joined(attended, weights)
-        old_key, old_value = _by_token(cache)
+        old_key, old_value = by_token(cache)
         key = jnp.concatenate([old_key, key], axis=1)
         value = jnp.concatenate([old_value, value], axis=1)
         return _joined(attend_in_blocks(query, key, value, visible), weights)
@@ -259,15 +260,14 @@ class Attention(nnx.Module):
         self, cache: AttentionCache | DecodeCache, rounded: tuple[Quantized, Quantized]
     ) -> RoundedCache:
         """See `RoundingMixer`."""
-        cache = _in_columns(cache) if isinstance(cache, DecodeCache) else cache
-        return RoundedCache(cache, rounded)
+        return RoundedCache(in_columns(cache), rounded)
 
     def _visible(
         self, cache: AttentionCache, segments: Int[Array, "B T"] | None, num_new: int
     ) -> Bool[Array, "b T S_T"]:
         """Which of the cache's S slots and of the T new tokens each of the latter sees."""
         new = jnp.arange(num_new, dtype=jnp.int32)
-        slots = jnp.arange(_size(cache.key, 3), dtype=jnp.int32)
+        slots = jnp.arange(size_of(cache.key, 3), dtype=jnp.int32)
         among_new = new[None, :] <= new[:, None]
         among_old = jnp.broadcast_to(slots < cache.used, (num_new, len(slots)))
         if self.window is not None:
@@ -314,7 +314,7 @@ class Attention(nnx.Module):
         return quantized(x, axis) if self.in_8_bits else x
 
     def _can_use_cudnn(self, num_steps: int) -> bool:
-        if self.attention == "xla":
+        if self.attention in ("xla", "triton"):
             return False
         # "cudnn" is chosen for devices that need not be here.
         devices = cuda_capabilities() if self.attention == "auto" else [LEAST_CAPABILITY]
@@ -323,60 +323,6 @@ class Attention(nnx.Module):
 
 def _joined(attended: Float[Array, "B T H d"], weights: AttentionWeights) -> Float[Array, "B T D"]:
     return dense(attended.reshape(*attended.shape[:2], -1), weights.out)
-
-
-def _in_blocks(length: int) -> int:
-    """Slots for so many tokens and one more, in whole blocks of `decode`.
-
-    One more is the observation after the last step, for whose value nothing need grow.
-    """
-    return -(-(length + 1) // BLOCK) * BLOCK if length else 0
-
-
-def _in_columns(cache: DecodeCache) -> AttentionCache:
-    """The same in the other layout."""
-    key = jax.tree.map(lambda x: jnp.swapaxes(x, 2, 3), cache.key)
-    return AttentionCache(key, cache.value, None, cache.used)
-
-
-def _by_token(cache: AttentionCache) -> tuple[Float[Array, "B S K d"], Float[Array, "B S K d"]]:
-    """Keys and values as `attend` wants them."""
-    key, value = numbers(cache.key), numbers(cache.value)
-    return jnp.transpose(key, (0, 3, 1, 2)), jnp.transpose(value, (0, 2, 1, 3))
-
-
-def _size(kept: Array | Quantized, axis: int) -> int:
-    """Of keys or values along an axis."""
-    return jax.tree.leaves(kept)[0].shape[axis]
-
-
-def _pad(cache: AttentionCache, before: int, after: int) -> AttentionCache:
-    """The cache with more empty slots at its ends."""
-
-    def pad(x: Array, axis: int, empty: int) -> Array:
-        ends = [(0, 0)] * x.ndim
-        ends[axis] = (before, after)
-        return jnp.pad(x, ends, constant_values=empty)
-
-    segments = cache.segments
-    if segments is not None:
-        segments = segments._replace(slot=pad(segments.slot, 1, -1))
-    key = jax.tree.map(lambda x: pad(x, 3, 0), cache.key)
-    value = jax.tree.map(lambda x: pad(x, 2, 0), cache.value)
-    return cache._replace(key=key, value=value, segments=segments)
-
-
-def _positions(seen: Segments, segments: Int[Array, "B T"]) -> Int[Array, "B T"]:
-    """Positions of T new tokens, each counted from the start of its segment."""
-    new = jnp.arange(segments.shape[1], dtype=jnp.int32)[None]
-    before = jnp.concatenate([seen.last[:, None], segments[:, :-1]], axis=1)
-    start = lax.cummax(jnp.where(segments != before, new, -1), axis=1)
-    return jnp.where(start < 0, seen.position[:, None] + 1 + new, new - start)
-
-
-def _check_segments(cache: AttentionCache, segments: Array | None) -> None:
-    if (cache.segments is None) != (segments is None):
-        raise ValueError("segments require a cache made with segmented=True, and vice versa")
 
 
 def rotary(position: Int[Array, "b T"], head_dim: int, base: float):

@@ -2,11 +2,10 @@
 
 It rotates the token's queries and keys, too.
 
-The cache is read once, up to its last token; XLA's products read it twice, to its end, and write
-their scores to memory in between.
+The cache is read once, from the first token that is seen to the last; XLA's products read all of it
+twice, and write their scores to memory in between.
 """
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -43,15 +42,16 @@ def triton_refusal(head_dim: int, dtype: Any) -> str | None:
 
 def decode(
     heads: Float[Array, "B H_2K d"],
-    turn: Float32[Array, "2 d"],
+    turn: Float32[Array, "b 2 d"],
     key: Kept,
     value: Kept,
     used: Int[Array, ""],
-    window: int | None,
+    first: Int[Array, " b"],
 ) -> tuple[Float[Array, "B H d"], Kept, Kept]:
     """What a token's queries attend to, and the caches with its keys and values in them.
 
-    By Triton where the program is lowered for CUDA.
+    By Triton where the program is lowered for CUDA. What is of each stream may also be of all: b is
+    B or 1.
 
     Args:
         heads: the token's H queries, K keys and K values.
@@ -60,30 +60,25 @@ def decode(
             `BLOCK`.
         value: likewise.
         used: slots that are filled; the token goes into the next one.
-        window: tokens that it sees, itself included; None for all.
+        first: the first slot that it sees, at most `used`.
     """
     return lax.platform_dependent(
-        heads,
-        turn,
-        key,
-        value,
-        used,
-        cuda=partial(by_triton, window=window),
-        default=partial(decode_by_xla, window=window),
+        heads, turn, key, value, used, first, cuda=by_triton, default=decode_by_xla
     )
 
 
-def turn_of(angle: Float32[Array, " half"]) -> Float32[Array, "2 d"]:
+def turn_of(angle: Float32[Array, "b half"]) -> Float32[Array, "b 2 d"]:
     """The cosines and the signed sines of a rotation of d features, of which halves are pairs.
 
-    x becomes x * turn[0] + (x with its halves exchanged) * turn[1].
+    x becomes x * turn[:, 0] + (x with its halves exchanged) * turn[:, 1].
     """
     cos, sin = jnp.cos(angle), jnp.sin(angle)
-    return jnp.stack([jnp.concatenate([cos, cos]), jnp.concatenate([-sin, sin])])
+    pairs = [cos, cos], [-sin, sin]
+    return jnp.stack([jnp.concatenate(each, axis=-1) for each in pairs], axis=1)
 
 
 def decode_by_xla(
-    heads: Array, turn: Array, key: Kept, value: Kept, used: Array, window: int | None
+    heads: Array, turn: Array, key: Kept, value: Kept, used: Array, first: Array
 ) -> tuple[Array, Kept, Kept]:
     """`decode` on any device."""
     num_kv_heads, num_slots = jax.tree.leaves(key)[0].shape[1:3]
@@ -95,10 +90,10 @@ def decode_by_xla(
         return lax.dynamic_update_slice_in_dim(old, new, used, 2)
 
     key, value = jax.tree.map(write, key, new[0]), jax.tree.map(write, value, new[1])
-    slots = jnp.arange(num_slots, dtype=jnp.int32)
-    visible = (slots <= used) & (slots > used - (window or num_slots))
+    slots = jnp.arange(num_slots, dtype=jnp.int32)[None]
+    visible = (slots <= used) & (slots >= first[:, None])
     by_token = jnp.swapaxes(numbers(key), 1, 2), jnp.swapaxes(numbers(value), 1, 2)
-    attended = attend(jnp.swapaxes(query, 1, 2), *by_token, visible[None, None])
+    attended = attend(jnp.swapaxes(query, 1, 2), *by_token, visible[:, None])
     return attended[:, 0], key, value
 
 
@@ -106,8 +101,8 @@ def _rotated(heads: Array, turn: Array, num_kv_heads: int) -> tuple[Array, Array
     """A token's queries and keys, rotated, and its values; heads are on the second axis."""
     turned, value = jnp.split(heads, [heads.shape[1] - num_kv_heads], 1)
     exchanged = jnp.roll(turned, turned.shape[-1] // 2, axis=-1)
-    turn = turn.reshape(2, *(1,) * (heads.ndim - 1), -1)
-    turned = _turned(turned, exchanged, *turn).astype(heads.dtype)
+    cos, sin = (turn[:, i].reshape(-1, *(1,) * (heads.ndim - 2), turn.shape[2]) for i in (0, 1))
+    turned = _turned(turned, exchanged, cos, sin).astype(heads.dtype)
     query, key = jnp.split(turned, [turned.shape[1] - num_kv_heads], 1)
     return query, key, value
 
@@ -122,7 +117,7 @@ def by_triton(
     key: Kept,
     value: Kept,
     used: Array,
-    window: int | None,
+    first: Array,
     interpret: bool = False,
 ) -> tuple[Array, Kept, Kept]:
     """`decode` by Triton; with `interpret` on any device, slowly.
@@ -139,6 +134,11 @@ def by_triton(
     def one(x: Array, first: int = 0) -> Any:
         return pl.BlockSpec((None, None, x.shape[-1]), lambda b, k: (b, first + k, 0))
 
+    def of_stream(x: Array) -> Any:
+        shape, is_shared = x.shape[1:], len(x) == 1
+        zeros = (0,) * len(shape)
+        return pl.BlockSpec((None, *shape), lambda b, k: (0 if is_shared else b, *zeros))
+
     def whole(x: Array) -> Any:
         return pl.BlockSpec((None, None, num_slots, x.shape[-1]), lambda b, k: (b, k, 0, 0))
 
@@ -151,11 +151,12 @@ def by_triton(
         of_new = jax.tree.map(one, new)
     num_arrays = len(jax.tree.leaves((key, value)))
     call = pl.pallas_call(
-        partial(_kernel, window=window),
+        _kernel,
         grid=(batch, num_kv_heads),
         in_specs=[
             pl.BlockSpec((), lambda b, k: ()),
-            pl.BlockSpec((2, head_dim), lambda b, k: (0, 0)),
+            of_stream(first),
+            of_stream(turn),
             queries,
             *of_new,
             *caches,
@@ -165,16 +166,17 @@ def by_triton(
             jax.ShapeDtypeStruct((batch, num_heads, head_dim), heads.dtype),
             *jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), (key, value)),
         ],
-        input_output_aliases={3 + num_arrays + i: 1 + i for i in range(num_arrays)},
+        input_output_aliases={4 + num_arrays + i: 1 + i for i in range(num_arrays)},
         compiler_params=triton.CompilerParams(num_warps=1, num_stages=4),
         interpret=interpret,
         name="decode",
     )
-    return tuple(call(used, turn, heads, *new, key, value))
+    return tuple(call(used, first, turn, heads, *new, key, value))
 
 
 def _kernel(
     used_ref: Any,
+    first_ref: Any,
     turn_ref: Any,  # [2, d]
     query_ref: Any,  # [G, d], the queries that share a key head
     new_key_ref: Any,  # [d]; in 8 bits a `Quantized` of it and of [1], of the rotated key
@@ -184,8 +186,6 @@ def _kernel(
     out_ref: Any,  # [G, d]
     key_out_ref: Any,  # the same memory as key_ref
     value_out_ref: Any,
-    *,
-    window: int | None,
 ) -> None:
     """Softmax over blocks of slots with a running maximum (Milakov & Gimelshein 2018)."""
     from jax.experimental import pallas as pl
@@ -204,7 +204,7 @@ def _kernel(
         triton.load(query_ref.at[rows, columns[None]]) for columns in (column, exchanged)
     )
     query = _turned(query, query_exchanged, cos[None], sin[None]).astype(query.dtype)
-    used = used_ref[()]
+    used, first = used_ref[()], first_ref[()]
     key, value = jax.tree.map(lambda ref: ref[...], (new_key_ref, new_value_ref))
     if not isinstance(key, Quantized):
         key = _turned(key, triton.load(new_key_ref.at[exchanged]), cos, sin).astype(key.dtype)
@@ -221,9 +221,7 @@ def _kernel(
         largest, total, out = sums
         slots = pl.ds(number * BLOCK, BLOCK)
         slot = number * BLOCK + jnp.arange(BLOCK, dtype=jnp.int32)
-        seen = slot < used
-        if window is not None:
-            seen = seen & (slot > used - window)
+        seen = (slot >= first) & (slot < used)
 
         def read(ref: Any) -> Array:
             there = jnp.broadcast_to(seen[:, None], (BLOCK, ref.shape[1]))
@@ -237,10 +235,9 @@ def _kernel(
         added = triton.dot(weights.astype(values.dtype), values)
         return larger, total * shrink + jnp.sum(weights, axis=1), out * shrink[:, None] + added
 
-    begin = 0 if window is None else jnp.maximum(used + 1 - window, 0) // BLOCK
     own = jnp.broadcast_to(value.astype(jnp.float32)[None], (num_rows, head_dim))
     sums = own_score, jnp.ones_like(own_score), own
-    _, total, out = lax.fori_loop(begin, pl.cdiv(used, BLOCK), add_block, sums)
+    _, total, out = lax.fori_loop(first // BLOCK, pl.cdiv(used, BLOCK), add_block, sums)
     attended = (out / total[:, None]).astype(out_ref.dtype)
     triton.store(out_ref.at[rows, column[None]], attended)
 
