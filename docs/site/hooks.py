@@ -152,7 +152,9 @@ def reactive_result(id):
 
 def agent_results(id):
     """Those of the released agent, of the table in docs/results.md."""
-    rows = (DOCS / "results.md").read_text().split(f"\n| `{id}` | agent, sampled |")[1]
+    _, found, rows = (DOCS / "results.md").read_text().partition(f"\n| `{id}` | agent, sampled |")
+    if not found:
+        raise ValueError(f"docs/results.md has no row of the released agent of {id}")
     rows = "| agent, sampled |" + re.split(r"\n(?!\| \|)", rows)[0]  # until another id
     names = {"wiped": "memory wiped at each find", "agent": "agent, sampled"}
     return {key: result(name, rows) for key, name in names.items()}

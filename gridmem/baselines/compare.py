@@ -33,25 +33,25 @@ def _compare(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--reach",
         metavar="METRIC=VALUE",
-        help="when the smoothed curve of a metric first had this value, as score=0.6",
+        help="when the smoothed curve of a metric was first at or above a value, as score=0.6",
     )
     options = parser.read(argv, "name all runs before the first option")
     require("a comparison", "flax", "optax", "matplotlib", "safetensors")
     from gridmem.baselines.runs.comparison import (
         draw_comparison,
         final_values,
-        read_level,
+        read_threshold,
     )
     from gridmem.baselines.runs.history import named, read_record
 
     records = [read_record(name, Path(run)) for name, run in named(options.runs).items()]
-    level = read_level(options.reach, records) if options.reach else None
+    threshold = read_threshold(options.reach, records) if options.reach else None
     picture = draw_comparison(records)
     try:
         Path(options.out).write_bytes(picture)
     except OSError as error:
         raise ValueError(f"cannot write {options.out} ({error.strerror})") from None
-    print(final_values(records, level))
+    print(final_values(records, threshold))
     print(f"wrote {options.out}")
     return 0
 

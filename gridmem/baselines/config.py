@@ -68,8 +68,8 @@ class ModelConfig:
     window: int | None = None
     """Tokens that attention sees, its own included; the whole episode if not given."""
     attention: AttentionName = "auto"
-    """Attention kernel of training; auto is cuDNN wherever it can be used, and likewise Triton with
-    rollout_steps."""
+    """Attention kernel of training; auto is cuDNN's, with rollout_steps Triton's, wherever it can
+    be used, otherwise XLA's."""
     decode: DecodeName = "auto"
     """Attention kernel of a rollout's steps in training; auto is Triton wherever it can be used."""
     feed_forward: FeedForwardName = "xla"
@@ -89,7 +89,7 @@ class ModelConfig:
     value_sigma: float = 0.75
     """Deviation of a target spread over the histogram, in bin widths."""
     predict_view_coef: float = 0.0
-    """Weight of a second loss, the cross-entropy of the ids in the next observation; 0 for none."""
+    """Weight of an auxiliary loss of ppo, the cross-entropy of the next view; 0 for none."""
     dtype: DtypeName = "float32"
     """Number format of the matrix products; parameters, norms and losses are float32."""
 
@@ -233,10 +233,13 @@ class TrainConfig:
             )
         if self.model.predict_view_coef and not isinstance(self.method, PPOConfig):
             raise ValueError(
-                f"--predict-view-coef is for ppo, and the method is {self.method.name}"
+                f"--predict-view-coef is for ppo, and the method is {self.method.name}; "
+                "leave it out"
             )
         if self.model.attention == "triton" and not isinstance(self.method, PPOConfig):
-            raise ValueError(f"--attention triton is for ppo, and the method is {self.method.name}")
+            raise ValueError(
+                f"--attention triton is for ppo, and the method is {self.method.name}; use auto"
+            )
         if self.model.feed_forward != "xla" and not isinstance(self.method, PPOConfig):
             raise ValueError(f"--feed-forward is for ppo, and the method is {self.method.name}")
         env = self.make_env()

@@ -127,8 +127,8 @@ class Env:
 
     @property
     def has_fixed_length(self) -> bool:
-        """Whether the task is known never to end an episode."""
-        return type(self.config.task) in NEVER_TERMINATE
+        """Whether the task is known never to end an episode; never so of a derived class."""
+        return type(self) is Env and type(self.config.task) in NEVER_TERMINATE
 
     @property
     def parts(self) -> tuple[Part, ...]:

@@ -242,9 +242,9 @@ class Environment(EnvironmentSpec, Protocol):
 
     It may also have `evaluation_levels(num_levels)`, levels [N, ...] that training never draws;
     `evaluation_steps`, the most steps of an episode that evaluations play; `has_fixed_length`, true
-    if every episode takes `max_steps`; `compiles_slowly`, true if its programs take minutes to
-    compile; and `frame(state)`, a picture u8[H, W, 3] of an
-    environment, for which it may use the host.
+    if every episode takes `max_steps` (otherwise rollouts give wrong observations);
+    `compiles_slowly`, true if its programs take minutes to compile; and `frame(state)`, a picture
+    u8[H, W, 3] of an environment, for which it may use the host.
     """
 
     def generate(self, key: Key[Array, ""]) -> Any:

@@ -257,6 +257,14 @@ def test_small_has_every_part_of_the_reference():
             "--predict-view-coef is for one environment, not for a mixture",
         ),
         (
+            lambda: TrainConfig(
+                env=EnvSettings("GridMem-9x9-v0"),
+                model=ModelConfig(predict_view_coef=1.0, window=8),
+                method=PPOConfig(rollout_steps=1),
+            ),
+            "with --predict-view-coef rollouts need two steps at least; rollout_steps is 1",
+        ),
+        (
             lambda: ModelConfig(kv_dtype="int4"),
             "kv_dtype is 'int4'; it must be one of model, int8",
         ),
@@ -364,3 +372,13 @@ def test_a_run_is_rounded_up_to_whole_updates():
     # 8 environments of 2 agents for 4 steps.
     assert CHANGED.steps_per_update == 64
     assert replace(CHANGED, total_steps=65).num_updates == 2
+
+
+def test_a_view_with_several_ids_in_a_cell_is_not_predicted():
+    pytest.importorskip("craftax")
+    with pytest.raises(ValueError, match="a view with one id in each cell, and Craftax-Classic"):
+        TrainConfig(
+            env=EnvSettings("Craftax-Classic-Symbolic-v1"),
+            model=ModelConfig(predict_view_coef=1.0, window=8),
+            method=PPOConfig(rollout_steps=8),
+        )

@@ -231,7 +231,7 @@ IN_FLOAT32 = {"dtype": "float32"}, "the model has dtype float32, not bfloat16"
             "attention",
             "cudnn",
             {"method": {"rollout_steps": 64}},
-            "with --rollout-steps tokens attend to kept ones, too, which cuDNN's kernel does not",
+            "with --rollout-steps tokens attend to kept ones, too, which cuDNN's kernel cannot",
         ),
         ("attention", "triton", {}, "it is for --rollout-steps"),
     ],
@@ -377,6 +377,14 @@ def test_attention_over_kept_tokens_is_tried_where_an_episode_ends(window, monke
     assert first[1, 20] == own[20]
     if window is not None:
         assert (first > own - window).all()
+
+
+def test_what_is_zero_for_both_kernels_is_no_difference():
+    zero, one = jnp.zeros(3), jnp.ones(3)
+    assert kernel_choice._relative_errors([zero, one], [zero, one]) == [0, 0]
+    small, large = kernel_choice._relative_errors([1e-6 * one, 1.5 * one], [zero, one])
+    assert small == pytest.approx(1e-3)
+    assert large == pytest.approx(0.5)
 
 
 @without_card

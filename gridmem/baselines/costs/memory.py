@@ -37,9 +37,11 @@ class MemoryEstimate(NamedTuple):
     def playing(self) -> int:
         """Total during a rollout, which is held twice when its chunks are concatenated.
 
-        What is kept of the caches for the next one is held beside them.
+        What is kept of the caches for the next one is held beside them, and the starts of episodes
+        that begin in it beside the environments.
         """
-        during = self.environments + self.caches + self.rollout
+        environments = 2 * self.environments if self.rollout_state else self.environments
+        during = environments + self.caches + self.rollout
         return self._permanent + max(self.levels, during + max(self.rollout, self.rollout_state))
 
     @property

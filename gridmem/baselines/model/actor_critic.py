@@ -275,13 +275,7 @@ class ActorCritic(Interface, Trunk):
 
         The timesteps come after those that the caches have seen.
         """
-        return self.heads(self.features(obs, caches, segments))
-
-    def features(
-        self, obs: Any, caches: Caches, segments: Int[Array, "B T"] | None = None
-    ) -> Float[Array, "B T D"]:
-        """What `sequence` gives to the heads."""
-        return self.all_blocks(self.embed(obs), caches, segments)
+        return self.heads(self.all_blocks(self.embed(obs), caches, segments))
 
 
 class MixtureActorCritic(Trunk):

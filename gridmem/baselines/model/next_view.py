@@ -1,4 +1,4 @@
-"""A head that predicts the next view, for a second loss in training."""
+"""A head that predicts the next view, for an auxiliary loss in training."""
 
 import math
 from typing import Any

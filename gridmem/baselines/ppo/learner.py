@@ -45,11 +45,13 @@ class Learner(NamedTuple):
 
 
 class StepMetrics(NamedTuple):
-    """Metrics of a gradient step with further losses."""
+    """Metrics of a gradient step with auxiliary losses.
+
+    These are "teacher_kl", KL(teacher || student), and "next_view_loss"; both in nats.
+    """
 
     ppo: LossMetrics
-    # "teacher_kl", KL(teacher || student), and "next_view_loss"; both in nats
-    further: dict[str, Float32[Array, ""]]
+    auxiliary: dict[str, Float32[Array, ""]]
 
     @property
     def max_ratio_error(self) -> Float32[Array, "*steps"]:
@@ -249,7 +251,7 @@ def minibatch_loss(
     if isinstance(model, ActorCritic):
         (batch,) = batches
         caches = model.with_rounded(batch.caches, batch.rounded)
-        features = model.features(batch.obs, caches, batch.segments)
+        features = model.all_blocks(model.embed(batch.obs), caches, batch.segments)
         of_each = [model.heads(features)]
     else:
         parts = [(batch.caches, batch.segments, batch.rounded) for batch in batches]
@@ -261,15 +263,15 @@ def minibatch_loss(
     for ppo, batch, (logits, outputs) in zip(settings, batches, of_each, strict=True):
         value_losses = model.value_head.loss(outputs, batch.transitions.target)
         loss, of_loss = ppo_loss(logits, value_losses, batch.transitions, ppo)
-        further = {}
+        auxiliary = {}
         if batch.lesson is not None and batch.weight is not None:
-            further["teacher_kl"] = lesson_loss(batch.lesson, logits, batch.transitions.valid)
-            loss += batch.weight * further["teacher_kl"]
+            auxiliary["teacher_kl"] = lesson_loss(batch.lesson, logits, batch.transitions.valid)
+            loss += batch.weight * auxiliary["teacher_kl"]
         if features is not None and model.next_view is not None:
-            further["next_view_loss"] = _next_view_loss(model, features, batch)
-            loss += config.model.predict_view_coef * further["next_view_loss"]
+            auxiliary["next_view_loss"] = _next_view_loss(model, features, batch)
+            loss += config.model.predict_view_coef * auxiliary["next_view_loss"]
         losses.append(loss)
-        metrics.append(StepMetrics(of_loss, further) if further else of_loss)
+        metrics.append(StepMetrics(of_loss, auxiliary) if auxiliary else of_loss)
     return weighted_mean(losses, [len(batch.transitions.valid) for batch in batches]), metrics
 
 

@@ -8,7 +8,7 @@ from gridmem.baselines.method import MethodConfig, Stage
 from gridmem.baselines.setting_types import check_not_negative, check_positive, check_types
 from gridmem.envs.batch.mixture import SEPARATOR, Mixture
 from gridmem.envs.env import Env
-from gridmem.envs.environment import Column, Ids, is_on_host
+from gridmem.envs.environment import Column, Ids, PackedIds, is_on_host
 from gridmem.envs.maps import MAX_SIDE, MIN_SIDE, NoiseMap
 
 if TYPE_CHECKING:
@@ -167,11 +167,18 @@ class PPOConfig(MethodConfig):
             )
         if config.model.predict_view_coef:
             if isinstance(env, Mixture):
-                raise ValueError("--predict-view-coef is for one environment, not for a mixture")
-            if not any(isinstance(part, Ids) for part in env.parts):
                 raise ValueError(
-                    f"--predict-view-coef needs observations with ids, and {config.env.env_id} has "
-                    "numbers only; leave it out"
+                    "--predict-view-coef is for one environment, not for a mixture; leave it out"
+                )
+            packed = any(isinstance(part, PackedIds) for part in env.parts)
+            if packed or not any(isinstance(part, Ids) for part in env.parts):
+                raise ValueError(
+                    "--predict-view-coef needs a view with one id in each cell, and "
+                    f"{config.env.env_id} has none; leave it out"
+                )
+            if steps == 1:
+                raise ValueError(
+                    "with --predict-view-coef rollouts need two steps at least; rollout_steps is 1"
                 )
         _check_teacher(config.env.env_id, env, self)
         self.curriculum.check(env, config.env.env_id)

@@ -69,14 +69,14 @@ def draw_comparison(records: Sequence[RunRecord]) -> bytes:
     return png(figure)
 
 
-class Level(NamedTuple):
+class Threshold(NamedTuple):
     """A value that a metric is to reach."""
 
     column: Column
     value: float
 
 
-def read_level(text: str, records: Sequence[RunRecord]) -> Level:
+def read_threshold(text: str, records: Sequence[RunRecord]) -> Threshold:
     """Reads METRIC=VALUE.
 
     Raises:
@@ -95,25 +95,25 @@ def read_level(text: str, records: Sequence[RunRecord]) -> Level:
         number = nan
     if not isfinite(number):
         raise ValueError(f"--reach is {text!r}; write a number, for example {name}=1")
-    return Level(columns[name], number)
+    return Threshold(columns[name], number)
 
 
-def final_values(records: Sequence[RunRecord], level: Level | None = None) -> str:
+def final_values(records: Sequence[RunRecord], threshold: Threshold | None = None) -> str:
     """A table of the last values of the smoothed curves.
 
     Args:
         records: the runs.
-        level: adds the steps and minutes of training after which a curve was first at or above
-            it; "-" if never.
+        threshold: adds the steps and minutes of training after which a curve was first at or
+            above it; "-" if never.
     """
     settings, width = labels(records), smoothed_steps([record.rows for record in records])
     columns = _columns(records)
     head = ["", "settings", "steps", "minutes", *(column.heading for column in columns)]
-    if level is not None:
-        head += [f"steps to {level.column.heading} {level.value:g}", "minutes to it"]
+    if threshold is not None:
+        head += [f"steps to {threshold.column.heading} {threshold.value:g}", "minutes to it"]
 
     def cells(record: RunRecord) -> list[str]:
-        reached = [] if level is None else _reached(record, level, width)
+        reached = [] if threshold is None else _reached(record, threshold, width)
         return [record.name, settings[record.recipe], *_last(record, columns, width), *reached]
 
     lines = aligned([head, *map(cells, records)], left=2)
@@ -202,10 +202,13 @@ def _last(record: RunRecord, columns: Sequence[Column], width: float) -> list[st
     return cells
 
 
-def _reached(record: RunRecord, level: Level, width: float) -> list[str]:
-    """The steps and minutes to a level."""
-    steps, _, smoothed = _curve(record, level.column.name, "steps", width)
-    above = np.flatnonzero(smoothed >= level.value)
+def _reached(record: RunRecord, threshold: Threshold, width: float) -> list[str]:
+    """The steps and minutes to a threshold, once a whole window is averaged."""
+    steps, _, smoothed = _curve(record, threshold.column.name, "steps", width)
+    column = threshold.column
+    counts = {row["steps"]: row.get(column.counted_by, column.least) for row in record.rows}
+    enough = np.array([counts[step] >= column.least for step in steps], bool)
+    above = np.flatnonzero((smoothed >= threshold.value) & (steps >= width) & enough)
     if not len(above):
         return ["-", "-"]
     first = steps[above[0]]

@@ -33,7 +33,7 @@ from gridmem.baselines.ppo.rollout import context_length
 from gridmem.baselines.ppo.sharding import any_process, usable_devices
 
 _FOR_OTHERS = {
-    "cudnn": "with --rollout-steps tokens attend to kept ones, too, which cuDNN's kernel does not",
+    "cudnn": "with --rollout-steps tokens attend to kept ones, too, which cuDNN's kernel cannot",
     "triton": "it is for --rollout-steps",
 }
 TOLERANCE = 0.05  # between the kernels, of numbers of about 1 in bfloat16
@@ -46,7 +46,9 @@ class KernelChoice(NamedTuple):
     refusal: str = ""  # of `fitting`, for training
     decode_refusal: str = ""  # of Triton's, for the steps of a rollout
     feed_forward_refusal: str = NOT_ASKED  # of Triton's, for feed-forward layers of both
-    fitting: Literal["cudnn", "triton"] = "cudnn"  # the one for whole episodes, and for parts
+    fitting: Literal["cudnn", "triton"] = (
+        "cudnn"  # cudnn for whole episodes, triton for parts of them
+    )
 
     @property
     def kernel(self) -> Literal["cudnn", "triton", "xla"]:
@@ -305,7 +307,7 @@ def _difference(name: str, one: Any, other: Any, inputs: Sequence[Any]) -> str:
     try:
         with jax.default_device(jax.local_devices(backend="cuda")[0]):
             results = (jax.tree.leaves(jax.jit(each)(*inputs)) for each in (one, other))
-            errors = [_relative_error(*pair) for pair in zip(*results, strict=True)]
+            errors = _relative_errors(*results)
     except Exception as error:  # whatever cuDNN, Triton, XLA or the driver raise
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         return f"{name} fails on this device ({reason})"
@@ -315,6 +317,8 @@ def _difference(name: str, one: Any, other: Any, inputs: Sequence[Any]) -> str:
     return f"{name} is off by {worst:.1%} on this device" if worst > TOLERANCE else ""
 
 
-def _relative_error(x: jax.Array, y: jax.Array) -> float:
-    one, other = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    return float(np.linalg.norm(one - other) / np.linalg.norm(other))
+def _relative_errors(one: Sequence[jax.Array], other: Sequence[jax.Array]) -> list[float]:
+    """Of each of some arrays, relative to its norm, or to that of the largest if it is near 0."""
+    pairs = [[np.asarray(x, np.float64) for x in pair] for pair in zip(one, other, strict=True)]
+    least = 1e-3 * max(float(np.linalg.norm(y)) for _, y in pairs)
+    return [float(np.linalg.norm(x - y) / max(np.linalg.norm(y), least)) for x, y in pairs]

@@ -71,7 +71,6 @@ class Pendulum:
     hide: str | None = None
     max_steps: int = 200
     num_agents = 1
-    has_fixed_length = True
     actions = Box((-MAX_TORQUE,), (MAX_TORQUE,))
     stats = Returns()
 

@@ -103,7 +103,7 @@ def test_the_first_ratio_is_one(config, tolerance):
 
 
 @pytest.mark.parametrize("method", breadth([{}, SHORT], SHORT), ids=["whole episodes", "rollouts"])
-def test_the_next_view_is_a_second_loss(method):
+def test_the_next_view_is_an_auxiliary_loss(method):
     config = tiny.config(
         model={"predict_view_coef": 3.0, "num_layers": 1}, method={**EVERY_STREAM, **method}
     )
@@ -119,7 +119,7 @@ def test_the_next_view_is_a_second_loss(method):
         batch = make_batch(config.ppo, collect(config, ENV, model, learner.rollout_state, key, key))
         loss, (metrics,) = minibatch_loss(config, graphdef, learner.params, [batch])
         without, _ = minibatch_loss(plain, plain_graphdef, plain_params, [batch])
-        features = model.features(batch.obs, batch.caches, batch.segments)
+        features = model.all_blocks(model.embed(batch.obs), batch.caches, batch.segments)
         action = batch.transitions.action
 
         def at(t):
@@ -128,7 +128,7 @@ def test_the_next_view_is_a_second_loss(method):
 
         of_steps = [at(t) for t in range(action.shape[1] - 1)]
         of_steps = jnp.concatenate(of_steps, axis=1)
-        return loss, without, metrics.further["next_view_loss"], of_steps, batch.transitions.valid
+        return loss, without, metrics.auxiliary["next_view_loss"], of_steps, batch.transitions.valid
 
     loss, without, predicted, of_steps, valid = evaluated(
         learner, plain_learner.params, jax.random.key(1)
@@ -146,7 +146,7 @@ def test_the_next_view_is_learned():
     learner, losses = None, []
     for _ in range(6):
         learner, metrics, _ = run(config, ENV, 1, learner)
-        losses.append(float(metrics.loss.further["next_view_loss"]))
+        losses.append(float(metrics.loss.auxiliary["next_view_loss"]))
     assert losses[-1] < 0.5 * losses[0]
 
 

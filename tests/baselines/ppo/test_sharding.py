@@ -18,7 +18,7 @@ from gridmem.baselines.train import main
 from gridmem.baselines.training.loop import Run
 
 # Rollouts that go on, in caves that grow: their caches and environments are divided, too.
-GROWTH = CurriculumConfig(grow_steps=8 * 12, start_side=5, start_max_steps=10)
+GROWTH = CurriculumConfig(grow_steps=8 * 12, start_side=5)
 CONFIG = tiny.config(
     total_steps=2 * 8 * 12,
     eval_levels=2,

@@ -129,7 +129,7 @@ def test_whole_episodes_have_what_the_teacher_says_of_them(school):
     np.testing.assert_allclose(lesson, expected, atol=1e-5)
     assert divergence > 0.1
     (with_teacher, (metrics,)), (without, (plain,)) = losses
-    assert metrics.further["teacher_kl"] == pytest.approx(float(divergence), rel=1e-4)
+    assert metrics.auxiliary["teacher_kl"] == pytest.approx(float(divergence), rel=1e-4)
     assert with_teacher == pytest.approx(float(without + 3 * divergence), rel=1e-5)
     assert isinstance(plain, LossMetrics)
 
@@ -218,7 +218,7 @@ def test_a_student_moves_towards_its_teacher(school):
     state, divergences = method.init(), []
     for _ in range(20):
         state, metrics = update_seeds(method, state, 0)
-        divergences.append(float(metrics.loss.further["teacher_kl"]))
+        divergences.append(float(metrics.loss.auxiliary["teacher_kl"]))
     assert divergences[-1] < 0.5 * divergences[0]
 
 

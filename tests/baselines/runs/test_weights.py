@@ -53,7 +53,13 @@ def test_parameters_come_back_bit_for_bit(params, data, tmp_path):
 
 @pytest.mark.parametrize(
     "model",
-    [{"mixer": "none"}, {"qk_norm": True}, {"value_head": "hl_gauss"}, {"dtype": "bfloat16"}],
+    [
+        {"mixer": "none"},
+        {"qk_norm": True},
+        {"value_head": "hl_gauss"},
+        {"dtype": "bfloat16"},
+        {"predict_view_coef": 1.0},
+    ],
     ids=str,
 )
 def test_every_kind_of_model_comes_back(model, tmp_path):

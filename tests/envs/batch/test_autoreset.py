@@ -193,7 +193,12 @@ class Ends(Return):
     """May end an episode, although its class is derived from one that does not."""
 
 
+class Shorter(Env):
+    """May do so, too."""
+
+
 def test_starts_are_not_drawn_where_an_episode_may_end_early():
+    assert not Shorter(ENV.config).has_fixed_length
     may_end = Env(replace(ENV.config, task=Ends()))
     state, _ = reset(KEYS)
     time = jnp.zeros(N * A, jnp.int32)
