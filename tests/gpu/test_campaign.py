@@ -133,7 +133,7 @@ def test_several_runs_are_trained_and_those_without_time_are_stopped(settings, t
     jobs, out = tmp_path / "jobs.txt", tmp_path / "out"
     tiny = f"{settings} --eval-levels 0 --total-steps"
     jobs.write_text(f"# two at once\na {tiny} 512\nb {tiny} 100000000\nc {tiny} 512\n")
-    assert run("runs", settings, out, "--jobs", jobs, "--parallel", 2, "--minutes", 2) == 1
+    assert run("runs", settings, out, "--jobs", jobs, "--parallel", 2, "--minutes", 3) == 1
     assert "not trained to the end: b\n" in capsys.readouterr().out
     assert_can_be_brought_home(out)
     with tarfile.open(out / "runs.tar.0") as archive:
