@@ -74,6 +74,18 @@ def test_the_agent_acts_as_the_learner_that_was_saved(saved):
         assert np.array_equal(found.extras.logits, expected.extras.logits) == same
 
 
+def test_an_agent_that_predicts_the_next_view_acts_as_one_without_that_head(saved, tmp_path):
+    config = tiny.config(model={"predict_view_coef": 1.0}, method={"rollout_steps": 6})
+    _, fresh = tiny.start(config)
+    params = {**fresh.params, **learner().params}  # those of the agent without it, and the head
+    path = tmp_path / "agent.safetensors"
+    path.write_bytes(to_bytes(config, nnx.State(params), 128))
+    found, expected = (
+        thoughts(each.env, each.policy(explain=True)) for each in map(load, (path, saved))
+    )
+    np.testing.assert_array_equal(found.extras.logits, expected.extras.logits)
+
+
 def test_a_policy_is_greedy_and_explains_itself_if_asked(saved):
     agent = load(saved)
     found = thoughts(agent.env, agent.policy(greedy=True, explain=True))

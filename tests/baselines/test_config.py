@@ -257,14 +257,6 @@ def test_small_has_every_part_of_the_reference():
             "--predict-view-coef is for one environment, not for a mixture",
         ),
         (
-            lambda: TrainConfig(
-                env=EnvSettings("GridMem-9x9-v0"),
-                model=ModelConfig(predict_view_coef=1.0, window=8),
-                method=PPOConfig(rollout_steps=1),
-            ),
-            "with --predict-view-coef rollouts need two steps at least; rollout_steps is 1",
-        ),
-        (
             lambda: ModelConfig(kv_dtype="int4"),
             "kv_dtype is 'int4'; it must be one of model, int8",
         ),

@@ -238,9 +238,9 @@ def test_the_first_ratio_is_one(dtype, feed_forward, most, kv_dtype, steps):
 def test_the_kernels_work_at_the_shapes_of_the_presets(kv_dtype):
     for name in ("reference", "small"):
         model = {"kv_dtype": kv_dtype, "feed_forward": "triton"}
-        for steps, fitting in ((None, "cudnn"), (64, "triton")):
+        for steps, kernel in ((None, "cudnn"), (64, "triton")):
             config = changed(name, model=model, method={"rollout_steps": steps})
-            choice = KernelChoice("", "", "", fitting)
+            choice = KernelChoice("", "", "", kernel)
             assert choose_kernels(config) == choice
             assert try_kernels(config, choice) == choice
 

@@ -324,11 +324,11 @@ def test_the_program_refuses_a_kernel_without_a_card(option, kernel, tmp_path, c
 
 @without_card
 @pytest.mark.parametrize(
-    ("steps", "fitting", "name"), [(None, "cudnn", "cuDNN"), (64, "triton", "Triton")]
+    ("steps", "kernel", "name"), [(None, "cudnn", "cuDNN"), (64, "triton", "Triton")]
 )
-def test_a_run_on_which_the_kernels_fail_has_xla(steps, fitting, name):
+def test_a_run_on_which_the_kernels_fail_has_xla(steps, kernel, name):
     config = changed("small", method={"rollout_steps": steps})
-    tried = try_kernels(config, KernelChoice(fitting=fitting))
+    tried = try_kernels(config, KernelChoice(cuda_kernel=kernel))
     assert (tried.kernel, tried.decode) == ("xla", "xla")
     assert re.fullmatch(rf"{name}'s attention fails on this device \(.+\)", tried.refusal)
     assert re.fullmatch(r"decoding by Triton fails on this device \(.+\)", tried.decode_refusal)
@@ -367,7 +367,7 @@ def test_attention_over_kept_tokens_is_tried_where_an_episode_ends(window, monke
 
     monkeypatch.setattr(kernel_choice, "_difference", difference)
     config = changed("small", model={"window": window}, method={"rollout_steps": 60})
-    choice = KernelChoice("", "set by --decode", fitting="triton")
+    choice = KernelChoice("", "set by --decode", cuda_kernel="triton")
     assert try_kernels(config, choice) == choice
     assert tried == [("Triton's attention", (2, 60, 2, 32))]
     *_, first, used = kernel_choice._kept(config)

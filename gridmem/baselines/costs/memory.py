@@ -11,8 +11,9 @@ from gridmem.baselines.costs.abstract_run import AbstractRun
 from gridmem.baselines.costs.jaxpr_costs import Costs, estimate_costs, num_bytes
 from gridmem.baselines.model.mixers.attention_caches import DecodeCache
 from gridmem.baselines.model.mixers.quantized import Quantized
+from gridmem.baselines.ppo.curriculum import in_growth
 from gridmem.baselines.training.seeds import num_concurrent
-from gridmem.envs.batch.mixture import Mixture, MixtureVectorEnv
+from gridmem.envs.batch.mixture import Mixture, MixtureVectorEnv, vector_env
 
 WORKING_COPIES = {"adamw": 2, "muon": 5}
 """Copies of the parameters in a gradient step, without the optimizer's state: gradients, updates,
@@ -27,7 +28,7 @@ class MemoryEstimate(NamedTuple):
     optimizer: int  # its state
     rollout_state: int  # unfinished episodes between updates, with their caches; 0 for whole ones
     levels: int  # while they are generated
-    environments: int
+    environments: int  # with the starts of episodes that begin in a rollout
     caches: int  # at the end of a rollout, when they are largest
     rollout: int  # training data, without caches
     activations: int  # peak during the gradient of a minibatch, with its data
@@ -37,11 +38,9 @@ class MemoryEstimate(NamedTuple):
     def playing(self) -> int:
         """Total during a rollout, which is held twice when its chunks are concatenated.
 
-        What is kept of the caches for the next one is held beside them, and the starts of episodes
-        that begin in it beside the environments.
+        What is kept of the caches for the next one is held beside them.
         """
-        environments = 2 * self.environments if self.rollout_state else self.environments
-        during = environments + self.caches + self.rollout
+        during = self.environments + self.caches + self.rollout
         return self._permanent + max(self.levels, during + max(self.rollout, self.rollout_state))
 
     @property
@@ -96,7 +95,7 @@ def estimate_memory(
         optimizer=seeds * num_bytes(learner.opt_state),
         rollout_state=seeds * num_bytes(learner.rollout_state) // num_devices,
         levels=share(estimate_costs(reset, keys, fused=fused).peak),
-        environments=share(num_bytes(state)),
+        environments=share(num_bytes((state, _starts(run)))),
         caches=share(num_bytes(caches) + largest),
         rollout=share(num_bytes(data)),
         activations=share(num_bytes(minibatch) + gradient.peak),
@@ -112,6 +111,16 @@ def _dequantized_bytes(cache: Any) -> int:
     return sum(
         part.codes.size * part.peak.dtype.itemsize for part in parts if isinstance(part, Quantized)
     )
+
+
+def _starts(run: AbstractRun) -> Any:
+    """The shapes of the starts of episodes that are drawn before the steps of a rollout, if any."""
+    if run.learner.rollout_state is None:
+        return None
+    runner = run.learner.rollout_state.runner
+    vector: Any = vector_env(in_growth(run.config, run.env), run.config.ppo.num_envs)
+    draw = partial(vector.next_starts, num_steps=run.num_steps)
+    return jax.eval_shape(draw, runner.state, runner.timestep.time)
 
 
 def _reset(run: AbstractRun) -> tuple[Callable[..., Any], Any]:

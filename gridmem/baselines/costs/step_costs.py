@@ -40,10 +40,11 @@ def rollout_costs(run: AbstractRun, fused: bool) -> StepCosts:
 def rollout_step(run: AbstractRun) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """A step of all streams, and the shapes of its arguments, with caches of mean length."""
     # The costs of a step are linear in the length.
-    by_kernel = run.config.model.decode == "triton"
-    length = run.context_length + _mean_length(run.num_steps, 1 if by_kernel else CHUNK_STEPS)
-    if by_kernel and run.context_length:
-        length = mean_seen(run.context_length, run.env.max_steps)
+    by_kernel, kept = run.config.model.decode == "triton", run.context_length
+    if by_kernel and kept:
+        length = mean_seen(kept, run.env.max_steps)
+    else:
+        length = kept + _mean_length(run.num_steps, 1 if by_kernel else CHUNK_STEPS)
     caches = run.caches(round(length))
     return _step(run, run.graphdef, run.learner.params, caches)
 

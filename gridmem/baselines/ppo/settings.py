@@ -176,10 +176,6 @@ class PPOConfig(MethodConfig):
                     "--predict-view-coef needs a view with one id in each cell, and "
                     f"{config.env.env_id} has none; leave it out"
                 )
-            if steps == 1:
-                raise ValueError(
-                    "with --predict-view-coef rollouts need two steps at least; rollout_steps is 1"
-                )
         _check_teacher(config.env.env_id, env, self)
         self.curriculum.check(env, config.env.env_id)
         grown_after = (config.num_updates - 1) * self.steps_per_update(env)

@@ -32,7 +32,7 @@ from gridmem.baselines.model.mixers.quantized import quantized
 from gridmem.baselines.ppo.rollout import context_length
 from gridmem.baselines.ppo.sharding import any_process, usable_devices
 
-_FOR_OTHERS = {
+_NOT_FOR_RUN = {
     "cudnn": "with --rollout-steps tokens attend to kept ones, too, which cuDNN's kernel cannot",
     "triton": "it is for --rollout-steps",
 }
@@ -43,17 +43,16 @@ NOT_ASKED = "--feed-forward is xla"
 class KernelChoice(NamedTuple):
     """Why a run does not have the kernels for CUDA; it has those of which nothing is said."""
 
-    refusal: str = ""  # of `fitting`, for training
+    refusal: str = ""  # of `cuda_kernel`, for training
     decode_refusal: str = ""  # of Triton's, for the steps of a rollout
     feed_forward_refusal: str = NOT_ASKED  # of Triton's, for feed-forward layers of both
-    fitting: Literal["cudnn", "triton"] = (
-        "cudnn"  # cudnn for whole episodes, triton for parts of them
-    )
+    # That for training on whole episodes, and on parts of them.
+    cuda_kernel: Literal["cudnn", "triton"] = "cudnn"
 
     @property
     def kernel(self) -> Literal["cudnn", "triton", "xla"]:
         """That of training."""
-        return "xla" if self.refusal else self.fitting
+        return "xla" if self.refusal else self.cuda_kernel
 
     @property
     def decode(self) -> Literal["triton", "xla"]:
@@ -72,7 +71,7 @@ class KernelChoice(NamedTuple):
         of_layers = f"feed-forward layers by {named('Triton', self.feed_forward_refusal)}"
         if self.refusal == NO_ATTENTION and self.feed_forward_refusal != NOT_ASKED:
             return of_layers
-        parts = [named({"cudnn": "cuDNN", "triton": "Triton"}[self.fitting], self.refusal)]
+        parts = [named({"cudnn": "cuDNN", "triton": "Triton"}[self.cuda_kernel], self.refusal)]
         if not self.refusal or self.decode_refusal != self.refusal:
             parts.append(f"decoding by {named('Triton', self.decode_refusal)}")
         if self.feed_forward_refusal != NOT_ASKED:
@@ -143,16 +142,16 @@ def try_kernels(config: TrainConfig, choice: KernelChoice, resumed: bool = False
     training, steps, layers = (
         (why or elsewhere) if is_so else "" for why, is_so in zip(here, refused, strict=True)
     )
-    return _choice(config, KernelChoice(training, steps, layers, choice.fitting), resumed)
+    return _choice(config, KernelChoice(training, steps, layers, choice.cuda_kernel), resumed)
 
 
 def _choice(config: TrainConfig, choice: KernelChoice, resumed: bool) -> KernelChoice:
     """The choice, unless the config asks for a kernel that is refused."""
     asked = []
     if config.model.mixer == "attention":
-        for kernel, why in _FOR_OTHERS.items():
-            asked.append(("attention", kernel, kernel != choice.fitting and why, "auto or xla"))
-        asked.append(("attention", choice.fitting, choice.refusal, "auto or xla"))
+        for kernel, why in _NOT_FOR_RUN.items():
+            asked.append(("attention", kernel, kernel != choice.cuda_kernel and why, "auto or xla"))
+        asked.append(("attention", choice.cuda_kernel, choice.refusal, "auto or xla"))
         asked.append(("decode", "triton", choice.decode_refusal, "auto or xla"))
     if not resumed:
         asked.append(("feed_forward", "triton", choice.feed_forward_refusal, "xla"))

@@ -1,4 +1,5 @@
 import itertools
+import json
 import math
 from dataclasses import replace
 from functools import partial
@@ -13,6 +14,7 @@ from flax import nnx
 
 import gridmem.baselines.ppo.learner as learner_module
 from gridmem import Env, EnvConfig, TextMap
+from gridmem.baselines.config import to_dict
 from gridmem.baselines.model.actor_critic import ActorCritic
 from gridmem.baselines.model.mixers import (
     attention,
@@ -31,6 +33,7 @@ from gridmem.baselines.ppo.learner import (
 )
 from gridmem.baselines.ppo.loss import Transitions
 from gridmem.baselines.ppo.rollout import collect, init_rollout, new_levels, play_episodes
+from gridmem.baselines.train import main
 from gridmem.envs.types import Observation
 
 ENV, ROOM = tiny.CONFIG.make_env(), tiny.small_room(tiny.CONFIG)
@@ -136,6 +139,22 @@ def test_the_next_view_is_an_auxiliary_loss(method):
     assert predicted == pytest.approx(float(of_steps[valid[:, :-1]].mean()), rel=1e-5)
     assert predicted == pytest.approx(math.log(5), rel=0.05)  # of five ids, as likely at first
     assert loss == pytest.approx(float(without + 3 * predicted), rel=1e-5)
+
+
+@pytest.mark.slow
+def test_a_run_with_the_next_view_is_planned_and_begun_from_one_without_and_back(tmp_path, capfd):
+    def run_from(name, *words):
+        config = tiny.config(method={"rollout_steps": 8}, total_steps=64, eval_levels=0)
+        (tmp_path / "settings.json").write_text(json.dumps(to_dict(config)))
+        argv = str(tmp_path / "settings.json"), "--run-dir", str(tmp_path / name), *words
+        assert main([*argv, "--plan"]) == 0
+        assert main([*argv]) == 0
+        return capfd.readouterr().out
+
+    run_from("without")
+    out = run_from("with", "--predict-view-coef", "1", "--init-from", str(tmp_path / "without"))
+    assert "fresh: next_view" in out
+    run_from("back", "--init-from", str(tmp_path / "with"))
 
 
 def test_the_next_view_is_learned():

@@ -29,11 +29,17 @@ class Killed(BaseException):
 
 CONFIGS = {
     "whole episodes": tiny.config(total_steps=NUM_UPDATES * STEPS, checkpoint_seconds=0.0),
-    "parts of episodes, Muon, HL-Gauss, bfloat16": tiny.config(
+    "parts of episodes, Muon, HL-Gauss, bfloat16, the next view": tiny.config(
         total_steps=NUM_UPDATES * STEPS * 5 // 8,
         checkpoint_seconds=0.0,
         method={"rollout_steps": 10},
-        model={"num_layers": 1, "dtype": "bfloat16", "value_head": "hl_gauss", "window": 7},
+        model={
+            "num_layers": 1,
+            "dtype": "bfloat16",
+            "value_head": "hl_gauss",
+            "window": 7,
+            "predict_view_coef": 1.0,
+        },
         optimizer={"optimizer": "muon"},
     ),
 }
