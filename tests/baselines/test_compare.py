@@ -102,6 +102,19 @@ def test_when_a_metric_reached_a_level(tmp_path, capsys):
     assert "steps to score 0  " in text
 
 
+def test_few_episodes_and_part_of_a_window_reach_nothing(tmp_path, capsys):
+    """A window is two steps of a hundred thousand here, and the first row is one of a tenth."""
+    rows = rows_of([9] + [1] * 98 + [5])
+    rows[0]["steps"] = 1e4
+    for number, row in enumerate(rows):
+        row |= {"memory_gain": 9.0 if number < 40 else 2.0, "found_again": 1 if number < 50 else 99}
+    run = saved_runs.save(tmp_path / "a", saved_runs.SCORED, rows)
+    for metric, steps in (("episode_return=3", "10,000,000"), ("memory_gain=1.5", "5,100,000")):
+        _, text, _ = compare(capsys, run, "--out", tmp_path / "x.png", "--reach", metric)
+        assert steps in text.splitlines()[1].split()[4:]
+        assert "10,000 " not in text
+
+
 def test_each_curve_is_in_its_panel(tmp_path, capsys, figures):
     first = saved_runs.save(tmp_path / "a", saved_runs.SCORED, rows_of([1, 2, 5]))
     again = replace(saved_runs.SCORED, seed=7, run_dir="x", eval_levels=5)

@@ -17,6 +17,7 @@ from gridmem.baselines.costs.plan import USABLE, Plan, plan, problem, table
 from gridmem.baselines.ppo.learner import make_batch, update
 from gridmem.baselines.ppo.rollout import collect
 from gridmem.baselines.presets import preset
+from gridmem.envs.batch.mixture import vector_env
 
 GIB = 2**30
 SHORT = {"rollout_steps": 6}
@@ -48,10 +49,15 @@ def test_sizes_are_those_of_the_real_arrays(config):
     assert memory.parameters == num_bytes(learner.params)
     assert memory.optimizer == num_bytes(learner.opt_state)
     assert memory.rollout_state == num_bytes(learner.rollout_state)
-    env = config.make_env()
-    keys = jax.random.split(jax.random.key(0), config.ppo.num_envs)
-    state, _ = jax.eval_shape(jax.vmap(env.reset), keys)
-    assert memory.environments == num_bytes(state)
+    env, num_envs = config.make_env(), config.ppo.num_envs
+    state, _ = jax.vmap(env.reset)(jax.random.split(jax.random.key(0), num_envs))
+    starts = None
+    if config.ppo.rollout_steps:
+        runner = learner.rollout_state.runner
+        next_starts = vector_env(env, num_envs).next_starts
+        starts = next_starts(runner.state, runner.timestep.time, config.ppo.rollout_steps)
+        assert starts is not None
+    assert memory.environments == num_bytes((state, starts))
 
 
 @pytest.mark.slow

@@ -15,7 +15,6 @@ from flax import nnx
 import gridmem.baselines.ppo.learner as learner_module
 from gridmem import Env, EnvConfig, TextMap
 from gridmem.baselines.config import to_dict
-from gridmem.baselines.model.actor_critic import ActorCritic
 from gridmem.baselines.model.mixers import (
     attention,
     continued_attention,
@@ -418,27 +417,30 @@ def test_an_epoch_visits_every_stream_once_and_whole(monkeypatch):
         [cache._replace(key=cache.key + of_stream, value=cache.value - of_stream)],
         number.astype(jnp.int32),
     )
-    minibatches, inputs = [], []
-    sequence, loss = ActorCritic.sequence, learner_module.ppo_loss
+    minibatches = []
 
-    def recording_sequence(model, obs, caches, segments):
-        inputs[:] = [
-            obs.last_reward,
-            segments,
-            caches[0].key[:, 0, 0, 0],
-            caches[0].value[:, 0, 0, 0],
-        ]
-        return sequence(model, obs, caches, segments)
-
-    def recording_loss(logits, value_losses, batch, config):
+    def recording_loss(config, graphdef, params, batches):
         def note(*arrays):
             minibatches.append([np.asarray(array, np.float32) for array in arrays])
 
-        jax.debug.callback(note, *batch[2:], *inputs, ordered=False)
-        return loss(logits, value_losses, batch, config)
+        (batch,) = batches
+        (cache,) = batch.caches
+        of_steps = batch.transitions
+        jax.debug.callback(
+            note,
+            of_steps.log_prob,
+            of_steps.value,
+            of_steps.advantage,
+            of_steps.target,
+            batch.obs.last_reward,
+            batch.segments,
+            cache.key[:, 0, 0, 0],
+            cache.value[:, 0, 0, 0],
+            ordered=False,
+        )
+        return minibatch_loss(config, graphdef, params, batches)
 
-    monkeypatch.setattr(ActorCritic, "sequence", recording_sequence)
-    monkeypatch.setattr(learner_module, "ppo_loss", recording_loss)
+    monkeypatch.setattr(learner_module, "minibatch_loss", recording_loss)
     learn = jax.jit(lambda *args: train_epochs(config, graphdef, *args))
     jax.block_until_ready(learn(learner, [data], jax.random.key(0)))
     jax.effects_barrier()
