@@ -111,7 +111,7 @@ def collect(
     if state is None:
         assert not isinstance(env, Mixture)  # which continues episodes
         assert isinstance(model, ActorCritic)
-        policy, length, after = model_policy(model, training=True), 0, None
+        policy, length, after, starts = model_policy(model, training=True), 0, None, None
         if teacher is not None and teacher.model is not None:
             policy = taught_policy(policy, teacher.model)
         begin = new_levels(config, env, level_key)
@@ -121,7 +121,10 @@ def collect(
     else:
         length, memory, begin = context_length(config, env), state.runner.carry, state.runner.state
         policy = _streaming(config, env, model, teacher, memory)
-        result, after, episodes = continue_rollout(config, env, model, state, action_key, teacher)
+        starts = draw_starts(config, env, state)
+        result, after, episodes = continue_rollout(
+            config, env, model, state, action_key, teacher, starts
+        )
         caches = (memory.student if isinstance(memory, TaughtMemory) else memory).caches
     last_value, lesson = _value_after(policy, result, length), None
     if teacher is not None:
@@ -130,7 +133,8 @@ def collect(
             lesson = rollout.extras.teacher
         else:
             assert isinstance(env, Env)  # as the settings require
-            lesson = oracle_lesson(env, begin, rollout.action, is_whole=state is None)
+            is_whole = state is None
+            lesson = oracle_lesson(env, begin, rollout.action, is_whole, starts)
     return Experience(result.rollout, last_value, caches, after, episodes, lesson)
 
 
@@ -153,6 +157,14 @@ def play_episodes(
     return play(env, policy, shard_batch(levels), key, chunk, num_steps)
 
 
+def draw_starts(config: TrainConfig, env: Environment | Mixture, state: RolloutState) -> Any:
+    """The starts of episodes that begin in the next rollout; see `VectorEnv.next_starts`."""
+    vector: Any = vector_env(env, config.ppo.num_envs // num_devices())
+    runner = shard_batch(state.runner)
+    draw = shard_map_rows(partial(vector.next_starts, num_steps=config.ppo.rollout_steps))
+    return draw(runner.state, runner.timestep.time)
+
+
 def continue_rollout(
     config: TrainConfig,
     env: Environment | Mixture,
@@ -160,14 +172,17 @@ def continue_rollout(
     state: RolloutState,
     key: Key[Array, ""],
     teacher: Teacher | None = None,
+    starts: Any = None,
 ) -> tuple[RolloutResult, RolloutState, dict[str, Float32[Array, ""]]]:
-    """Plays `rollout_steps` more; where an episode ends, a new one begins."""
+    """Plays `rollout_steps` more; where an episode ends, a new one begins, one of the `starts`.
+
+    Without them its level is generated then.
+    """
     length, num_steps = context_length(config, env), config.ppo.rollout_steps
     assert num_steps is not None
     vector: Any = vector_env(env, config.ppo.num_envs // num_devices())
     runner = shard_batch(state.runner)
-    draw = shard_map_rows(partial(vector.next_starts, num_steps=num_steps))
-    starts, advance = draw(runner.state, runner.timestep.time), shard_map_rows(vector.step)
+    advance = shard_map_rows(vector.step)
 
     def step(state: Any, action: Array) -> tuple[Any, TimeStep]:
         return advance(state, action, starts)

@@ -20,7 +20,7 @@ from gridmem.baselines.ppo.settings import ORACLE, PPOConfig
 from gridmem.baselines.ppo.sharding import shard_map_rows
 from gridmem.baselines.training.imitation import cross_entropy, kl_divergence
 from gridmem.envs.analysis.oracle import oracle_advice
-from gridmem.envs.batch.autoreset import VectorEnv
+from gridmem.envs.batch.autoreset import Starts, VectorEnv
 from gridmem.envs.batch.mixture import Mixture
 from gridmem.envs.batch.policy import Policy, PolicyOutput
 from gridmem.envs.env import Env
@@ -210,7 +210,7 @@ def resting_policy(student: Policy) -> Policy:
 
 
 def oracle_lesson(
-    env: Env, begin: Any, action: Int32[Array, "T B"], is_whole: bool
+    env: Env, begin: Any, action: Int32[Array, "T B"], is_whole: bool, starts: Starts | None
 ) -> Int32[Array, "T B"]:
     """What the oracle would do in the states of a rollout; see `oracle_advice`.
 
@@ -219,19 +219,22 @@ def oracle_lesson(
         begin: the level of each environment if `is_whole`, else the `VectorState`.
         action: the student's, by which the states are played again.
         is_whole: whether it is an episode without resets.
+        starts: of the episodes that begin in it; None to generate their levels again.
     """
 
-    def replay(begin: Any, actions: Int32[Array, "N T A"]) -> Int32[Array, "N T A"]:
+    def replay(
+        begin: Any, actions: Int32[Array, "N T A"], starts: Starts | None
+    ) -> Int32[Array, "N T A"]:
         vector = VectorEnv(env, len(actions))
         if not is_whole:
-            return oracle_advice(vector.step, env, begin, actions)
+            return oracle_advice(partial(vector.step, starts=starts), env, begin, actions)
         zeros = jnp.zeros((len(actions), 2), jnp.uint32)
         state, _ = vector.start(begin, zeros, zeros[:, 0])
         return oracle_advice(vector.step_only, env, state, actions)
 
     num_steps, num_streams = action.shape
     by_env = action.reshape(num_steps, -1, env.num_agents)
-    advice = shard_map_rows(replay)(begin, jnp.swapaxes(by_env, 0, 1))
+    advice = shard_map_rows(replay)(begin, jnp.swapaxes(by_env, 0, 1), starts)
     return jnp.swapaxes(advice, 0, 1).reshape(num_steps, num_streams)
 
 
