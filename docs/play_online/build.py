@@ -33,9 +33,10 @@ AGENTS = [
 ]
 NUM_LEVELS = 100  # of each id: the first
 MORE_LEVELS = {"GridMem-13x13-v0": [345]}  # for links to it
-NUM_SPAWNS = 64
 SMALLEST_MATRIX = 1024  # numbers; smaller tensors stay float16
 SCALE = "/scale"
+NEXT_VIEW = "next_view"
+COMMENT = re.compile(r"^ *(?:/\*\*.*?\*/|//[^\n]*)\n", re.MULTILINE | re.DOTALL)  # lines of its own
 IMPORT = re.compile(r'^import (\{\s*\w+(?:,\s*\w+)*,?\s*\}) from "\./(\w+)\.js";$', re.MULTILINE)
 EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
 
@@ -54,7 +55,7 @@ def small_weights(name: str) -> bytes:
     """A released agent in the same format, about a quarter of its size.
 
     Matrices are int8, each with a float16 scale per column, in a tensor of its own; all else is
-    float16.
+    float16. The head that only training uses is left out.
     """
     file = asset(f"weights/{name}.safetensors").read_bytes()
     length = struct.unpack("<Q", file[:8])[0]
@@ -63,7 +64,8 @@ def small_weights(name: str) -> bytes:
         raise ValueError(f"{name} rounds keys and values, and the network of the page does not")
     header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
     body = b""
-    for key, value in small_tensors(load(file)).items():
+    tensors = {k: v for k, v in load(file).items() if not k.startswith(f"{NEXT_VIEW}.")}
+    for key, value in small_tensors(tensors).items():
         begin, body = len(body), body + value.astype(value.dtype.newbyteorder("<")).tobytes()
         dtype = "I8" if value.dtype == np.int8 else "F16"
         offsets = [begin, len(body)]
@@ -96,6 +98,11 @@ def level_numbers(id: str) -> list[int]:
     return [*range(NUM_LEVELS), *MORE_LEVELS.get(id, [])]
 
 
+def page_levels(id: str) -> Level:
+    """Those levels, leaves [N, ...]."""
+    return Level(*(np.asarray(leaf)[level_numbers(id)] for leaf in gridmem.levels(id)))
+
+
 def rules(id: str) -> dict[str, int]:
     """What the page needs to know of an id to play it."""
     env = gridmem.make(id)
@@ -104,7 +111,7 @@ def rules(id: str) -> dict[str, int]:
         "viewSize": env.view_size,
         "maxSteps": env.max_steps,
         "digSteps": env.config.dig_steps,
-        "numSpawns": NUM_SPAWNS,
+        "numSpawns": enough_spawns(page_levels(id), env.max_steps),
     }
 
 
@@ -117,10 +124,9 @@ def _site() -> dict[str, Any]:
 
 def _packed_levels(id: str) -> bytes:
     """The levels as `src/levels.js` reads them."""
-    numbers, levels, env = level_numbers(id), gridmem.levels(id), gridmem.make(id)
-    tiles, goals, spawns = (np.asarray(leaf)[numbers] for leaf in levels)
-    spawns = spawns[:, :NUM_SPAWNS]
-    _check_spawns(Level(tiles, goals, spawns), env.max_steps)
+    numbers = level_numbers(id)
+    tiles, goals, spawns = page_levels(id)
+    spawns = spawns[:, : rules(id)["numSpawns"]]
     inside = tiles[:, 1:-1, 1:-1].reshape(len(numbers), -1)
     solid = np.packbits((inside == Tile.WALL) | (inside == Tile.ROCK), axis=1)
     cells = np.concatenate([goals, spawns], axis=1).astype(np.uint8).reshape(len(numbers), -1)
@@ -128,19 +134,21 @@ def _packed_levels(id: str) -> bytes:
     return np.concatenate([number, solid, cells], axis=1).tobytes()
 
 
-def _check_spawns(levels: Level, max_steps: int) -> None:
-    """Raises if any policy could find a goal as often as there are spawns.
+def enough_spawns(levels: Level, max_steps: int) -> int:
+    """How many spawns of each level are more than any policy could use in an episode.
 
     A trip takes at least as many steps as its ends are apart in rows and columns.
     """
-    steps = np.abs(levels.spawns - levels.goals).sum(axis=(1, 2))
-    if (steps <= max_steps).any():
-        raise ValueError(f"{NUM_SPAWNS} spawns do not last for an episode of {max_steps} steps")
+    steps = np.abs(levels.spawns - levels.goals).sum(axis=2).cumsum(axis=1)
+    most_finds = int((steps <= max_steps).sum(axis=1).max())
+    if most_finds == levels.spawns.shape[1]:
+        raise ValueError(f"{most_finds} spawns do not last for an episode of {max_steps} steps")
+    return most_finds + 1
 
 
 def _bundle() -> str:
     paths = sorted((FOLDER / "src").glob("*.js"))
-    return join({path.stem: path.read_text("utf-8") for path in paths})
+    return join({path.stem: COMMENT.sub("", path.read_text("utf-8")) for path in paths})
 
 
 def join(sources: dict[str, str]) -> str:

@@ -1,19 +1,13 @@
-(globalThis.gridmemData ??= {})["site"] = {"ids": {"GridMem-9x9-v0": {"side": 11, "viewSize": 5, "maxSteps": 64, "digSteps": 0, "numSpawns": 64, "firstLevel": 2, "hasAgent": true}, "GridMem-13x13-v0": {"side": 15, "viewSize": 5, "maxSteps": 128, "digSteps": 0, "numSpawns": 64, "firstLevel": 2, "hasAgent": true}, "GridMem-20x20-v0": {"side": 22, "viewSize": 5, "maxSteps": 256, "digSteps": 0, "numSpawns": 64, "firstLevel": 19, "hasAgent": true}, "GridMem-v0": {"side": 42, "viewSize": 5, "maxSteps": 512, "digSteps": 0, "numSpawns": 64, "firstLevel": 11, "hasAgent": true}, "GridMem-Dig-v0": {"side": 42, "viewSize": 5, "maxSteps": 512, "digSteps": 5, "numSpawns": 64, "firstLevel": 22, "hasAgent": true}, "GridMem-DigLarge-v0": {"side": 82, "viewSize": 11, "maxSteps": 512, "digSteps": 5, "numSpawns": 64, "firstLevel": 66, "hasAgent": false}}, "sprites": "iBL{Q4GJ0x0000DNk~Le000310001Z2nGNE03CEJegFUwz)3_wRCt{2T~Fv#)fb<2iwGAH5kJhJRT7CU6c_dl!j=4rXk{(Joe*LxTZD^<__;{KO0ral2r8n)#K=O53L=UKL!uUfNVSS+(Qba8=l4wKojLdaeRJ--IR{Q}-aYU0&b@ce=X39y`A$x*{_@Q<*Drs6Vfx0a$Flw97Y}#G&p-K~bB+AJUiu>2A^-80j$}LJhvTQ`-tAl?|8G}*$acto>b2w94*B8u)x~q2YvjLj`O9pF{3nhb&34ES$BXCR>s%xM#00<uzy!bqAX@;Cyg7dU!?&skKuP{m0YLKRIOMM(044cL1pvvL<B-3G0F>k}6#yh}jzj($0#K6Q1i%C!=%1Z=y+{DwJpR8T0r2II5ddF)6M#YisPPC<O8|24r2<gn5u%m=<luA3j|42mhXi0~e5nA`c!a1W06BOQ022Tc022Tc026>T^27*04BkiJMc_>UOaM#(9ONw#fLOeXz>C700GI%n0C-l;oJW8ZyhPwd;$w(%=A##i1i*)nA@GoR695x{;I`TKDSRoO6L``1*wqqAM9EYGAG?ANg*O2(0m$|m_?mwQkb{pU@GB?w&#k02@Ua9Q3U2~n0$>6Vv2p@|z*7YvgbxvTXuJu434jSe#Olq-ld=Qw;bT_tA@L>vCIBV?nQq?#m;jgnm;fxd0Kk7V9e$Anf0GQZf!B5$zl~pW{FANQ9-fx?b4Sh=c}ecg_dTSVe+=W_v-f$`@t5Sc@t2RkSO7E~CO{Lf?KQ?<N&roKY5#5f56ugJHmOqZ(zT1kk74}0fKvOfi7)NHjb9LeWpZt@YP;<KYzI(%2jKD@YmXNd+z|Mb`wf8~!}wzh$kl&Md};q}{E-3x7s3r<i)~T(SON@%AH(=#3dq-gO?+wpZT#y3puLsO#UoA&KZfx`0hRP$6JOeY8-L^upk(zL5+6J8q3~lEf6NNv>%S(xwEs5#L;=Vx<e~7X1gMQ4!}wDQNb0{PzO?@~e)|@n_zx+T-B<lnaP9fm_MiZ?`000w0EF;RK<I0`_V&)Xk2PNM{%PW41i;>Ze|+V40NQUr3-OXU)Wp~NI{@wZHvv!-0GO0j_Ei@E?fKXCs7HX3H+V>V>?1&^fLc;yjd;oXr-_e!1hDtt9bfq!fc6{ELcC-SHSx6{0a|^3OaKNHfIIKny3)St0-!zr+CEvkXXCWQ@&B%~D4gZD{Fc97{+<AQeSBZgPw(F~ccWZ9@3`f+{FZ;Q`6n(gT<CMID26w@;g=6T;b7_FJv;86YkT(5`^DsA!AqD`!iRj-@O(bUg6|1HEZEh7G2wFvG$wowfyRuFA>cCNX9C~@#t>+1co%NW_z-67cwY^T74H>*k^&q9-gl2N<0T9y*O>7!J{EjX07?qb@XL*-_gOXkGVb7V@WDrbWqku{6oBuZW5<VzXv}!T<Pvb1@S*@{Z^1P2uA&Kj2s0LZXdcIm$GM}p6aiUA{6xBeYtksV<U^QN@gc|iuM%FG(^bMtBpMUG6M&fF@pZuP<Hm;y(D2KPPZj_K=N6#hmk-Y$omLI6J^w@EC-f%J7y{A6)D3TV!!IAc_hTS_q06NX<l^a%8B+25mryx)8^4WzmB(NFbKp`h{W+ud&oOQMHvVNE|HRD9%&c!4w@gJhe3b3DeKM8Y@R4?Xg%aKHNw$5{O;hlA#CoA0I)8c2CkM`iiO>iht`+YwaDFWGKi)qy=a-%c6QLD6Tr1sU==@mdhrauG&L=0I4iljfJX|Z@W9a<EfcVp&p6onM1bl_hT_QmPc<EZF5LC|ZD}3$}30lBQ*SdtDc7AW+bC*ca0A9M*DFn6i6Qkt6c52djSOf?GoLgWdSp<PZ;v@(_4&H}J6@b+IlmM<RFp?~WKoW6M1Rw|R!=ws8YJN%p=N1@A7C|79I0*ufgZE)l1t2;9x>53jp#b<rfEPa$`0j)APDw^dAdrWebRNP7o#A70Iz^x`KQDebKe}_?Daj}aB=S&`&O`W+b9_urmk5;RpDTVS@O``Iosx`_Kp;==y%)|y_@Fa<Oirf=l;(GkpY8y_&pzc60lNBQac2qu#?fxsaEEv<;YFcvv`GR0_omnJb1DL%{^tq+7I&@yV4TjEbS~i~(z@Ct0ig3Gol_AA^*>htX2qQ;02uGpn{Y1SMWJxCNdnNTH{qO$K&bzz0w9r}3xHb$2myN^cEvshaD2l8fFcm;e~tjq;!b%C;P{pW07W3w{~Q766?e*G0LM2h04M^X{-+3li~KGDm=^*5{G71^-~{PSc!U5@99%QIZk@<DnKcB!+kYx@{Cdau`SWwm4uBJc&R2{8P#n$|w$b^kAppMoROI;euJO-3KWFR!I6+bcfZ}HLx8ByPzX}52?LQSce!XM-Jpo`oi~!(kj{tbxgO3sb2@h?VD|nFbJkIi`3IM+L34qUi_!t3@@X(gKf`<st<2-+|0N`tn0C?Slj}ib04{ez%c#!Zs&hxK}04F;qJ^Fv{*!tf|&l(bdY<z72NXXxk0OaCp3qVT#mINRhUt0iD@_R&p5+C9~ess40&=pX6{x2ag6_c8HY#&+xg#5l0P<s9^Autt_ns{s<S^%W{-W5=K{x2ag6_c8HY#&+xr2HNc2$MgB1QPjL!pDlh0QqA`AQpc^_*fAbB7YPKe8t}aK2`*V$WM%lKpgqOT-$!fqrlva6!G2bM11Y>ySDwVM}d~`@H!RGr?0gC&TYTrQJ^J!_c{?jSAV7bXNDp`$?v;<o<w}>&x)VlP!m5pPrwf`eo6wq_2<Rk5+2V}@Y4L1_P<90zV&Ct-x7Xyo`4tYub}^uMU%hRiS>e~TL!7UHN5LOseQ=tW5IJgZ*L9nx=w2M&0lH%vEb+CpS8D!cU>p7`{u8t|7K=pD`q#}y8UE{i#Of2>E5a2v7K6V{B2tvm`ZN=ID2sChN<L+pSP+4fQ5eT!jE(Q?ZLN$L}&#M*Gl&oIzJZrJ3s$D=Z~HJJxGLB@NlhkkD>Epq5t#O={f)N>ROOUt>EEW=^jJmuO<M#!sjlLpar~itxE`M=l2ypcZmco;H7I_LQp%uukg7`Bx(UKUF#BpTKNYN0M`~6NftvOi8v_&kc0POQUxG2KP7-`3ydU-A&^9z6amP=`!J~jkeZ(oz_kTNlEn~6B2J0`<ludnQ~`+1Uqt|T@x%GyM-I$6B^f1wL>_9=c?chJj*rRd5`ohEy!hdK`!gr!oRW-^Kq3z{={$rFImgH3bcsM|eqQ`={^p6zb52P{Ng$Djnsgq*hn(YMa=JvIB!6`Qz~aso0F0x-k0_*b2``b>)g}o5{q>b}PDLQp|6BpU;?5NSjMMp&&LzA=T34GS0Cc{jb1DL%{^tq+7I&@yV4TjEbS~i~(z@Ct0ig3Gol_AA^<PB*XmO`J25@}K0)QeA>VJ*^(Be*c4B+^d1pq}L)c+g-pv9f?7{Ku@3jm5hsQ(KW0AAdwI{;1)I^i(_Kymo<OKhV*$E+a$zWh|=`1P*w^XKQB9RMc?Cp<rQ;pzNg8=b!z0^rL}MUG$Z8b5!2&e;KQf}{!n#o>Hm8=b!z0^rL}MUG!DjbB9o@U>3>eD1@?2!Mo#w%ipwM0g(O`BMb|U;6~W=RSOl07!Uf%U!`kgy(UdKUDzmwNC(i?!(6jfP{y(oE6;Ff4<vs^?!5%kc+P^04e!f5`bKMZ2?Hh-;x02;%f^)Z2mz6fUbbj^M46}shHHnWBbqoAm#V1fYS4S34y7Y)Wl=^&;lUk_pN}^^M46}shHHnWBbqo!1GuAJAj<xZwVhO0z>4FA%Rr<E#YHDV2J!NB#_A05<XT0YUZyh0MfSK^(er9k)(--*Qt2^29);Swe5F33bcfW*Qt0uf2I9*ZTnr10xjX;bt<0EUvB<t0>DYcxBk5N`2=d>@jM03-+&tZrzGH8e_s48;qg2LFU?<R|0xOh)}I%DOL#m_!AtX(lfRk(P!iB0r{r=Ke+zimbyB;OyH@|P;5nYRw}y9JC$;<LueASI@Ep(ETf@7qliGdrmzuv=0IvS>&D7<WzrQej<JDtMfBD73-SP8JKFG%Zdg%+N1OE6+N1P6LIDUHW-E91CSAK9h;7`4F-06Ua<5w5YW#g}0{?h4yKXL4+(*Y01i|60V#=DBqY(*?206=b+pa1Z!C;{-{LjnNgb~)f<1i*(62>_7W<$#Y703SXi06=b+13pFoe0c5pGgG#Z0L1JNVg$ey4+%ib4k1PWTyaj?&(6HwBXB6r1t2vZ5`dT;LW}^o;@b6RrfenvGPxxIkm8i!IdKyJGgUJI=o8$x1CZjJ;Hhzmm}fqE!7BhXE)hH>u3dj-%4P!K{|q4JL&BKP09<j2+^?M2?-T$Y=LAoUYuBHdvY7z1B>?saV75?$A}DeADhWPK&W&4s-Td11XQpghw>>=d`Ey6kdfkWJeBVPw_(kO3v-kO;{673L<kzl0Gi3`Au*9JNOX7>jA0l8$JaqpS@@v<hnX+Lq>{xr;TWC3PO2C}>BJv|aT=y@Dhwk4(e(m}*Q#K!|O5Jt<wgWJ0+;Da9ktH{dZN7Nu8Fgp}g80T)5=R2IJbvx^GgCHcwXC(Br){n{5CnZ~*It!#-}p-6bOmm8{Mz+rrfk0LWvRz*!CMdjmoMTGzy!cd&9nvJ&bzj%y0!plk6*j~%#>~Io{dwV!(Z&>#0<Y2c<uT#Q#LGyuaEER{Pg}^o%3R`_&DR*^=GDRSR7awdv@I29iM&l{$BAcB91YwIQ3PDYuBHdvb9D)O##x5Ys|lP{h2A-suQ4<IL2J_GgMr={>+q3+9E=6__mN^jsrn7<BJ}@cKw+t8x{#I3|c%EA9q~4{>+q(7fPy!zGf=@8q4wzn_s*B%v!OHTc$m4EWYFR$&`9)@d>P^)LV;Rx9yv5nu1F)vsJe1ggbQpa_5r+XKpwpVTCxh&#p_r1L6L7|4`?bo|tq_NmwI}?RZ@Z9td~nyN^4coP7F*QxaB)WBcs76#V1{`KLcUIlXpjVj^HhY@K{F;!$5;jWG^Jk38<eOW2tR1n@{cBp!8KjWG^Jk38<eOIQ?v5FW`lBOdkj)fnU5*vXN{U3dvQ6M+zZ@-O+pKmbex%>Ff8op&GXJ0mdoEgSCW9VLQG0wH3B`?~}H$aZvR-#LN7;okHp5nK`o2`k;-B>)}S_U-OFBQSV3c5;*mE(wH)749zy03|=}0Km^aWg=h(mLLGW6`m4X5{O)UiU9alcuH(ZAae030^nQWDX}Gi$i>sGKPA5jfY}YJBmhIjYYD(m@mc~fSbTEh5kMlp?_a7lTO|V$asl8U;wi>~Xj}mJhjg0pj%Zu}_=k9!@yWj;VB|NOv#uDf6K?izkFURODGr3gIKFNv4uqTafBkhUaWwoI(8zB#XWKU2JEh)Q{I)F*OsTgPe{ko9DfL$3H{ZJbq|f<%%vR8VaMv#U*!i~y-|n1}utpr)@wyZ|5bm9y|L**;v%hyvNmwI}?RZ@Z9tii(U#C0&^XgjXl!P_n*pAo5;!Oa|yoTgM;!(%d7~^2{$m1@&ghdeu;gNhuJnFa_V;qbgdEAAUuqXl{JdzKIM;%vVjDyi5kGt>^7DXV0Hvus78WQyIBL{lU2@DQjFVUk!a7iE}taN{u007yxKXbC@oWS64Z+esnE(wH$mG18n03h3&CpPz-6Br!sO^*`6C4rEz()~>U%#tld0DLPvCAK6Gx%d<T@U8Ha*pfix;!^~`x586mO9GLLHvus7S}g$>Dqc$fhKkn`fT7|h0A@i0qHzJ>AJS>YfoNO+_=j|waUdEO0RADJR@?-@ENJk(Fc1#EN5<DJ#er}b$JZ^zfp8ed*Db_N0L*;$f8i4gwlK!^IRF3v07*qoM6N<$f&", "font": "00961015zr00RIZPg5^4MF2rk0003f0001BV{Kt@01N=p0006^0000qXKZ<9bRQXq0009-001W*Xk}q!VF^Q=000220000sXlP|&1>OPn0002w0000aXl-<O0$2b50004q0002OY;R*>(9*{v0007j0002OZDDwD0C509000390000WZeeX@Pd8@D001gv0001BaBp*TWl5+B001h)0007c0096100961RXHy@Uk^O>009KB000000000000000000000093u0rUdA0000300IC200000009611L*%a000750001F0rUU?00000000000000000001009610AK(>01yBG000020000000000000000000000RP80gwO%00aO40000000000000000000000000000000000000000009610000000000002KfKR*Bf03ZN<1L*%a000000000000000000000000003ZMW0$2b500000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000002000030000K00RI40000K00aOa0000400aO50001f|Nj6003iSW|KR`u000000000i04xAc0CoVs0Qdnr0f_;g0muRI0x1GX0$u`Z0(SzT0`mhM15X2p1Hc3G1S<qp1e^rc1m^_;1uX?Y1!@JB1>puQ26G0h2KNUc2TBK!2jK_{2s;Rg2(bwg32q6y3Gxa^3X%%H3g-(s3y2Hp3^)vP44(|h4Dk&c4LuD>4POn44ag1Y4k->&4tx&24*?G+4_ptN55*7}5K|C|5XTV*5i${05r7f95%Us85`GfJ66X^U6F3uL6ORA@00#g70005>0=xhN00#gI01p5Y02cro000vq6(J)t6(c1x6(cb-6(b`v6(b`v6(bch6(eK;EdJDFWMl!5WMpJyWMpJyWMpJy0=#5oWMpJyWMpIj00sca0003j0=xhN00#gI01p5Y02crN6EhVfF*6k-F*6k-F*6k-F*6k-6*Cnh$Yf+>WMpJyWMpJyWCFZoWMpJyWMlva0AvA>0gwW`00RIA01E&Q022Tg000v+6(ct@6(b`v6(ct@6(b`v6(ct@6(eM1WXNP>$Yf;5WMs%>WXNP>0=#5oWMpJyWMpIj01N;C0005>0=xhN00#gI01p5Y02cro03QG&04D$|051Rl6EhVfH!~F@BQq5vH!~F@At4nZGcy$<H!~F@At4nZGcy$<H!~F@BQq5vH!~F@WMpK>WMs%>WXNP>{?q~V{tRSfWXNP>{?q~V{tRSfWXNP>$Yf;5WMl%oWMpJyWMpJyWMpJyWMpJyWB>pO000000rUdA00RIA01E&Q022Tg02=@w03!eZ6EhVfBOw(bBQq5vH!~F@BOw(bGcy$<H!~F@At4nZGcy$<$Yf+>0g(Q1WMpK>WMpIkEdJDFWMs%>Wd3jgkp6JUWMl%oWMpJyWMpJyWMpIj01E&B0005>0=xhN00#gI01p5Y02cro03QG&04D$|000p)6(c1x6(b=t6(c1x6(b`v6(b`v6(b`v6(b`v6(c1x6(b=t6(c1x6(h*V0gz;5{&2|10gz;5WMpJyWMpJyWMpJy0W8SK{?ue-0W8SK0=#5oWMpJyWMpJyWMpJyWB>pS000000rUdA00RIA01E&Q022Tg02=@w03!e=04o4505bpp6EhVfBQq5vB{LNxAu|;tH!~F@BQq5vBQq5vH!~F@H!~F@Au|;tB{LNxBQq5vB{LNxWXQ;5WMly>WMux-WMs%>WMpJyWMpK>WMs%>Wd3kuWC1K>WXQ<K0W4%>0=#5oWMpJyWMpJyWMpJyWMpJyWB>pI0LTH50W1Q%00RIA01E&B6EhVfF*6k-F*6k-$Yf+>WMpIlykul#00#hM0004y0=xhN00#gI01p5Y02cro0003q6(b`v6(b`v6(cb-6(cb-6(ch<6(ch<6(a#GWMpJyWMpJyWMpJyWMpJyWMl%oWMpJyWMpIj00#hM0004y0=xhN00#gI01p5Y02cro000v+6(ch<6(ch<6(cb-6(cb-6(b`v6(b`v6(eM1WMpJyWMpJyWMpJyWMpJyWCFZoWMpJyWMlvd0001F0rUb`00RIA01E&Q022Tg02=@w03!eZ6EhVfBQq5vH!~F@H!~F@At4nZBQq5vH!~F@H!~F@BQq5v$Yf;5WMs%>WXNP>{?q|1{?ue-WXNP>$Yf;5WMl$ZWMpJyWMpJyWMpJyWB>pK0001F0rUb`00RIA01E&Q022TJ6EhVfF*6k-BOw(bGcy$<F*6k-$Yf+>WXJ*Z{tU=uWMpIlSY%{mWMlvX0A&B10W1K>00RIA01E&BH!~F@F*6k-BQq5v$Yf+>WMpJy$Yf+>009610W1OZ0gwO#000po6(Iri{tN+-WB>pG0LTCU0W1Jy00RI3H!~F@$Yf+>WB>pM000000rUdA00RIA01E&Q022Tg02=@R0W%dNF*6k-BQq5vBQq5vBQq5vBQq5vF*6k-0gz;5WMpJyWMpJyWMpJyWMpJy0=#5oWMpJyWB>pS000000rUdA00RIA01E&Q022Tg02=@w03!e=04o4505bpp6Co8LBQq5vB{LNxAu|;tB{LNxAu|;tH!~F@H!~F@Au|;tB{LNxAu|;tB{LNxAt4nZWC1Mx)MR920gz;5{%~Yu0W8SK{?ue-$Yf;5WMuwu$jAYZWMuwuWMl!5WMux-0WAL10=#5oWMpJyWMpJyWMpJyWMpJyWB>pM0Av6F0gwW`00RIA01E&Q022Tg02=@R6EhVfBQq5vGcy$<F*6k-F*6k-F*6k-BOw(b$Yf+>$jD@5WMpJyWMpJy0WAL10=#5oWMpJyWB>pN000000rUdA00RIA01E&Q022Tg02=@w000vq6(J)t6(c1x6(cb-6(b`v6(b`v6(b`v6(b`d6(M8+EdJDFWMl!5WMpJyWMpJyWMpJyWMl#K{tN=VWMpJyWMpJyWB>pO000000rUdA00RIA01E&Q022Tg02=@w03!eZ6Co8LBQq5vB{LNxF*6k-BQq5vGcy$<Au|;tB{LNxAt4nZWC1Mx)MR920gz;5WMs(5$jD@5{%~Yu0gz;5{?q|1{?r1zWMpJyWMpJyWMpIj00{s90005>0=xhN00#gI01p5Y02cro03QG&0003q6(b`v6(b`v6(ct@6(b=t6(c1x6(b=b6(J!r6(cb-6(a#GWMpK>$Yf+>$Yf;x)MR7<EM#Q<)B*JV3;`@;WMpIlykul#WMpJyWMpJy00;m80005>0=xhN00#gI01p5Y02cro03QGV5g`>JF*6k-F(DNpAu|;tF*6k-Au|;tB{LNxAt4nZ0rdV1WMl!5{%`@1WMpJy{%~Yu0gz;5{?q|1{?r1zWMpJyWMpJyWB>pO000000rUdA00RIA01E&Q022Tg02=@w03!eZ6EhVfBQq5vBQq5vF(DNpF*6k-B{LNxAu|;tB{LNxAt4nZ$jHcKWMpJyWC4)=aAafwkYr^3aAafwkYr^3)B!C1)B?O@WMpJyWMpJyWMlvb000000rUdA00RIA01E&Q022Tg02=@R5g`>JAu|;tBQq5vBQq5vF*6k-BQq5vF*6k-0rdV10gz;5WMpJyWMpJyWMpJyWCFZoWMpJyWMlvf000000rUdA00RIA01E&Q022Tg02=@w03!e=04o3h6Co8LBQq5vB{LNxAu|;tB{LNxAt4nZBQq5vB{LNxAu|;tB{LNxAt4nZWC1Mx)MR920gz;5{%~Yu0gz;5{?q|1{?ue-WC4(5Wd3kuWC4(5Wd76vEdJC2ykul#WMpJyWMpJyWMpJy00{s90005>0=xhN00#gI01p5Y02cro03QG&000vq6(J)t6(c1x6(b=t6(c1x6(b=b6(J!r6(b`v6(b`v6(eK;EdJDFWMl!5WMuwuWMl!5WMux-0g(Q10W4%>WMpK>$jAb`WMpJyWMpJyWMpIj00IEW0Av9y0rUU^00#g76EhVf6*Cnh$Yf+>WC8SK$YcNn0A&B10W1OZ00RIA01E&Q000v+6(bch6(cb-6(b`v6(h)GWMpJyWMpJy0rX_ZWMpIj00#g70004y0=xhN00#gI01p5Y02cro0003q6(b`v6(b`v6(b`v6(ch<6(ch<6(ch<6(a#GWMpJyWMpJyWMpJyWMpJyWMpJy0=#5oWMpJyWB>pH0002U0rUa%00RIA000po6(JQN6(Iri{tN;1{tN;1WMpIj00#hM0005>0=xhN00#gI01p5Y02cro000v+6(ch<6(ch<6(ch<6(b`v6(b`v6(b`v6(eM1WMpJyWMpJyWMpJyWMpJyWMpIlykul#WMpJy00#g70005>0=xhN00#gI01p5Y02cro000vq6(J)t6(c1x6(cb-6(b`v6(b`v6(bch6(eK;EdJDFWMl!5WMpJyWMpJyWMpJy0=#5oWMpJyWMpIj01N;C0005>0=xhN00#gI01p5Y02cro03QG&04D$|051Rl6Co8LBQq5vB{LNxAu|;tHz5@vBQq5vH!~F@H!~F@Au|;tHz5@vBQq5vGa(frWC1Mx)MR920gz;5{%~Yu$N?<=)W~FH$Yf;5WMuwuWMs$zEdJEUWMpIkkp6H2ykul#WMpJyWMpJyWMpJyWMlvg000000rUdA00RIA01E&Q022Tg02=@w03!e=04o45000vq6(J)t6(c1x6(b=t6(c1x6(b=b6(KP*6(c1x6(b=t6(c1x6(b=t6(c1x6(eK;EdJDFWMl!5WMuwuWMl!5WMuwu0rdV1WMl!5WMuwuWMl!5WMuwuWMl!5WMl%oWMpJyWMpJyWMpJyWMpJyWB>pQ000000rUdA00RIA01E&Q022Tg02=@w03!e=04o3h5g`>JF*6k-B{LNxAu|;tB{LNxAt4nZF*6k-B{LNxAu|;tB{LNxAt4nZ0g(Q1WMl!5WMuwuWMl!5WMuwu0g(Q1WMl!5WMuwuWMl!5WMuwu0g(Q10=#5oWMpJyWMpJyWMpJyWB>pO000000rUdA00RIA01E&Q022Tg02=@w03!eZ6Co8LBQq5vB{LNxAu|;tF*6k-F*6k-F*6k-B{LNxAt4nZWC1Mx)MR920gz;5{%~YuWMpJyWMl!5WMux-0WAL10=#5oWMpJyWMpJyWB>pR000000rUdA00RIA01E&Q022Tg02=@w03!e=04o45000po6(KP*6(c1x6(b=t6(c1x6(b=t6(c1x6(b=t6(c1x6(b=t6(c1x6(b=b6(IqT{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;5{%`@1{%``kWMpJyWMpJyWMpJyWMpJyWB>pM000000rUdA00RIA01E&Q022Tg02=@R5g`>JF*6k-F*6k-F(DNpF*6k-F*6k-F(DNp0rdV1WMpJy0g(Q1WMpJy0rdV10=#5oWMpJyWB>pM000000rUdA00RIA01E&Q022Tg02=@R5g`>JF*6k-F*6k-F(DNpF*6k-F*6k-F*6k-0rdV1WMpJy0g(Q1WMpJyWMl%oWMpJyWMpIj01E&B0005>0=xhN00#gI01p5Y02cro03QG&04D$|000vq6(J)t6(c1x6(b=t6(cb-6(ctx6(J)t6(c1x6(b=t6(c1x6(b=b6(M8+EdJDFWMl!5WMuwuWMpJy$N?<=)W~FH0gz;5{%~Yu0gz;5{?q}G{%``kWMpJyWMpJyWMpJyWMpIj01W^D0005>0=xhN00#gI01p5Y02cro03QG&04D$|051SD000p)6(c1x6(b=t6(c1x6(b=t6(c1x6(b=b6(KP*6(c1x6(b=t6(c1x6(b=t6(c1x6(eM10gz;5{%~Yu0gz;5{%~Yu0gz;5{%`^G{tRSf0gz;5{%~Yu0gz;5{%~Yu0gz;50=#5oWMpJyWMpJyWMpJyWMpJyWB>pM0Av6F0gwW`00RIA01E&Q022Tg02=@R6Co8LGcy$<F*6k-F*6k-F*6k-F*6k-BOw(bWC1Mx)MR92WMpJyWMpJyWC1Mx)B?O@WMpJyWMlvc000000rUdA00RIA01E&Q022Tg02=@w000vq6(KV-6(cb-6(cb-6(cb-6(b=t6(c1x6(b`v6(h(2EdJDFWMpJyWMpJy{?ue-0W4%>$jHb7ykul#WMpJyWMlvh000000rUdA00RIA01E&Q022Tg02=@w03!e=04o4505bpp5i=DdB{LNxAu|;tB{LNxAu|;tH!~F@BQq5vF*6k-H!~F@BQq5vB{LNxAu|;tB{LNxWMl!5WMuwuWMly>WMux-WMs%>WXQ<KWMs%>WXNP>0W4%>{?ue-0gz;50=#5oWMpJyWMpJyWMpJyWMpJyWB>pM000000rUdA00RIA01E&Q022Tg02=@R5i=DdF*6k-F*6k-F*6k-F*6k-F*6k-F(DNpWMpJyWMpJyWMpJy0rdV10=#5oWMpJyWB>pV000000rUdA00RIA01E&Q022Tg02=@w03!e=04o4505bqL06PFb000p)6(c1x6(b=t6(c1x6(b=t6(ct@6(ct@6(b=t6(ct@6(ct@6(b=t6(c1x6(b=t6(c1x6(b=t6(c1x6(eM10gz;5{&2|10W8SK{?ue-$Yf;5WMuwuWMs%>WXNP>{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;50=#5oWMpJyWMpJyWMpJyWMpJyWMpJyWMpIj01p5F0005>0=xhN00#gI01p5Y02cro03QG&04D$|051SD05<?T000p)6(c1x6(b=t6(c1x6(b=t6(c1x6(b=t6(ct@6(ct@6(b=t6(c1x6(b=t6(c1x6(b=t6(c1x6(eM10gz;5{&2|10gz;5{&2|10gz;5{%~Yu$Yf;5WMuwuWMly>$jJWGWMly>$jJWGWMl!5WMl%oWMpJyWMpJyWMpJyWMpJyWMpJyWMpIj01N;C0005>0=xhN00#gI01p5Y02cro03QG&04D$|051Rl6Co8LBQq5vB{LNxAu|;tB{LNxAu|;tB{LNxAu|;tB{LNxAu|;tB{LNxAt4nZWC1Mx)MR920gz;5{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;5{?q|1{?r1zWMpJyWMpJyWMpJyWMpJyWB>pO000000rUdA00RIA01E&Q022Tg02=@w03!eZ5g`>JF*6k-B{LNxAu|;tB{LNxAt4nZF*6k-F*6k-F*6k-0g(Q1WMl!5WMuwuWMl!5WMuwu0g(Q1WMpJyWMl%oWMpJyWMpJyWMpIj01f~E0005>0=xhN00#gI01p5Y02cro03QG&04D$|051SD05<>t6Co8LBQq5vB{LNxAu|;tB{LNxAu|;tB{LNxAu|;tH!~F@H!~F@Au|;tB{LNxBQq5vB{LNxWC1Mx)MR920gz;5{%~Yu0gz;5{%~Yu0gz;5{%~Yu$Yf;5WMuwuWMly>WMs(5$N?;5WCFZoWMpJyWMpJyWMpJyWMpJyWMpJy01N;C0005>0=xhN00#gI01p5Y02cro03QG&04D$|051Rl5g`>JF*6k-B{LNxAu|;tB{LNxAt4nZF*6k-H!~F@BQq5vB{LNxAu|;tB{LNx0g(Q1WMl!5WMuwuWMl!5WMuwu0g(Q1WMs%>WXNP>0W4%>{?ue-0gz;50=#5oWMpJyWMpJyWMpJyWMpIj00#g70005>0=xhN00#gI01p5Y02cro000vq6(J)t6(cb-6(cht6(J!r6(cb-6(b=b6(M8+kp6IFWMpJyWC1Mx)B!AHWMpLiZ~>71a00w!WMpJyWMlvb000000rUdA00RIA01E&Q022Tg02=@R5g`>JGcy$<F*6k-F*6k-F*6k-F*6k-F*6k-0rdV1$Yf+>WMpJyWMpJyWCFZoWMpJyWMlvh000000rUdA00RIA01E&Q022Tg02=@w03!e=04o4505bpp5i=DdB{LNxAu|;tB{LNxAu|;tB{LNxAu|;tB{LNxAu|;tB{LNxAu|;tB{LNxAt4nZWMl!5WMuwuWMl!5WMuwuWMl!5WMuwuWMl!5WMuwuWMl!5WMuwuWMl!5WMux-0WAL10=#5oWMpJyWMpJyWMpJyWMpJyWB>pS000000rUdA00RIA01E&Q022Tg02=@w03!e=04o4505bpp5i=DdB{LNxAu|;tB{LNxAu|;tB{LNxAu|;tB{LNxAu|;tH!~F@BQq5vH!~F@BQq5vWMl!5WMuwuWMl!5WMuwuWMl!5WMuwuWMl!5WMux-WMs%>WXNP>$Yf+>WMl%oWMpJyWMpJyWMpJyWMpJyWMpIj01yBG0005>0=xhN00#gI01p5Y02cro03QG&04D$|051SD05<?T06zc#5i=DdB{LNxAu|;tB{LNxAu|;tB{LNxAu|;tH!~F@H!~F@Au|;tH!~F@H!~F@Au|;tB{LNxAu|;tB{LNxWMl!5WMuwuWMl!5WMuwuWMl!5WMuwuWMs%>WXNP>{%~Yu$Yf;5WMuwu$jAXK$jJWGWMl!5WMl%oWMpJyWMpJyWMpJyWMpJyWMpJyWMpJyWB>pS000000rUdA00RIA01E&Q022Tg02=@w03!e=04o4505bpp5i=DdB{LNxAu|;tB{LNxAu|;tH!~F@BQq5vBQq5vH!~F@Au|;tB{LNxAu|;tB{LNxWMl!5WMuwuWMl!5WMux-WMs%>WMpJyWMpK>WMux-WMl!5WMuwuWMl!5WMl%oWMpJyWMpJyWMpJyWMpJyWMpIj015yA0005>0=xhN00#gI01p5Y02cro03QG&04D$d5i=DdB{LNxAu|;tB{LNxAu|;tH!~F@BQq5vF*6k-F*6k-F*6k-WMl!5WMuwuWMl!5WMux-WMs%>WMpJyWMpJyWMl%oWMpJyWMpJyWMpJyWB>pM000000rUdA00RIA01E&Q022Tg02=@R5g`>JAu|;tBQq5vBQq5vBQq5vBQq5vF(DNp0rdV10gz;5WMpJyWMpJyWMpJy0rdV10=#5oWMpJyWB>pM0Av6F0gwW`00RIA01E&Q022Tg02=@R6Co8LF*6k-F*6k-F*6k-F*6k-F*6k-F(DNpWC1Mx)MR92WMpJyWMpIkEdJC2ykul#WMpJy00#g70005>0=xhN00#gI01p5Y02cro000p)6(cb-6(ch<6(ch<6(ch<6(ch<6(cb-6(eM1WMpJyWMpJyWMpJyWMpJy0=#5oWMpJyWB>pM0Av6F0gwW`00RIA01E&Q022Tg02=@R6Co8LGcy$<F*6k-F*6k-F*6k-F*6k-BOw(bWC1Mx)W~FHWMpJyWMpJy$N?<=)B?O@WMpJyWMlvZ0004y0rUdA00RIA01E&Q022TJ6EhVfBQq5vH!~F@Au|;tB{LNx$Yf+>WMs%>Wd77-WC4(5WCFZoWMpJyWMlvV0094-0rUU>00RI3F(DNp0rdV1WB>pI0AvA>0gwW`00RIA01E&B6EhVfGcy$<Gcy$<WMpJyWMpJyWCFZoWMlva000000rUa%00RIA01E&Q022Tg000vq6(J!r6(b=b6(J)t6(c1x6(b=b6(M8+EdJC1EM#Q<)B%wGaAag;0gz;5{?q}G{%`^GWMpJyWMpIj015yA0005>0=xhN00#gI01p5Y02cro03QG&04D$d5i=DdF*6k-F(DNpF*6k-B{LNxAu|;tB{LNxAu|;tB{LNxAt4nZWMpJy0g(Q1WMl!5WMuwuWMl!5WMuwuWMl!5WMuwu0g(Q10=#5oWMpJyWMpJyWMpIj00jU50005>0rUU^00#gI01p5Y000vq6(J)t6(cb-6(cb-6(cht6(M8+kp6IFWMpJyWMpIkkp6H1^kigYWMlve000000rUdA00RIA01E&Q022Tg02=@w03!e=0003q6(cb-6(b=b6(J)t6(c1x6(b=t6(c1x6(b=t6(c1x6(b=b6(IqTWMpJy{?q}G{%~YuWC4(5Wd3kuWC4(5Wd3kuWC4(5Wd76vkp6H2ykul#WMpJyWMpJyWMlva000000rUa%00RIA01E&Q022Tg000vq6(J)t6(c1x6(b=b6(KP*6(cht6(M8+EdJDFWMl!5WMuwu0rdV1WMpIkkp6H1^kigYWMpJy00#g70004y0=xhN00#gI01p5Y02cro000v+6(b`v6(b`d6(KV-6(cb-6(cb-6(cb-6(h*V$Yf+>WC4)=aAag;WMpJyWMl%oWMpJyWMpIj015yA|2P5k0rUU^00#gI01p5Y02cro03QG&04D$d6Co8LBQq5vB{LNxAu|;tB{LNxAu|;tB{LNxAt4nZAu|;tAt4nZWC4)=aAag;0gz;5{%~Yu0gz;5{%~Yu0gz;5{?q}G{%`>-WMux-0WAL10rX^KWMpJyWMpJyWMpIj01E&B0005>0=xhN00#gI01p5Y02cro03QG&04D$|000p)6(cb-6(cbr6(KP*6(c1x6(b=t6(c1x6(b=t6(c1x6(b=t6(c1x6(eM1WMl!5{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;50=#5oWMpJyWMpJyWMpJyWB>pL0Av6F0gwW`00RIA01E&Q022Tg000v+6(a{T6(ch<6(cb-6(cb-6(b`d6(PuEWMs(5WMpJyWMpJy0WAL10=#5oWMpJyWB>pO0093u0gwW`00RIA01E&Q022Tg02=@w03!eZ0W%dN2Qw8TGcy$<F*6k-F*6k-F*6k-Au|;tB{LNxBQq5v0W4%>WXQ;5WMpJyWMpJy{?ue-0W4%>$jHb7ykul#WMpJyWMpJy01E&B0004y0=xhN00#gI01p5Y02cro03QG&04D$|000p)6(cb-6(cb-6(c1x6(b=t6(ct@6(b`v6(cb-6(ct@6(b`v6(c1x6(eM1WMpJy0W4%>{?ue-$Yf;5$jD@5$Yf;5WMly>WMl%oWMpJyWMpJyWMpJyWMpIj00#hM0004y0=xhN00#gI01p5Y02cro000v+6(ch<6(cb-6(cb-6(cb-6(cb-6(b`d6(MBE$Yf+>WMpJyWMpJyWC1Mx)B?O@WMpJyWMlvi000000rUa%00RIA01E&Q022Tg02=@w03!e=04o4505bqL000p)6(c1x6(b=t6(ct@6(ct@6(b=t6(ct@6(ct@6(b=t6(ct@6(ct@6(b=t6(ct@6(ct@6(h*V0W4%>{?ue-$Yf;5WMuwuWMs%>WXNP>{%~Yu$Yf;5WMuwuWMs%>WXNP>0rX^KWMpJyWMpJyWMpJyWMpJyWMpJyWB>pO000000rUa%00RIA01E&Q022Tg02=@w03!eZ5g`>JF*6k-B{LNxAu|;tB{LNxAu|;tB{LNxAu|;tB{LNx0g(Q1WMl!5WMuwuWMl!5WMuwuWMl!5WMuwuWMl!5WMl#KWMpJyWMpJyWMpJyWB>pN000000rUa%00RIA01E&Q022Tg02=@w000vq6(J)t6(c1x6(b=t6(c1x6(b=t6(c1x6(b=b6(M8+EdJDFWMl!5WMuwuWMl!5WMuwuWMl!5WMux-0WAL10rX^KWMpJyWMpJyWB>pP0093u0rUa%00RIA01E&Q022Tg02=@w03!e=000po6(KP*6(c1x6(b=t6(c1x6(b=t6(c1x6(b=b6(KP*6(cb-6(a$V{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;5{%`@1{%~YuWMl#KWMpJyWMpJyWMpJyWB>pP0093u0rUa%00RIA01E&Q022Tg02=@w03!e=000vq6(J)t6(c1x6(b=t6(c1x6(b=t6(c1x6(b=b6(J!r6(cb-6(eK;kp6IFWMl!5WMuwuWMl!5WMuwuWMl!5WMux-0g(Q10W4%>WMl#KWMpJyWMpJyWMpJyWB>pM000000rUa%00RIA01E&Q022Tg02=@R5i=DdH!~F@BQq5vB{LNxAu|;tF*6k-F*6k-WMs(5$jHdZ0gz;5{%~YuWMpJy0rX^KWMpJyWMpIj00jU50005>0rUU^00#gI01p5Y000vq6(J)t6(cht6(J!r6(b=b6(M8+kp6IFWMpIkEdJC1EM#Q<Z~>71Z~^pWWMpJy00#g70004y0=xhN00#gI01p5Y02cro000v+6(cb-6(b`d6(KV-6(cb-6(cb-6(ch<6(eM1WMpJy0g(Q1WMpJyWMpJy$jAb`WMpJyWMpIj00{s90005>0rUU^00#gI01p5Y02cro03QG&000p)6(c1x6(b=t6(c1x6(b=t6(c1x6(b=t6(c1x6(b=b6(M9~0gz;5{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;5{?q}G{%`^GWMpJyWMpJyWMpJyWB>pO000000rUa%00RIA01E&Q022Tg02=@w03!eZ5i=DdB{LNxAu|;tB{LNxAu|;tH!~F@BQq5vH!~F@BQq5vWMl!5WMuwuWMl!5WMux-WMs%>WXNP>$Yf+>WMl#KWMpJyWMpJyWMpJyWB>pT000000rUa%00RIA01E&Q022Tg02=@w03!e=04o4505bqL000p)6(ct@6(ct@6(b=t6(ct@6(ct@6(b=t6(ct@6(ct@6(b=t6(ct@6(ct@6(b=t6(ct@6(eM1$Yf;5WMuwuWMs%>WXNP>{%~Yu$Yf;5WMuwuWMs%>WXNP>{?ue-$Yf*z^kigYWMpJyWMpJyWMpJyWMpJyWMpJy00{s90005>0rUU^00#gI01p5Y02cro03QG&000p)6(c1x6(b=t6(ct@6(b`v6(b`v6(ct@6(b=t6(c1x6(eM10gz;5{?ue-$Yf+>WMpJyWXNP>{?ue-0gz;50rX^KWMpJyWMpJyWMpIj01E&B|2P5k0rUU^00#gI01p5Y02cro03QG&04D$|000p)6(c1x6(b=t6(c1x6(b=t6(c1x6(b=t6(c1x6(b=b6(J!r6(b=b6(M9~0gz;5{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;5{?q}G{%`>-WMux-0WAL10rX^KWMpJyWMpJyWMpJyWB>pK000000rUa%00RIA01E&Q022TJ5g`>JAu|;tBQq5vBQq5vBOw(b0rdV10W4%>WMpJyWMpIk^!^M1^kigYWMlvb0Av6F0rUdA00RIA01E&Q022Tg02=@R0W%dNBQq5vF*6k-BQq5vGcy$<F*6k-Gcy$<0W8SKWMpJyWMpJyWMpJyWMs(50=#5oWMpJyWB>pM0LTCU0W1Q%00RIA01E&Q022Tg02=@R6EhVfF*6k-F*6k-F*6k-F*6k-F*6k-F*6k-$Yf+>WMpJyWMpJyWMpIlykul#WMpJy00#g70004y0=xhN00#gI01p5Y02cro000p)6(ch<6(cb-6(ch<6(b`v6(cb-6(b`v6(h*V$Yf+>WMpJyWMpJyWXQ<K0=#5oWMpJyWB>pM0002U0rUa%00RIA01E&Q022Tg02=@R6EhVfB{LNxAu|;tH!~F@H!~F@Au|;tB{LNxWMpIkEM#Q<aAai2WMs%>Wd3kuWC1K>WC8SKWMpJyWMpJyWMlvU0000405$*t0000000968000010000000IC900#gA009IE0096F01f~H009IE00ICG031hhX=F`hZBk`tb!=gB07n3F0BHbZ08Id80BrzL0A&DY0CfOt0AT=f00IC2000000000000001000000000000000000000AK(B0RjO70R#aB0R{mF0SEyJ0SW;N0So~R0S*BV0T2NZ0TKZd0Tclh0Tuxl0T=-p0U7}t0UQAx0UiM#0U!Y(0U`k-0VDw>0VV+_0Vn|}0V)A20W1M60WJYA0WbkE0WtwI0W<+M0X6|Q0XP9U0XhLY0XzXc0X_jg0YCvk0YU*o0Ym{s0Y(8w0Z0K!0ZIW&0Zai+0Zsu=0Z;)^0a5`|0aO810agK50ayW90a^iD0bBuH0bT)L0bm1TGcp5XGcyBYGc*HZGc^NaGd2TbGdBZcGdKfdGdTleG%y2WG%*8XG%^EYG&2KZG&BQaG&KWbG&TccG&cidG&loeG&uufH82BXH8BHYH8KNZH8TTaH8cZbH8lfcH8uldH8%reH8=xfH8}%gHZTKYHZcQZHZlWaHZucbHZ%icHZ=odHZ}ueHa7!fHaG)gHaP=hH!uTZH!%ZaH!=fbH!}lcH#7rdH#GxeH#P%fH#Y-gH#h@hH#q}iI4}caI57ibI5GocI5PudI5Y!eI5h)fI5q=gI5z`hI5-1iI5`7jIWPlbIWYrcIWhxdIWq%eIWz-fIW+@gIW_}hIX44iIXDAjIXMJlF)%O$V=*u>1Y<EUG6Z8WFf#;WF)%a)V=*u_1Y<EUHUwiaFgFBaF)%m;V=*u}1Y<EVFa%>UF);*VF)=a(V=*x^1Y<EVGz4QYF*O8ZF)=m-V=*x|1Y<EVI0R!cF*yWdF)}a&V=*!@1Y<EWG6Z8WGBX5YF)}m+V=*!{1Y<EWHUIzs"};
+(globalThis.gridmemData ??= {})["site"] = {"ids": {"GridMem-9x9-v0": {"side": 11, "viewSize": 5, "maxSteps": 64, "digSteps": 0, "numSpawns": 26, "firstLevel": 2, "hasAgent": true}, "GridMem-13x13-v0": {"side": 15, "viewSize": 5, "maxSteps": 128, "digSteps": 0, "numSpawns": 34, "firstLevel": 2, "hasAgent": true}, "GridMem-20x20-v0": {"side": 22, "viewSize": 5, "maxSteps": 256, "digSteps": 0, "numSpawns": 42, "firstLevel": 19, "hasAgent": true}, "GridMem-v0": {"side": 42, "viewSize": 5, "maxSteps": 512, "digSteps": 0, "numSpawns": 28, "firstLevel": 11, "hasAgent": true}, "GridMem-Dig-v0": {"side": 42, "viewSize": 5, "maxSteps": 512, "digSteps": 5, "numSpawns": 30, "firstLevel": 22, "hasAgent": true}, "GridMem-DigLarge-v0": {"side": 82, "viewSize": 11, "maxSteps": 512, "digSteps": 5, "numSpawns": 17, "firstLevel": 66, "hasAgent": false}}, "sprites": "iBL{Q4GJ0x0000DNk~Le000310001Z2nGNE03CEJegFUwz)3_wRCt{2T~Fv#)fb<2iwGAH5kJhJRT7CU6c_dl!j=4rXk{(Joe*LxTZD^<__;{KO0ral2r8n)#K=O53L=UKL!uUfNVSS+(Qba8=l4wKojLdaeRJ--IR{Q}-aYU0&b@ce=X39y`A$x*{_@Q<*Drs6Vfx0a$Flw97Y}#G&p-K~bB+AJUiu>2A^-80j$}LJhvTQ`-tAl?|8G}*$acto>b2w94*B8u)x~q2YvjLj`O9pF{3nhb&34ES$BXCR>s%xM#00<uzy!bqAX@;Cyg7dU!?&skKuP{m0YLKRIOMM(044cL1pvvL<B-3G0F>k}6#yh}jzj($0#K6Q1i%C!=%1Z=y+{DwJpR8T0r2II5ddF)6M#YisPPC<O8|24r2<gn5u%m=<luA3j|42mhXi0~e5nA`c!a1W06BOQ022Tc022Tc026>T^27*04BkiJMc_>UOaM#(9ONw#fLOeXz>C700GI%n0C-l;oJW8ZyhPwd;$w(%=A##i1i*)nA@GoR695x{;I`TKDSRoO6L``1*wqqAM9EYGAG?ANg*O2(0m$|m_?mwQkb{pU@GB?w&#k02@Ua9Q3U2~n0$>6Vv2p@|z*7YvgbxvTXuJu434jSe#Olq-ld=Qw;bT_tA@L>vCIBV?nQq?#m;jgnm;fxd0Kk7V9e$Anf0GQZf!B5$zl~pW{FANQ9-fx?b4Sh=c}ecg_dTSVe+=W_v-f$`@t5Sc@t2RkSO7E~CO{Lf?KQ?<N&roKY5#5f56ugJHmOqZ(zT1kk74}0fKvOfi7)NHjb9LeWpZt@YP;<KYzI(%2jKD@YmXNd+z|Mb`wf8~!}wzh$kl&Md};q}{E-3x7s3r<i)~T(SON@%AH(=#3dq-gO?+wpZT#y3puLsO#UoA&KZfx`0hRP$6JOeY8-L^upk(zL5+6J8q3~lEf6NNv>%S(xwEs5#L;=Vx<e~7X1gMQ4!}wDQNb0{PzO?@~e)|@n_zx+T-B<lnaP9fm_MiZ?`000w0EF;RK<I0`_V&)Xk2PNM{%PW41i;>Ze|+V40NQUr3-OXU)Wp~NI{@wZHvv!-0GO0j_Ei@E?fKXCs7HX3H+V>V>?1&^fLc;yjd;oXr-_e!1hDtt9bfq!fc6{ELcC-SHSx6{0a|^3OaKNHfIIKny3)St0-!zr+CEvkXXCWQ@&B%~D4gZD{Fc97{+<AQeSBZgPw(F~ccWZ9@3`f+{FZ;Q`6n(gT<CMID26w@;g=6T;b7_FJv;86YkT(5`^DsA!AqD`!iRj-@O(bUg6|1HEZEh7G2wFvG$wowfyRuFA>cCNX9C~@#t>+1co%NW_z-67cwY^T74H>*k^&q9-gl2N<0T9y*O>7!J{EjX07?qb@XL*-_gOXkGVb7V@WDrbWqku{6oBuZW5<VzXv}!T<Pvb1@S*@{Z^1P2uA&Kj2s0LZXdcIm$GM}p6aiUA{6xBeYtksV<U^QN@gc|iuM%FG(^bMtBpMUG6M&fF@pZuP<Hm;y(D2KPPZj_K=N6#hmk-Y$omLI6J^w@EC-f%J7y{A6)D3TV!!IAc_hTS_q06NX<l^a%8B+25mryx)8^4WzmB(NFbKp`h{W+ud&oOQMHvVNE|HRD9%&c!4w@gJhe3b3DeKM8Y@R4?Xg%aKHNw$5{O;hlA#CoA0I)8c2CkM`iiO>iht`+YwaDFWGKi)qy=a-%c6QLD6Tr1sU==@mdhrauG&L=0I4iljfJX|Z@W9a<EfcVp&p6onM1bl_hT_QmPc<EZF5LC|ZD}3$}30lBQ*SdtDc7AW+bC*ca0A9M*DFn6i6Qkt6c52djSOf?GoLgWdSp<PZ;v@(_4&H}J6@b+IlmM<RFp?~WKoW6M1Rw|R!=ws8YJN%p=N1@A7C|79I0*ufgZE)l1t2;9x>53jp#b<rfEPa$`0j)APDw^dAdrWebRNP7o#A70Iz^x`KQDebKe}_?Daj}aB=S&`&O`W+b9_urmk5;RpDTVS@O``Iosx`_Kp;==y%)|y_@Fa<Oirf=l;(GkpY8y_&pzc60lNBQac2qu#?fxsaEEv<;YFcvv`GR0_omnJb1DL%{^tq+7I&@yV4TjEbS~i~(z@Ct0ig3Gol_AA^*>htX2qQ;02uGpn{Y1SMWJxCNdnNTH{qO$K&bzz0w9r}3xHb$2myN^cEvshaD2l8fFcm;e~tjq;!b%C;P{pW07W3w{~Q766?e*G0LM2h04M^X{-+3li~KGDm=^*5{G71^-~{PSc!U5@99%QIZk@<DnKcB!+kYx@{Cdau`SWwm4uBJc&R2{8P#n$|w$b^kAppMoROI;euJO-3KWFR!I6+bcfZ}HLx8ByPzX}52?LQSce!XM-Jpo`oi~!(kj{tbxgO3sb2@h?VD|nFbJkIi`3IM+L34qUi_!t3@@X(gKf`<st<2-+|0N`tn0C?Slj}ib04{ez%c#!Zs&hxK}04F;qJ^Fv{*!tf|&l(bdY<z72NXXxk0OaCp3qVT#mINRhUt0iD@_R&p5+C9~ess40&=pX6{x2ag6_c8HY#&+xg#5l0P<s9^Autt_ns{s<S^%W{-W5=K{x2ag6_c8HY#&+xr2HNc2$MgB1QPjL!pDlh0QqA`AQpc^_*fAbB7YPKe8t}aK2`*V$WM%lKpgqOT-$!fqrlva6!G2bM11Y>ySDwVM}d~`@H!RGr?0gC&TYTrQJ^J!_c{?jSAV7bXNDp`$?v;<o<w}>&x)VlP!m5pPrwf`eo6wq_2<Rk5+2V}@Y4L1_P<90zV&Ct-x7Xyo`4tYub}^uMU%hRiS>e~TL!7UHN5LOseQ=tW5IJgZ*L9nx=w2M&0lH%vEb+CpS8D!cU>p7`{u8t|7K=pD`q#}y8UE{i#Of2>E5a2v7K6V{B2tvm`ZN=ID2sChN<L+pSP+4fQ5eT!jE(Q?ZLN$L}&#M*Gl&oIzJZrJ3s$D=Z~HJJxGLB@NlhkkD>Epq5t#O={f)N>ROOUt>EEW=^jJmuO<M#!sjlLpar~itxE`M=l2ypcZmco;H7I_LQp%uukg7`Bx(UKUF#BpTKNYN0M`~6NftvOi8v_&kc0POQUxG2KP7-`3ydU-A&^9z6amP=`!J~jkeZ(oz_kTNlEn~6B2J0`<ludnQ~`+1Uqt|T@x%GyM-I$6B^f1wL>_9=c?chJj*rRd5`ohEy!hdK`!gr!oRW-^Kq3z{={$rFImgH3bcsM|eqQ`={^p6zb52P{Ng$Djnsgq*hn(YMa=JvIB!6`Qz~aso0F0x-k0_*b2``b>)g}o5{q>b}PDLQp|6BpU;?5NSjMMp&&LzA=T34GS0Cc{jb1DL%{^tq+7I&@yV4TjEbS~i~(z@Ct0ig3Gol_AA^<PB*XmO`J25@}K0)QeA>VJ*^(Be*c4B+^d1pq}L)c+g-pv9f?7{Ku@3jm5hsQ(KW0AAdwI{;1)I^i(_Kymo<OKhV*$E+a$zWh|=`1P*w^XKQB9RMc?Cp<rQ;pzNg8=b!z0^rL}MUG$Z8b5!2&e;KQf}{!n#o>Hm8=b!z0^rL}MUG!DjbB9o@U>3>eD1@?2!Mo#w%ipwM0g(O`BMb|U;6~W=RSOl07!Uf%U!`kgy(UdKUDzmwNC(i?!(6jfP{y(oE6;Ff4<vs^?!5%kc+P^04e!f5`bKMZ2?Hh-;x02;%f^)Z2mz6fUbbj^M46}shHHnWBbqoAm#V1fYS4S34y7Y)Wl=^&;lUk_pN}^^M46}shHHnWBbqo!1GuAJAj<xZwVhO0z>4FA%Rr<E#YHDV2J!NB#_A05<XT0YUZyh0MfSK^(er9k)(--*Qt2^29);Swe5F33bcfW*Qt0uf2I9*ZTnr10xjX;bt<0EUvB<t0>DYcxBk5N`2=d>@jM03-+&tZrzGH8e_s48;qg2LFU?<R|0xOh)}I%DOL#m_!AtX(lfRk(P!iB0r{r=Ke+zimbyB;OyH@|P;5nYRw}y9JC$;<LueASI@Ep(ETf@7qliGdrmzuv=0IvS>&D7<WzrQej<JDtMfBD73-SP8JKFG%Zdg%+N1OE6+N1P6LIDUHW-E91CSAK9h;7`4F-06Ua<5w5YW#g}0{?h4yKXL4+(*Y01i|60V#=DBqY(*?206=b+pa1Z!C;{-{LjnNgb~)f<1i*(62>_7W<$#Y703SXi06=b+13pFoe0c5pGgG#Z0L1JNVg$ey4+%ib4k1PWTyaj?&(6HwBXB6r1t2vZ5`dT;LW}^o;@b6RrfenvGPxxIkm8i!IdKyJGgUJI=o8$x1CZjJ;Hhzmm}fqE!7BhXE)hH>u3dj-%4P!K{|q4JL&BKP09<j2+^?M2?-T$Y=LAoUYuBHdvY7z1B>?saV75?$A}DeADhWPK&W&4s-Td11XQpghw>>=d`Ey6kdfkWJeBVPw_(kO3v-kO;{673L<kzl0Gi3`Au*9JNOX7>jA0l8$JaqpS@@v<hnX+Lq>{xr;TWC3PO2C}>BJv|aT=y@Dhwk4(e(m}*Q#K!|O5Jt<wgWJ0+;Da9ktH{dZN7Nu8Fgp}g80T)5=R2IJbvx^GgCHcwXC(Br){n{5CnZ~*It!#-}p-6bOmm8{Mz+rrfk0LWvRz*!CMdjmoMTGzy!cd&9nvJ&bzj%y0!plk6*j~%#>~Io{dwV!(Z&>#0<Y2c<uT#Q#LGyuaEER{Pg}^o%3R`_&DR*^=GDRSR7awdv@I29iM&l{$BAcB91YwIQ3PDYuBHdvb9D)O##x5Ys|lP{h2A-suQ4<IL2J_GgMr={>+q3+9E=6__mN^jsrn7<BJ}@cKw+t8x{#I3|c%EA9q~4{>+q(7fPy!zGf=@8q4wzn_s*B%v!OHTc$m4EWYFR$&`9)@d>P^)LV;Rx9yv5nu1F)vsJe1ggbQpa_5r+XKpwpVTCxh&#p_r1L6L7|4`?bo|tq_NmwI}?RZ@Z9td~nyN^4coP7F*QxaB)WBcs76#V1{`KLcUIlXpjVj^HhY@K{F;!$5;jWG^Jk38<eOW2tR1n@{cBp!8KjWG^Jk38<eOIQ?v5FW`lBOdkj)fnU5*vXN{U3dvQ6M+zZ@-O+pKmbex%>Ff8op&GXJ0mdoEgSCW9VLQG0wH3B`?~}H$aZvR-#LN7;okHp5nK`o2`k;-B>)}S_U-OFBQSV3c5;*mE(wH)749zy03|=}0Km^aWg=h(mLLGW6`m4X5{O)UiU9alcuH(ZAae030^nQWDX}Gi$i>sGKPA5jfY}YJBmhIjYYD(m@mc~fSbTEh5kMlp?_a7lTO|V$asl8U;wi>~Xj}mJhjg0pj%Zu}_=k9!@yWj;VB|NOv#uDf6K?izkFURODGr3gIKFNv4uqTafBkhUaWwoI(8zB#XWKU2JEh)Q{I)F*OsTgPe{ko9DfL$3H{ZJbq|f<%%vR8VaMv#U*!i~y-|n1}utpr)@wyZ|5bm9y|L**;v%hyvNmwI}?RZ@Z9tii(U#C0&^XgjXl!P_n*pAo5;!Oa|yoTgM;!(%d7~^2{$m1@&ghdeu;gNhuJnFa_V;qbgdEAAUuqXl{JdzKIM;%vVjDyi5kGt>^7DXV0Hvus78WQyIBL{lU2@DQjFVUk!a7iE}taN{u007yxKXbC@oWS64Z+esnE(wH$mG18n03h3&CpPz-6Br!sO^*`6C4rEz()~>U%#tld0DLPvCAK6Gx%d<T@U8Ha*pfix;!^~`x586mO9GLLHvus7S}g$>Dqc$fhKkn`fT7|h0A@i0qHzJ>AJS>YfoNO+_=j|waUdEO0RADJR@?-@ENJk(Fc1#EN5<DJ#er}b$JZ^zfp8ed*Db_N0L*;$f8i4gwlK!^IRF3v07*qoM6N<$f&", "font": "00961015zr00RIZPg5^4MF2rk0003f0001BV{Kt@01N=p0006^0000qXKZ<9bRQXq0009-001W*Xk}q!VF^Q=000220000sXlP|&1>OPn0002w0000aXl-<O0$2b50004q0002OY;R*>(9*{v0007j0002OZDDwD0C509000390000WZeeX@Pd8@D001gv0001BaBp*TWl5+B001h)0007c0096100961RXHy@Uk^O>009KB000000000000000000000093u0rUdA0000300IC200000009611L*%a000750001F0rUU?00000000000000000001009610AK(>01yBG000020000000000000000000000RP80gwO%00aO40000000000000000000000000000000000000000009610000000000002KfKR*Bf03ZN<1L*%a000000000000000000000000003ZMW0$2b500000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000002000030000K00RI40000K00aOa0000400aO50001f|Nj6003iSW|KR`u000000000i04xAc0CoVs0Qdnr0f_;g0muRI0x1GX0$u`Z0(SzT0`mhM15X2p1Hc3G1S<qp1e^rc1m^_;1uX?Y1!@JB1>puQ26G0h2KNUc2TBK!2jK_{2s;Rg2(bwg32q6y3Gxa^3X%%H3g-(s3y2Hp3^)vP44(|h4Dk&c4LuD>4POn44ag1Y4k->&4tx&24*?G+4_ptN55*7}5K|C|5XTV*5i${05r7f95%Us85`GfJ66X^U6F3uL6ORA@00#g70005>0=xhN00#gI01p5Y02cro000vq6(J)t6(c1x6(cb-6(b`v6(b`v6(bch6(eK;EdJDFWMl!5WMpJyWMpJyWMpJy0=#5oWMpJyWMpIj00sca0003j0=xhN00#gI01p5Y02crN6EhVfF*6k-F*6k-F*6k-F*6k-6*Cnh$Yf+>WMpJyWMpJyWCFZoWMpJyWMlva0AvA>0gwW`00RIA01E&Q022Tg000v+6(ct@6(b`v6(ct@6(b`v6(ct@6(eM1WXNP>$Yf;5WMs%>WXNP>0=#5oWMpJyWMpIj01N;C0005>0=xhN00#gI01p5Y02cro03QG&04D$|051Rl6EhVfH!~F@BQq5vH!~F@At4nZGcy$<H!~F@At4nZGcy$<H!~F@BQq5vH!~F@WMpK>WMs%>WXNP>{?q~V{tRSfWXNP>{?q~V{tRSfWXNP>$Yf;5WMl%oWMpJyWMpJyWMpJyWMpJyWB>pO000000rUdA00RIA01E&Q022Tg02=@w03!eZ6EhVfBOw(bBQq5vH!~F@BOw(bGcy$<H!~F@At4nZGcy$<$Yf+>0g(Q1WMpK>WMpIkEdJDFWMs%>Wd3jgkp6JUWMl%oWMpJyWMpJyWMpIj01E&B0005>0=xhN00#gI01p5Y02cro03QG&04D$|000p)6(c1x6(b=t6(c1x6(b`v6(b`v6(b`v6(b`v6(c1x6(b=t6(c1x6(h*V0gz;5{&2|10gz;5WMpJyWMpJyWMpJy0W8SK{?ue-0W8SK0=#5oWMpJyWMpJyWMpJyWB>pS000000rUdA00RIA01E&Q022Tg02=@w03!e=04o4505bpp6EhVfBQq5vB{LNxAu|;tH!~F@BQq5vBQq5vH!~F@H!~F@Au|;tB{LNxBQq5vB{LNxWXQ;5WMly>WMux-WMs%>WMpJyWMpK>WMs%>Wd3kuWC1K>WXQ<K0W4%>0=#5oWMpJyWMpJyWMpJyWMpJyWB>pI0LTH50W1Q%00RIA01E&B6EhVfF*6k-F*6k-$Yf+>WMpIlykul#00#hM0004y0=xhN00#gI01p5Y02cro0003q6(b`v6(b`v6(cb-6(cb-6(ch<6(ch<6(a#GWMpJyWMpJyWMpJyWMpJyWMl%oWMpJyWMpIj00#hM0004y0=xhN00#gI01p5Y02cro000v+6(ch<6(ch<6(cb-6(cb-6(b`v6(b`v6(eM1WMpJyWMpJyWMpJyWMpJyWCFZoWMpJyWMlvd0001F0rUb`00RIA01E&Q022Tg02=@w03!eZ6EhVfBQq5vH!~F@H!~F@At4nZBQq5vH!~F@H!~F@BQq5v$Yf;5WMs%>WXNP>{?q|1{?ue-WXNP>$Yf;5WMl$ZWMpJyWMpJyWMpJyWB>pK0001F0rUb`00RIA01E&Q022TJ6EhVfF*6k-BOw(bGcy$<F*6k-$Yf+>WXJ*Z{tU=uWMpIlSY%{mWMlvX0A&B10W1K>00RIA01E&BH!~F@F*6k-BQq5v$Yf+>WMpJy$Yf+>009610W1OZ0gwO#000po6(Iri{tN+-WB>pG0LTCU0W1Jy00RI3H!~F@$Yf+>WB>pM000000rUdA00RIA01E&Q022Tg02=@R0W%dNF*6k-BQq5vBQq5vBQq5vBQq5vF*6k-0gz;5WMpJyWMpJyWMpJyWMpJy0=#5oWMpJyWB>pS000000rUdA00RIA01E&Q022Tg02=@w03!e=04o4505bpp6Co8LBQq5vB{LNxAu|;tB{LNxAu|;tH!~F@H!~F@Au|;tB{LNxAu|;tB{LNxAt4nZWC1Mx)MR920gz;5{%~Yu0W8SK{?ue-$Yf;5WMuwu$jAYZWMuwuWMl!5WMux-0WAL10=#5oWMpJyWMpJyWMpJyWMpJyWB>pM0Av6F0gwW`00RIA01E&Q022Tg02=@R6EhVfBQq5vGcy$<F*6k-F*6k-F*6k-BOw(b$Yf+>$jD@5WMpJyWMpJy0WAL10=#5oWMpJyWB>pN000000rUdA00RIA01E&Q022Tg02=@w000vq6(J)t6(c1x6(cb-6(b`v6(b`v6(b`v6(b`d6(M8+EdJDFWMl!5WMpJyWMpJyWMpJyWMl#K{tN=VWMpJyWMpJyWB>pO000000rUdA00RIA01E&Q022Tg02=@w03!eZ6Co8LBQq5vB{LNxF*6k-BQq5vGcy$<Au|;tB{LNxAt4nZWC1Mx)MR920gz;5WMs(5$jD@5{%~Yu0gz;5{?q|1{?r1zWMpJyWMpJyWMpIj00{s90005>0=xhN00#gI01p5Y02cro03QG&0003q6(b`v6(b`v6(ct@6(b=t6(c1x6(b=b6(J!r6(cb-6(a#GWMpK>$Yf+>$Yf;x)MR7<EM#Q<)B*JV3;`@;WMpIlykul#WMpJyWMpJy00;m80005>0=xhN00#gI01p5Y02cro03QGV5g`>JF*6k-F(DNpAu|;tF*6k-Au|;tB{LNxAt4nZ0rdV1WMl!5{%`@1WMpJy{%~Yu0gz;5{?q|1{?r1zWMpJyWMpJyWB>pO000000rUdA00RIA01E&Q022Tg02=@w03!eZ6EhVfBQq5vBQq5vF(DNpF*6k-B{LNxAu|;tB{LNxAt4nZ$jHcKWMpJyWC4)=aAafwkYr^3aAafwkYr^3)B!C1)B?O@WMpJyWMpJyWMlvb000000rUdA00RIA01E&Q022Tg02=@R5g`>JAu|;tBQq5vBQq5vF*6k-BQq5vF*6k-0rdV10gz;5WMpJyWMpJyWMpJyWCFZoWMpJyWMlvf000000rUdA00RIA01E&Q022Tg02=@w03!e=04o3h6Co8LBQq5vB{LNxAu|;tB{LNxAt4nZBQq5vB{LNxAu|;tB{LNxAt4nZWC1Mx)MR920gz;5{%~Yu0gz;5{?q|1{?ue-WC4(5Wd3kuWC4(5Wd76vEdJC2ykul#WMpJyWMpJyWMpJy00{s90005>0=xhN00#gI01p5Y02cro03QG&000vq6(J)t6(c1x6(b=t6(c1x6(b=b6(J!r6(b`v6(b`v6(eK;EdJDFWMl!5WMuwuWMl!5WMux-0g(Q10W4%>WMpK>$jAb`WMpJyWMpJyWMpIj00IEW0Av9y0rUU^00#g76EhVf6*Cnh$Yf+>WC8SK$YcNn0A&B10W1OZ00RIA01E&Q000v+6(bch6(cb-6(b`v6(h)GWMpJyWMpJy0rX_ZWMpIj00#g70004y0=xhN00#gI01p5Y02cro0003q6(b`v6(b`v6(b`v6(ch<6(ch<6(ch<6(a#GWMpJyWMpJyWMpJyWMpJyWMpJy0=#5oWMpJyWB>pH0002U0rUa%00RIA000po6(JQN6(Iri{tN;1{tN;1WMpIj00#hM0005>0=xhN00#gI01p5Y02cro000v+6(ch<6(ch<6(ch<6(b`v6(b`v6(b`v6(eM1WMpJyWMpJyWMpJyWMpJyWMpIlykul#WMpJy00#g70005>0=xhN00#gI01p5Y02cro000vq6(J)t6(c1x6(cb-6(b`v6(b`v6(bch6(eK;EdJDFWMl!5WMpJyWMpJyWMpJy0=#5oWMpJyWMpIj01N;C0005>0=xhN00#gI01p5Y02cro03QG&04D$|051Rl6Co8LBQq5vB{LNxAu|;tHz5@vBQq5vH!~F@H!~F@Au|;tHz5@vBQq5vGa(frWC1Mx)MR920gz;5{%~Yu$N?<=)W~FH$Yf;5WMuwuWMs$zEdJEUWMpIkkp6H2ykul#WMpJyWMpJyWMpJyWMlvg000000rUdA00RIA01E&Q022Tg02=@w03!e=04o45000vq6(J)t6(c1x6(b=t6(c1x6(b=b6(KP*6(c1x6(b=t6(c1x6(b=t6(c1x6(eK;EdJDFWMl!5WMuwuWMl!5WMuwu0rdV1WMl!5WMuwuWMl!5WMuwuWMl!5WMl%oWMpJyWMpJyWMpJyWMpJyWB>pQ000000rUdA00RIA01E&Q022Tg02=@w03!e=04o3h5g`>JF*6k-B{LNxAu|;tB{LNxAt4nZF*6k-B{LNxAu|;tB{LNxAt4nZ0g(Q1WMl!5WMuwuWMl!5WMuwu0g(Q1WMl!5WMuwuWMl!5WMuwu0g(Q10=#5oWMpJyWMpJyWMpJyWB>pO000000rUdA00RIA01E&Q022Tg02=@w03!eZ6Co8LBQq5vB{LNxAu|;tF*6k-F*6k-F*6k-B{LNxAt4nZWC1Mx)MR920gz;5{%~YuWMpJyWMl!5WMux-0WAL10=#5oWMpJyWMpJyWB>pR000000rUdA00RIA01E&Q022Tg02=@w03!e=04o45000po6(KP*6(c1x6(b=t6(c1x6(b=t6(c1x6(b=t6(c1x6(b=t6(c1x6(b=b6(IqT{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;5{%`@1{%``kWMpJyWMpJyWMpJyWMpJyWB>pM000000rUdA00RIA01E&Q022Tg02=@R5g`>JF*6k-F*6k-F(DNpF*6k-F*6k-F(DNp0rdV1WMpJy0g(Q1WMpJy0rdV10=#5oWMpJyWB>pM000000rUdA00RIA01E&Q022Tg02=@R5g`>JF*6k-F*6k-F(DNpF*6k-F*6k-F*6k-0rdV1WMpJy0g(Q1WMpJyWMl%oWMpJyWMpIj01E&B0005>0=xhN00#gI01p5Y02cro03QG&04D$|000vq6(J)t6(c1x6(b=t6(cb-6(ctx6(J)t6(c1x6(b=t6(c1x6(b=b6(M8+EdJDFWMl!5WMuwuWMpJy$N?<=)W~FH0gz;5{%~Yu0gz;5{?q}G{%``kWMpJyWMpJyWMpJyWMpIj01W^D0005>0=xhN00#gI01p5Y02cro03QG&04D$|051SD000p)6(c1x6(b=t6(c1x6(b=t6(c1x6(b=b6(KP*6(c1x6(b=t6(c1x6(b=t6(c1x6(eM10gz;5{%~Yu0gz;5{%~Yu0gz;5{%`^G{tRSf0gz;5{%~Yu0gz;5{%~Yu0gz;50=#5oWMpJyWMpJyWMpJyWMpJyWB>pM0Av6F0gwW`00RIA01E&Q022Tg02=@R6Co8LGcy$<F*6k-F*6k-F*6k-F*6k-BOw(bWC1Mx)MR92WMpJyWMpJyWC1Mx)B?O@WMpJyWMlvc000000rUdA00RIA01E&Q022Tg02=@w000vq6(KV-6(cb-6(cb-6(cb-6(b=t6(c1x6(b`v6(h(2EdJDFWMpJyWMpJy{?ue-0W4%>$jHb7ykul#WMpJyWMlvh000000rUdA00RIA01E&Q022Tg02=@w03!e=04o4505bpp5i=DdB{LNxAu|;tB{LNxAu|;tH!~F@BQq5vF*6k-H!~F@BQq5vB{LNxAu|;tB{LNxWMl!5WMuwuWMly>WMux-WMs%>WXQ<KWMs%>WXNP>0W4%>{?ue-0gz;50=#5oWMpJyWMpJyWMpJyWMpJyWB>pM000000rUdA00RIA01E&Q022Tg02=@R5i=DdF*6k-F*6k-F*6k-F*6k-F*6k-F(DNpWMpJyWMpJyWMpJy0rdV10=#5oWMpJyWB>pV000000rUdA00RIA01E&Q022Tg02=@w03!e=04o4505bqL06PFb000p)6(c1x6(b=t6(c1x6(b=t6(ct@6(ct@6(b=t6(ct@6(ct@6(b=t6(c1x6(b=t6(c1x6(b=t6(c1x6(eM10gz;5{&2|10W8SK{?ue-$Yf;5WMuwuWMs%>WXNP>{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;50=#5oWMpJyWMpJyWMpJyWMpJyWMpJyWMpIj01p5F0005>0=xhN00#gI01p5Y02cro03QG&04D$|051SD05<?T000p)6(c1x6(b=t6(c1x6(b=t6(c1x6(b=t6(ct@6(ct@6(b=t6(c1x6(b=t6(c1x6(b=t6(c1x6(eM10gz;5{&2|10gz;5{&2|10gz;5{%~Yu$Yf;5WMuwuWMly>$jJWGWMly>$jJWGWMl!5WMl%oWMpJyWMpJyWMpJyWMpJyWMpJyWMpIj01N;C0005>0=xhN00#gI01p5Y02cro03QG&04D$|051Rl6Co8LBQq5vB{LNxAu|;tB{LNxAu|;tB{LNxAu|;tB{LNxAu|;tB{LNxAt4nZWC1Mx)MR920gz;5{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;5{?q|1{?r1zWMpJyWMpJyWMpJyWMpJyWB>pO000000rUdA00RIA01E&Q022Tg02=@w03!eZ5g`>JF*6k-B{LNxAu|;tB{LNxAt4nZF*6k-F*6k-F*6k-0g(Q1WMl!5WMuwuWMl!5WMuwu0g(Q1WMpJyWMl%oWMpJyWMpJyWMpIj01f~E0005>0=xhN00#gI01p5Y02cro03QG&04D$|051SD05<>t6Co8LBQq5vB{LNxAu|;tB{LNxAu|;tB{LNxAu|;tH!~F@H!~F@Au|;tB{LNxBQq5vB{LNxWC1Mx)MR920gz;5{%~Yu0gz;5{%~Yu0gz;5{%~Yu$Yf;5WMuwuWMly>WMs(5$N?;5WCFZoWMpJyWMpJyWMpJyWMpJyWMpJy01N;C0005>0=xhN00#gI01p5Y02cro03QG&04D$|051Rl5g`>JF*6k-B{LNxAu|;tB{LNxAt4nZF*6k-H!~F@BQq5vB{LNxAu|;tB{LNx0g(Q1WMl!5WMuwuWMl!5WMuwu0g(Q1WMs%>WXNP>0W4%>{?ue-0gz;50=#5oWMpJyWMpJyWMpJyWMpIj00#g70005>0=xhN00#gI01p5Y02cro000vq6(J)t6(cb-6(cht6(J!r6(cb-6(b=b6(M8+kp6IFWMpJyWC1Mx)B!AHWMpLiZ~>71a00w!WMpJyWMlvb000000rUdA00RIA01E&Q022Tg02=@R5g`>JGcy$<F*6k-F*6k-F*6k-F*6k-F*6k-0rdV1$Yf+>WMpJyWMpJyWCFZoWMpJyWMlvh000000rUdA00RIA01E&Q022Tg02=@w03!e=04o4505bpp5i=DdB{LNxAu|;tB{LNxAu|;tB{LNxAu|;tB{LNxAu|;tB{LNxAu|;tB{LNxAt4nZWMl!5WMuwuWMl!5WMuwuWMl!5WMuwuWMl!5WMuwuWMl!5WMuwuWMl!5WMux-0WAL10=#5oWMpJyWMpJyWMpJyWMpJyWB>pS000000rUdA00RIA01E&Q022Tg02=@w03!e=04o4505bpp5i=DdB{LNxAu|;tB{LNxAu|;tB{LNxAu|;tB{LNxAu|;tH!~F@BQq5vH!~F@BQq5vWMl!5WMuwuWMl!5WMuwuWMl!5WMuwuWMl!5WMux-WMs%>WXNP>$Yf+>WMl%oWMpJyWMpJyWMpJyWMpJyWMpIj01yBG0005>0=xhN00#gI01p5Y02cro03QG&04D$|051SD05<?T06zc#5i=DdB{LNxAu|;tB{LNxAu|;tB{LNxAu|;tH!~F@H!~F@Au|;tH!~F@H!~F@Au|;tB{LNxAu|;tB{LNxWMl!5WMuwuWMl!5WMuwuWMl!5WMuwuWMs%>WXNP>{%~Yu$Yf;5WMuwu$jAXK$jJWGWMl!5WMl%oWMpJyWMpJyWMpJyWMpJyWMpJyWMpJyWB>pS000000rUdA00RIA01E&Q022Tg02=@w03!e=04o4505bpp5i=DdB{LNxAu|;tB{LNxAu|;tH!~F@BQq5vBQq5vH!~F@Au|;tB{LNxAu|;tB{LNxWMl!5WMuwuWMl!5WMux-WMs%>WMpJyWMpK>WMux-WMl!5WMuwuWMl!5WMl%oWMpJyWMpJyWMpJyWMpJyWMpIj015yA0005>0=xhN00#gI01p5Y02cro03QG&04D$d5i=DdB{LNxAu|;tB{LNxAu|;tH!~F@BQq5vF*6k-F*6k-F*6k-WMl!5WMuwuWMl!5WMux-WMs%>WMpJyWMpJyWMl%oWMpJyWMpJyWMpJyWB>pM000000rUdA00RIA01E&Q022Tg02=@R5g`>JAu|;tBQq5vBQq5vBQq5vBQq5vF(DNp0rdV10gz;5WMpJyWMpJyWMpJy0rdV10=#5oWMpJyWB>pM0Av6F0gwW`00RIA01E&Q022Tg02=@R6Co8LF*6k-F*6k-F*6k-F*6k-F*6k-F(DNpWC1Mx)MR92WMpJyWMpIkEdJC2ykul#WMpJy00#g70005>0=xhN00#gI01p5Y02cro000p)6(cb-6(ch<6(ch<6(ch<6(ch<6(cb-6(eM1WMpJyWMpJyWMpJyWMpJy0=#5oWMpJyWB>pM0Av6F0gwW`00RIA01E&Q022Tg02=@R6Co8LGcy$<F*6k-F*6k-F*6k-F*6k-BOw(bWC1Mx)W~FHWMpJyWMpJy$N?<=)B?O@WMpJyWMlvZ0004y0rUdA00RIA01E&Q022TJ6EhVfBQq5vH!~F@Au|;tB{LNx$Yf+>WMs%>Wd77-WC4(5WCFZoWMpJyWMlvV0094-0rUU>00RI3F(DNp0rdV1WB>pI0AvA>0gwW`00RIA01E&B6EhVfGcy$<Gcy$<WMpJyWMpJyWCFZoWMlva000000rUa%00RIA01E&Q022Tg000vq6(J!r6(b=b6(J)t6(c1x6(b=b6(M8+EdJC1EM#Q<)B%wGaAag;0gz;5{?q}G{%`^GWMpJyWMpIj015yA0005>0=xhN00#gI01p5Y02cro03QG&04D$d5i=DdF*6k-F(DNpF*6k-B{LNxAu|;tB{LNxAu|;tB{LNxAt4nZWMpJy0g(Q1WMl!5WMuwuWMl!5WMuwuWMl!5WMuwu0g(Q10=#5oWMpJyWMpJyWMpIj00jU50005>0rUU^00#gI01p5Y000vq6(J)t6(cb-6(cb-6(cht6(M8+kp6IFWMpJyWMpIkkp6H1^kigYWMlve000000rUdA00RIA01E&Q022Tg02=@w03!e=0003q6(cb-6(b=b6(J)t6(c1x6(b=t6(c1x6(b=t6(c1x6(b=b6(IqTWMpJy{?q}G{%~YuWC4(5Wd3kuWC4(5Wd3kuWC4(5Wd76vkp6H2ykul#WMpJyWMpJyWMlva000000rUa%00RIA01E&Q022Tg000vq6(J)t6(c1x6(b=b6(KP*6(cht6(M8+EdJDFWMl!5WMuwu0rdV1WMpIkkp6H1^kigYWMpJy00#g70004y0=xhN00#gI01p5Y02cro000v+6(b`v6(b`d6(KV-6(cb-6(cb-6(cb-6(h*V$Yf+>WC4)=aAag;WMpJyWMl%oWMpJyWMpIj015yA|2P5k0rUU^00#gI01p5Y02cro03QG&04D$d6Co8LBQq5vB{LNxAu|;tB{LNxAu|;tB{LNxAt4nZAu|;tAt4nZWC4)=aAag;0gz;5{%~Yu0gz;5{%~Yu0gz;5{?q}G{%`>-WMux-0WAL10rX^KWMpJyWMpJyWMpIj01E&B0005>0=xhN00#gI01p5Y02cro03QG&04D$|000p)6(cb-6(cbr6(KP*6(c1x6(b=t6(c1x6(b=t6(c1x6(b=t6(c1x6(eM1WMl!5{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;50=#5oWMpJyWMpJyWMpJyWB>pL0Av6F0gwW`00RIA01E&Q022Tg000v+6(a{T6(ch<6(cb-6(cb-6(b`d6(PuEWMs(5WMpJyWMpJy0WAL10=#5oWMpJyWB>pO0093u0gwW`00RIA01E&Q022Tg02=@w03!eZ0W%dN2Qw8TGcy$<F*6k-F*6k-F*6k-Au|;tB{LNxBQq5v0W4%>WXQ;5WMpJyWMpJy{?ue-0W4%>$jHb7ykul#WMpJyWMpJy01E&B0004y0=xhN00#gI01p5Y02cro03QG&04D$|000p)6(cb-6(cb-6(c1x6(b=t6(ct@6(b`v6(cb-6(ct@6(b`v6(c1x6(eM1WMpJy0W4%>{?ue-$Yf;5$jD@5$Yf;5WMly>WMl%oWMpJyWMpJyWMpJyWMpIj00#hM0004y0=xhN00#gI01p5Y02cro000v+6(ch<6(cb-6(cb-6(cb-6(cb-6(b`d6(MBE$Yf+>WMpJyWMpJyWC1Mx)B?O@WMpJyWMlvi000000rUa%00RIA01E&Q022Tg02=@w03!e=04o4505bqL000p)6(c1x6(b=t6(ct@6(ct@6(b=t6(ct@6(ct@6(b=t6(ct@6(ct@6(b=t6(ct@6(ct@6(h*V0W4%>{?ue-$Yf;5WMuwuWMs%>WXNP>{%~Yu$Yf;5WMuwuWMs%>WXNP>0rX^KWMpJyWMpJyWMpJyWMpJyWMpJyWB>pO000000rUa%00RIA01E&Q022Tg02=@w03!eZ5g`>JF*6k-B{LNxAu|;tB{LNxAu|;tB{LNxAu|;tB{LNx0g(Q1WMl!5WMuwuWMl!5WMuwuWMl!5WMuwuWMl!5WMl#KWMpJyWMpJyWMpJyWB>pN000000rUa%00RIA01E&Q022Tg02=@w000vq6(J)t6(c1x6(b=t6(c1x6(b=t6(c1x6(b=b6(M8+EdJDFWMl!5WMuwuWMl!5WMuwuWMl!5WMux-0WAL10rX^KWMpJyWMpJyWB>pP0093u0rUa%00RIA01E&Q022Tg02=@w03!e=000po6(KP*6(c1x6(b=t6(c1x6(b=t6(c1x6(b=b6(KP*6(cb-6(a$V{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;5{%`@1{%~YuWMl#KWMpJyWMpJyWMpJyWB>pP0093u0rUa%00RIA01E&Q022Tg02=@w03!e=000vq6(J)t6(c1x6(b=t6(c1x6(b=t6(c1x6(b=b6(J!r6(cb-6(eK;kp6IFWMl!5WMuwuWMl!5WMuwuWMl!5WMux-0g(Q10W4%>WMl#KWMpJyWMpJyWMpJyWB>pM000000rUa%00RIA01E&Q022Tg02=@R5i=DdH!~F@BQq5vB{LNxAu|;tF*6k-F*6k-WMs(5$jHdZ0gz;5{%~YuWMpJy0rX^KWMpJyWMpIj00jU50005>0rUU^00#gI01p5Y000vq6(J)t6(cht6(J!r6(b=b6(M8+kp6IFWMpIkEdJC1EM#Q<Z~>71Z~^pWWMpJy00#g70004y0=xhN00#gI01p5Y02cro000v+6(cb-6(b`d6(KV-6(cb-6(cb-6(ch<6(eM1WMpJy0g(Q1WMpJyWMpJy$jAb`WMpJyWMpIj00{s90005>0rUU^00#gI01p5Y02cro03QG&000p)6(c1x6(b=t6(c1x6(b=t6(c1x6(b=t6(c1x6(b=b6(M9~0gz;5{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;5{?q}G{%`^GWMpJyWMpJyWMpJyWB>pO000000rUa%00RIA01E&Q022Tg02=@w03!eZ5i=DdB{LNxAu|;tB{LNxAu|;tH!~F@BQq5vH!~F@BQq5vWMl!5WMuwuWMl!5WMux-WMs%>WXNP>$Yf+>WMl#KWMpJyWMpJyWMpJyWB>pT000000rUa%00RIA01E&Q022Tg02=@w03!e=04o4505bqL000p)6(ct@6(ct@6(b=t6(ct@6(ct@6(b=t6(ct@6(ct@6(b=t6(ct@6(ct@6(b=t6(ct@6(eM1$Yf;5WMuwuWMs%>WXNP>{%~Yu$Yf;5WMuwuWMs%>WXNP>{?ue-$Yf*z^kigYWMpJyWMpJyWMpJyWMpJyWMpJy00{s90005>0rUU^00#gI01p5Y02cro03QG&000p)6(c1x6(b=t6(ct@6(b`v6(b`v6(ct@6(b=t6(c1x6(eM10gz;5{?ue-$Yf+>WMpJyWXNP>{?ue-0gz;50rX^KWMpJyWMpJyWMpIj01E&B|2P5k0rUU^00#gI01p5Y02cro03QG&04D$|000p)6(c1x6(b=t6(c1x6(b=t6(c1x6(b=t6(c1x6(b=b6(J!r6(b=b6(M9~0gz;5{%~Yu0gz;5{%~Yu0gz;5{%~Yu0gz;5{?q}G{%`>-WMux-0WAL10rX^KWMpJyWMpJyWMpJyWB>pK000000rUa%00RIA01E&Q022TJ5g`>JAu|;tBQq5vBQq5vBOw(b0rdV10W4%>WMpJyWMpIk^!^M1^kigYWMlvb0Av6F0rUdA00RIA01E&Q022Tg02=@R0W%dNBQq5vF*6k-BQq5vGcy$<F*6k-Gcy$<0W8SKWMpJyWMpJyWMpJyWMs(50=#5oWMpJyWB>pM0LTCU0W1Q%00RIA01E&Q022Tg02=@R6EhVfF*6k-F*6k-F*6k-F*6k-F*6k-F*6k-$Yf+>WMpJyWMpJyWMpIlykul#WMpJy00#g70004y0=xhN00#gI01p5Y02cro000p)6(ch<6(cb-6(ch<6(b`v6(cb-6(b`v6(h*V$Yf+>WMpJyWMpJyWXQ<K0=#5oWMpJyWB>pM0002U0rUa%00RIA01E&Q022Tg02=@R6EhVfB{LNxAu|;tH!~F@H!~F@Au|;tB{LNxWMpIkEM#Q<aAai2WMs%>Wd3kuWC1K>WC8SKWMpJyWMpJyWMlvU0000405$*t0000000968000010000000IC900#gA009IE0096F01f~H009IE00ICG031hhX=F`hZBk`tb!=gB07n3F0BHbZ08Id80BrzL0A&DY0CfOt0AT=f00IC2000000000000001000000000000000000000AK(B0RjO70R#aB0R{mF0SEyJ0SW;N0So~R0S*BV0T2NZ0TKZd0Tclh0Tuxl0T=-p0U7}t0UQAx0UiM#0U!Y(0U`k-0VDw>0VV+_0Vn|}0V)A20W1M60WJYA0WbkE0WtwI0W<+M0X6|Q0XP9U0XhLY0XzXc0X_jg0YCvk0YU*o0Ym{s0Y(8w0Z0K!0ZIW&0Zai+0Zsu=0Z;)^0a5`|0aO810agK50ayW90a^iD0bBuH0bT)L0bm1TGcp5XGcyBYGc*HZGc^NaGd2TbGdBZcGdKfdGdTleG%y2WG%*8XG%^EYG&2KZG&BQaG&KWbG&TccG&cidG&loeG&uufH82BXH8BHYH8KNZH8TTaH8cZbH8lfcH8uldH8%reH8=xfH8}%gHZTKYHZcQZHZlWaHZucbHZ%icHZ=odHZ}ueHa7!fHaG)gHaP=hH!uTZH!%ZaH!=fbH!}lcH#7rdH#GxeH#P%fH#Y-gH#h@hH#q}iI4}caI57ibI5GocI5PudI5Y!eI5h)fI5q=gI5z`hI5-1iI5`7jIWPlbIWYrcIWhxdIWq%eIWz-fIW+@gIW_}hIX44iIXDAjIXMJlF)%O$V=*u>1Y<EUG6Z8WFf#;WF)%a)V=*u_1Y<EUHUwiaFgFBaF)%m;V=*u}1Y<EVFa%>UF);*VF)=a(V=*x^1Y<EVGz4QYF*O8ZF)=m-V=*x|1Y<EVI0R!cF*yWdF)}a&V=*!@1Y<EWG6Z8WGBX5YF)}m+V=*!{1Y<EWHUIzs"};
 (() => {
 const bundle = {};
 
 bundle.base85 = (() => {
-/** Bytes in the characters that Python's `base64.b85encode` gives: five for each four bytes. */
 
 const CHARACTERS =
   "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
 const DIGITS = new Map([...CHARACTERS].map((each, i) => [each.charCodeAt(0), i]));
 
-/**
- * @param {string} text
- * @returns {Uint8Array<ArrayBuffer>}
- * @throws {Error} for another character
- */
 function bytesOf(text) {
   const groups = new DataView(new ArrayBuffer(Math.ceil(text.length / 5) * 4));
   for (let group = 0; group * 4 < groups.byteLength; group++) {
@@ -32,25 +26,13 @@ return { bytesOf };
 })();
 
 bundle.dom = (() => {
-/** Elements of the page. */
 
-/**
- * @template {HTMLElement} T
- * @param {string} selector
- * @param {new () => T} type
- * @param {ParentNode} [inside]
- */
 function get(selector, type, inside = document) {
   const found = inside.querySelector(selector);
   if (!(found instanceof type)) throw new Error(`the page has no ${selector}`);
   return found;
 }
 
-/**
- * A new element.
- * @param {string} name
- * @param {(Node | string)[]} children
- */
 function tag(name, ...children) {
   const element = document.createElement(name);
   element.append(...children);
@@ -61,50 +43,14 @@ return { get, tag };
 })();
 
 bundle.rules = (() => {
-/** The rules of `gridmem.Env` for one agent and the task Return. Cells are numbered row by row. */
 
-/** Ids of tiles, in maps and views. */
 const Tile = Object.freeze({ FLOOR: 0, WALL: 1, ROCK: 2, GOAL: 3, AGENT: 4 });
 
-/** Actions are 0 up, 1 right, 2 down, 3 left; this one is "none yet", and does nothing. */
 const NO_ACTION = 4;
 
-/**
- * @typedef {object} Rules of an id
- * @property {number} side of the square map, its ring of wall included
- * @property {number} viewSize side of the view, odd
- * @property {number} maxSteps
- * @property {number} digSteps steps that are ignored after a rock is dug out; 0 makes rock permanent
- * @property {number} numSpawns of each level
- *
- * @typedef {object} Level all that is random in an episode
- * @property {Uint8Array} tiles the goal is drawn in
- * @property {number[]} spawns the cells where trips begin; more than an episode can need
- *
- * @typedef {object} State
- * @property {Rules} rules
- * @property {number[]} spawns
- * @property {Uint8Array} tiles
- * @property {number} position
- * @property {number} busy steps for which actions are still ignored
- * @property {number} visits finds so far
- * @property {number} lastAction as given, also while digging
- * @property {number} lastReward
- * @property {number} time
- */
 
-/**
- * What each action adds to a cell's number.
- * @param {number} side
- */
 const moves = (side) => [-side, 1, side, -1];
 
-/**
- * The state in which an episode begins.
- * @param {Rules} rules
- * @param {Level} level
- * @returns {State}
- */
 function start(rules, level) {
   return {
     rules,
@@ -119,11 +65,6 @@ function start(rules, level) {
   };
 }
 
-/**
- * One step; changes the state.
- * @param {State} state
- * @param {number} action ids other than 0 to 3 do nothing
- */
 function step(state, action) {
   const { rules, tiles, position } = state;
   const offset = moves(rules.side)[action] ?? 0;
@@ -141,13 +82,8 @@ function step(state, action) {
   state.time += 1;
 }
 
-/** @param {State} state */
 const isOver = (state) => state.time >= state.rules.maxSteps;
 
-/**
- * The cells of the square that the agent sees, -1 for those beyond the map.
- * @param {State} state
- */
 function viewCells(state) {
   const { side, viewSize } = state.rules;
   const top = Math.floor(state.position / side) - (viewSize - 1) / 2;
@@ -160,10 +96,6 @@ function viewCells(state) {
   });
 }
 
-/**
- * What the agent sees: the tiles of its view, itself in the middle.
- * @param {State} state
- */
 function view(state) {
   const tiles = viewCells(state).map((cell) => (cell < 0 ? Tile.WALL : state.tiles[cell]));
   tiles[(tiles.length - 1) / 2] = Tile.AGENT;
@@ -174,31 +106,12 @@ return { Tile, NO_ACTION, moves, start, step, isOver, viewCells, view };
 })();
 
 bundle.network = (() => {
-/** The transformer of `gridmem/baselines/model` with the mixer `attention`, one token at a time. */
 
-/**
- * @typedef {object} Observation
- * @property {Uint8Array} view
- * @property {number} lastAction
- * @property {number} lastReward
- *
- * @typedef {object} Output
- * @property {Float64Array} logits of the four actions
- * @property {number} value
- * @property {Float64Array} attention to each token so far, the mean over layers and heads
- *
- * @typedef {{ keys: Float64Array[], values: Float64Array[] }} Memory of a layer: one entry a token
- */
 
 const NUM_ACTIONS = 4;
 const NUM_TILES = 5;
 
-/** A network with the memory of one episode. */
 class Network {
-  /**
-   * @param {import("./safetensors.js").Weights} weights
-   * @throws {Error} if it has another mixer
-   */
   constructor({ config, tensors }) {
     if (config.model.mixer !== "attention") throw new Error(`the mixer ${config.model.mixer}`);
     this.config = config.model;
@@ -206,19 +119,13 @@ class Network {
     this.forget();
   }
 
-  /** Begins an episode. */
   forget() {
-    /** @type {Memory[]} */
     this.memories = Array.from({ length: this.config.num_layers }, () => ({
       keys: [],
       values: [],
     }));
   }
 
-  /**
-   * @param {Observation} observation
-   * @returns {Output}
-   */
   step(observation) {
     const x = this.#embed(observation);
     const time = this.memories[0].keys.length;
@@ -235,11 +142,9 @@ class Network {
     return { logits: this.#logits(features), value: this.#value(features), attention };
   }
 
-  /** @param {Observation} observation */
   #embed({ view, lastAction, lastReward }) {
     const { width } = this.config;
     const x = new Float64Array(width);
-    /** @type {(matrix: Float32Array, row: number) => Float32Array} */
     const rowOf = (matrix, row) => matrix.subarray(row * width, (row + 1) * width);
     for (const [cell, tile] of view.entries()) {
       add(x, rowOf(this.tensors.view, cell * NUM_TILES + tile));
@@ -252,12 +157,6 @@ class Network {
     return x;
   }
 
-  /**
-   * @param {Float64Array} x
-   * @param {Memory} memory takes in this token
-   * @param {string} name of the layer
-   * @param {Float64Array} attention is added to
-   */
   #attend(x, memory, name, attention) {
     const { num_heads, num_kv_heads, head_dim, num_layers } = this.config;
     const time = memory.keys.length;
@@ -287,12 +186,6 @@ class Network {
     return product(attended, this.tensors[`${name}.mixer.out`]);
   }
 
-  /**
-   * Rotary positions, halves as pairs, after the norm if there is one.
-   * @param {Float64Array} heads is changed
-   * @param {number} position
-   * @param {Float32Array | undefined} scale
-   */
   #normAndRotate(heads, position, scale) {
     const { head_dim, rope_base } = this.config;
     const half = head_dim / 2;
@@ -313,17 +206,12 @@ class Network {
     }
   }
 
-  /**
-   * @param {Float64Array} x
-   * @param {string} name
-   */
   #feedForward(x, name) {
     const up = product(x, this.tensors[`${name}.ff.up`]);
     const hidden = product(x, this.tensors[`${name}.ff.gate`]).map((gate, i) => gelu(gate) * up[i]);
     return product(hidden, this.tensors[`${name}.ff.down`]);
   }
 
-  /** @param {Float64Array} features */
   #logits(features) {
     return Float64Array.from({ length: NUM_ACTIONS }, (_, action) =>
       features.reduce(
@@ -333,7 +221,6 @@ class Network {
     );
   }
 
-  /** @param {Float64Array} features */
   #value(features) {
     const { value_head, value_bins, value_min, value_max } = this.config;
     const bias = this.tensors.value_bias;
@@ -348,17 +235,8 @@ class Network {
   }
 }
 
-/**
- * The index of the largest number, the first of several.
- * @param {Float64Array} numbers
- */
 const argmax = (numbers) => numbers.indexOf(Math.max(...numbers));
 
-/**
- * The row x times a matrix of as many rows.
- * @param {Float64Array} x
- * @param {Float32Array} matrix
- */
 function product(x, matrix) {
   const columns = matrix.length / x.length;
   const y = new Float64Array(columns);
@@ -369,29 +247,19 @@ function product(x, matrix) {
   return y;
 }
 
-/**
- * @param {Float64Array} x is changed
- * @param {Float64Array | Float32Array} y
- */
 function add(x, y) {
   for (let i = 0; i < x.length; i++) x[i] += y[i];
 }
 
-/**
- * @param {Float64Array} x
- * @param {Float32Array} scale
- */
 function norm(x, scale) {
   const meanSquare = x.reduce((sum, each) => sum + each * each, 0) / x.length;
   return x.map((each, i) => (each * scale[i]) / Math.sqrt(meanSquare + 1e-6));
 }
 
-/** @param {number} x */
 function gelu(x) {
   return 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
 }
 
-/** @param {number[]} scores */
 function softmax(scores) {
   const largest = Math.max(...scores);
   const powers = scores.map((score) => Math.exp(score - largest));
@@ -403,26 +271,12 @@ return { Network, argmax };
 })();
 
 bundle.safetensors = (() => {
-/**
- * Reads the weights of an agent; the format is described in docs/agents.md. In the files of the page
- * a matrix may be int8, with a scale for each of its columns in a tensor of its own.
- */
 
-/**
- * @typedef {object} Weights
- * @property {any} config the configuration of the run
- * @property {Record<string, Float32Array>} tensors
- */
 
 const READERS = { F32: readFloat32, F16: readFloat16, I8: readInt8 };
 const BYTES = { F32: 4, F16: 2, I8: 1 };
 const SCALE = "/scale";
 
-/**
- * @param {Uint8Array} bytes
- * @returns {Weights}
- * @throws {Error} if this is no file of an agent, or a damaged one
- */
 function readWeights(bytes) {
   const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const begin = 8 + Number(data.getBigUint64(0, true));
@@ -430,7 +284,6 @@ function readWeights(bytes) {
     new TextDecoder().decode(bytes.subarray(8, begin)),
   );
   if (metadata?.format !== "gridmem-agent-1") throw new Error("no agent of GridMem");
-  /** @type {Record<string, Float32Array>} */
   const tensors = {};
   for (const [name, { dtype, shape, data_offsets }] of Object.entries(header)) {
     const [first, end] = data_offsets;
@@ -451,26 +304,14 @@ function readWeights(bytes) {
   return { config: JSON.parse(metadata.config), tensors };
 }
 
-/**
- * @param {DataView} data
- * @param {number} at
- */
 function readFloat32(data, at) {
   return data.getFloat32(at, true);
 }
 
-/**
- * @param {DataView} data
- * @param {number} at
- */
 function readInt8(data, at) {
   return data.getInt8(at);
 }
 
-/**
- * @param {DataView} data
- * @param {number} at
- */
 function readFloat16(data, at) {
   const bits = data.getUint16(at, true);
   const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023];
@@ -483,26 +324,10 @@ return { readWeights };
 })();
 
 bundle.results = (() => {
-/** Your own results, kept in the browser. */
 
 const KEY = "gridmem-results-1";
 
-/**
- * @typedef {object} Result
- * @property {string} date
- * @property {string} id
- * @property {number} level
- * @property {number} attempt 1 for the first time in this cave; later the cave is known
- * @property {boolean} othersHidden whether the agent and the oracle were hidden to the end
- * @property {boolean} mapHidden whether the map was hidden to the end
- * @property {number} maxSteps
- * @property {number} finds
- * @property {number | null} agentFinds
- * @property {number} oracleFinds
- * @property {number[]} trips steps of each find
- */
 
-/** The columns of the exported file. */
 const COLUMNS = /** @type {const} */ ([
   ["date", "date"],
   ["id", "id"],
@@ -518,25 +343,16 @@ const COLUMNS = /** @type {const} */ ([
 ]);
 
 class Results {
-  /** @type {Result[]} */
   rows = [];
-  /** @type {Record<string, number>} */
   starts = {}; // episodes begun, by id and level
   problem = ""; // a sentence, if results cannot be read or kept
   #isUnsaved = false; // whether they are here only
-  /** @type {string | null} */
   #unreadable = null; // what is stored, if it cannot be read
 
   constructor() {
     this.#read();
   }
 
-  /**
-   * Counts an episode that begins.
-   * @param {string} id
-   * @param {number} level
-   * @returns {number} which attempt it is
-   */
   begin(id, level) {
     this.#read();
     const name = `${id} ${level}`;
@@ -545,21 +361,18 @@ class Results {
     return this.starts[name];
   }
 
-  /** @param {Result} row */
   add(row) {
     this.#read();
     this.rows.push(row);
     this.#write();
   }
 
-  /** Forgets the results, but not which caves are known. */
   clear() {
     this.#read();
     this.rows = [];
     this.#write();
   }
 
-  /** All results as comma-separated values; the steps of trips are separated by spaces. */
   csv() {
     const lines = this.rows.map((row) =>
       COLUMNS.map(([, key]) => (key === "trips" ? row.trips.join(" ") : row[key])).join(","),
@@ -567,7 +380,6 @@ class Results {
     return `${[COLUMNS.map(([name]) => name).join(","), ...lines].join("\n")}\n`;
   }
 
-  /** What is stored, to which another tab may have added. */
   #read() {
     if (this.#isUnsaved) return;
     let text = null;
@@ -604,30 +416,15 @@ return { Results };
 })();
 
 bundle.files = (() => {
-/** Data that comes as classic scripts; see `build.py`. */
 
 const { bytesOf } = bundle.base85;
 
-/** An error whose message is a sentence for the visitor. */
 class Problem extends Error {}
 
-/** @returns {Record<string, any>} what the scripts left */
 const data = () => /** @type {any} */ (globalThis).gridmemData;
 
-/**
- * @typedef {import("./rules.js").Rules & { firstLevel: number, hasAgent: boolean }} Id
- * @type {{ ids: Record<string, Id>, sprites: string, font: string }}
- */
 const site = data().site;
 
-/**
- * Reads a file of `data/`.
- * @template T
- * @param {string} name
- * @param {(bytes: Uint8Array) => T} reader throws for a damaged file
- * @returns {Promise<T>}
- * @throws {Problem}
- */
 async function read(name, reader) {
   await run(`data/${name}.js`);
   try {
@@ -639,10 +436,6 @@ async function read(name, reader) {
   }
 }
 
-/**
- * @param {string} path of a classic script, which is run
- * @returns {Promise<void>}
- */
 function run(path) {
   return new Promise((resolve, reject) => {
     const script = document.createElement("script");
@@ -658,7 +451,6 @@ return { Problem, site, read };
 })();
 
 bundle.draw = (() => {
-/** Pixel art of caves and views on a canvas, like `gridmem/render`. */
 
 const { Tile } = bundle.rules;
 
@@ -674,43 +466,18 @@ const [COLD, HOT] = [
 const VARIANTS = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 3]; // how often each look occurs
 const [PIECES, FACINGS] = [3, 5]; // the row of the players and the goal; pictures of each player
 
-/** The column of the goal among the pieces. */
 const GOAL_COLUMN = 15;
 
-/**
- * The column of a player among the pieces.
- * @param {number} colour 0, 1 or 2
- * @param {number} facing an action
- */
 const playerColumn = (colour, facing = DOWN) => colour * FACINGS + facing;
 
-/**
- * @typedef {object} Scene a square of tiles
- * @property {ArrayLike<number>} tiles
- * @property {number} cell of the player
- * @property {number} colour of the player: 0, 1 or 2
- * @property {number} facing the last action
- * @property {ArrayLike<number | boolean>} [seen] other cells are left empty
- * @property {boolean} [isRevealed] other cells are shown under fog instead
- * @property {boolean} [isVaried] whether floor and rock look different from cell to cell
- * @property {ArrayLike<number> | null} [heat] 0 to 1 for each cell
- * @property {number} [outlined] side of a square around the player that is outlined
- */
 
-/** A canvas with a scene, as large as its parent, also after the size of that has changed. */
 class Picture {
   #width = 0; // none as long as the parent is not shown
-  /** @type {Scene | null} */
   #scene = null;
 
-  /**
-   * @param {HTMLCanvasElement} canvas
-   * @param {ImageBitmap} sprites
-   */
   constructor(canvas, sprites) {
     this.canvas = canvas;
     this.sprites = sprites;
-    // Asking for the width at every step would lay out the page at every step.
     const observer = new ResizeObserver(([{ contentRect }]) => {
       this.#width = contentRect.width;
       this.#draw();
@@ -718,7 +485,6 @@ class Picture {
     observer.observe(/** @type {Element} */ (canvas.parentElement));
   }
 
-  /** @param {Scene} scene */
   show(scene) {
     this.#scene = scene;
     this.#draw();
@@ -735,23 +501,15 @@ class Picture {
   }
 }
 
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {ImageBitmap} sprites
- * @param {number} px side of a tile
- * @param {Scene} scene
- */
 function draw(context, sprites, px, scene) {
   const side = Math.sqrt(scene.tiles.length);
   const size = Math.max(px, SMALL); // of pieces, which stay visible on small maps
   const put = stamp(context, sprites, size);
-  /** @type {(cell: number, column: number) => void} */
   const putPiece = (cell, column) => {
     const [x, y] = [(cell % side) * px, Math.floor(cell / side) * px];
     put(x - (size - px) / 2, y - (size - px) / 2, PIECES, column);
   };
   const isShown = Array.from(scene.tiles, (_, i) => !scene.seen || Boolean(scene.seen[i]));
-  /** @type {(row: number, column: number) => boolean} */
   const isSolid = (row, column) => {
     const cell = clamp(row, side) * side + clamp(column, side); // the edge is continued
     const known = isShown[cell] || scene.isRevealed;
@@ -775,54 +533,28 @@ function draw(context, sprites, px, scene) {
   if (scene.outlined) outline(context, scene, scene.outlined, px);
 }
 
-/**
- * A piece alone.
- * @param {HTMLCanvasElement} canvas
- * @param {ImageBitmap} sprites
- * @param {number} column of the piece
- */
 function drawPiece(canvas, sprites, column) {
   canvas.width = canvas.height = 32;
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   stamp(context, sprites, 32)(0, 0, PIECES, column);
 }
 
-/**
- * The side of a tile in the canvas, a multiple of the art, which the style sheet scales down.
- * @param {number} pixels
- */
 function pixelsFor(pixels) {
   if (pixels < SMALL) return Math.max(Math.ceil(pixels), 1);
   const n = artSize(pixels);
   return Math.ceil(pixels / n) * n;
 }
 
-/** @param {number} px */
 const artSize = (px) => (px >= (LARGE + SMALL) / 2 ? LARGE : SMALL);
 
-/**
- * A function that puts a tile of the art.
- * @param {CanvasRenderingContext2D} context
- * @param {ImageBitmap} sprites
- * @param {number} px
- */
 function stamp(context, sprites, px) {
   const n = artSize(px);
   const top = n === LARGE ? 0 : ART_ROWS * LARGE;
   context.imageSmoothingEnabled = false;
-  /** @type {(x: number, y: number, row: number, column: number) => void} */
   return (x, y, row, column) =>
     context.drawImage(sprites, column * n, top + row * n, n, n, x, y, px, px);
 }
 
-/**
- * The column of a cell's ground in its row of the art, which depends on what is beside it.
- * @param {number} tile
- * @param {number} row
- * @param {number} column
- * @param {number} variant
- * @param {(row: number, column: number) => boolean} isSolid
- */
 function groundColumn(tile, row, column, variant, isSolid) {
   const up = isSolid(row - 1, column) ? 1 : 0;
   const right = isSolid(row, column + 1) ? 1 : 0;
@@ -833,29 +565,16 @@ function groundColumn(tile, row, column, variant, isSolid) {
   return 4 * variant + up + 2 * left;
 }
 
-/**
- * By a hash of the position.
- * @param {number} row
- * @param {number} column
- */
 function variantAt(row, column) {
   const sum = (Math.imul(row, 0x9e3779b1) + Math.imul(column, 0x85ebca77)) >>> 0;
   return VARIANTS[Math.imul(sum ^ (sum >>> 15), 0xc2b2ae3d) >>> 28];
 }
 
-/** @param {number} heat */
 function heatColour(heat) {
   const [red, green, blue] = COLD.map((cold, i) => cold * (1 - heat) + HOT[i] * heat);
   return `rgb(${red} ${green} ${blue} / ${85 * heat ** 0.75}%)`;
 }
 
-/**
- * A frame just outside of a square of cells around the player.
- * @param {CanvasRenderingContext2D} context
- * @param {Scene} scene
- * @param {number} cells
- * @param {number} px
- */
 function outline(context, scene, cells, px) {
   const side = Math.sqrt(scene.tiles.length);
   const line = Math.max(Math.floor(px / 8), 1);
@@ -872,40 +591,20 @@ function outline(context, scene, cells, px) {
   }
 }
 
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {number} x
- * @param {number} y
- * @param {number} px
- * @param {string} colour
- */
 function fill(context, x, y, px, colour) {
   context.fillStyle = colour;
   context.fillRect(x, y, px, px);
 }
 
-/**
- * @param {number} index
- * @param {number} length
- */
 const clamp = (index, length) => Math.min(Math.max(index, 0), length - 1);
 
 return { GOAL_COLUMN, playerColumn, Picture, drawPiece };
 })();
 
 bundle.levels = (() => {
-/** Reads the levels that `build.py` packs. */
 
 const { Tile } = bundle.rules;
 
-/**
- * The levels of an id by number. Each is a number (two bytes), the solid cells inside of the ring as
- * bits, the goal and the spawns (row and column, a byte each).
- * @param {Uint8Array} bytes
- * @param {import("./rules.js").Rules} rules
- * @returns {Map<number, import("./rules.js").Level>}
- * @throws {Error} if the file is damaged
- */
 function readLevels(bytes, { side, digSteps, numSpawns }) {
   const inner = side - 2;
   const bitBytes = Math.ceil((inner * inner) / 8);
@@ -938,28 +637,16 @@ return { readLevels };
 })();
 
 bundle.oracle = (() => {
-/** Shortest paths to the goal, as in `gridmem/envs/analysis`. */
 
 const { moves, NO_ACTION, Tile } = bundle.rules;
 
-/** The distance where there is no path. */
 const UNREACHABLE = 2 ** 29;
 
-/**
- * Steps that entering a tile takes.
- * @param {number} tile
- * @param {number} digSteps
- */
 function entryCost(tile, digSteps) {
   if (tile === Tile.FLOOR || tile === Tile.GOAL) return 1;
   return tile === Tile.ROCK && digSteps > 0 ? digSteps + 2 : UNREACHABLE;
 }
 
-/**
- * Steps from every cell to the goal, by Dijkstra's algorithm with the cells of each distance in a list.
- * @param {Uint8Array} tiles
- * @param {import("./rules.js").Rules} rules
- */
 function distances(tiles, rules) {
   const found = new Int32Array(tiles.length).fill(UNREACHABLE);
   const goal = tiles.indexOf(Tile.GOAL);
@@ -981,11 +668,6 @@ function distances(tiles, rules) {
   return found;
 }
 
-/**
- * The first move of a shortest path, the lowest id of several; none without a path.
- * @param {import("./rules.js").State} state
- * @param {Int32Array} distance of the tiles at the start of the trip
- */
 function oracleAction(state, distance) {
   let [action, least] = [NO_ACTION, UNREACHABLE];
   moves(state.rules.side).forEach((offset, move) => {
@@ -1000,17 +682,12 @@ return { UNREACHABLE, distances, oracleAction };
 })();
 
 bundle.words = (() => {
-/** What a screen reader says, and numbers in words. */
 
 const { moves, Tile, viewCells } = bundle.rules;
 
 const DIRECTIONS = ["up", "right", "down", "left"];
 const TILES = ["free", "wall", "rock", "goal"];
 
-/**
- * What is beside a player, and where it sees the goal.
- * @param {import("./rules.js").State} state
- */
 function surroundings(state) {
   const { side } = state.rules;
   const beside = moves(side).map(
@@ -1027,17 +704,8 @@ function surroundings(state) {
   return `${beside.join(", ")}; the goal is ${parts.filter(Boolean).join(" and ")}.`;
 }
 
-/**
- * "1 step", "2 steps".
- * @param {number} number
- * @param {string} noun
- */
 const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 
-/**
- * "0 to 99 and 345".
- * @param {number[]} numbers in ascending order
- */
 function ranges(numbers) {
   const starts = numbers.filter((number, i) => number - 1 !== numbers[i - 1]);
   const ends = numbers.filter((number, i) => number + 1 !== numbers[i + 1]);
@@ -1050,34 +718,24 @@ return { surroundings, count, ranges };
 })();
 
 bundle.game = (() => {
-/** One cave played three times, step by step together: by you, by the agent, and by the oracle. */
 
 const { argmax } = bundle.network;
 const { distances, oracleAction } = bundle.oracle;
 const { isOver, start, step, view, viewCells } = bundle.rules;
 
-/** An episode, and what its player saw and found. */
 class Walk {
-  /**
-   * @param {import("./rules.js").Rules} rules
-   * @param {import("./rules.js").Level} level
-   */
   constructor(rules, level) {
     this.state = start(rules, level);
     this.seen = new Uint8Array(level.tiles.length);
-    /** @type {number[]} */
     this.cells = []; // where it was at each time
-    /** @type {number[]} */
     this.trips = []; // the steps of each find
     this.#look();
   }
 
-  /** The steps since the start of the present trip. */
   get tripSteps() {
     return this.state.time - this.trips.reduce((sum, steps) => sum + steps, 0);
   }
 
-  /** @param {number} action */
   step(action) {
     step(this.state, action);
     if (this.state.lastReward) this.trips.push(this.tripSteps);
@@ -1091,11 +749,6 @@ class Walk {
 }
 
 class Game {
-  /**
-   * @param {import("./rules.js").Rules} rules
-   * @param {import("./rules.js").Level} level
-   * @param {import("./network.js").Network | null} network of the agent, if there is one
-   */
   constructor(rules, level, network) {
     this.you = new Walk(rules, level);
     this.oracle = new Walk(rules, level);
@@ -1110,10 +763,6 @@ class Game {
     return isOver(this.you.state);
   }
 
-  /**
-   * One step of all three; nothing after the end.
-   * @param {number} action yours
-   */
   move(action) {
     if (this.isOver) return;
     this.you.step(action);
@@ -1124,7 +773,6 @@ class Game {
     this.thought = this.#think();
   }
 
-  /** The agent's attention to each cell, 1 where it is largest; null without an agent. */
   heat() {
     if (!this.agent || !this.thought) return null;
     const heat = new Float64Array(this.agent.seen.length);
@@ -1135,7 +783,6 @@ class Game {
     return heat.map((each) => each / largest);
   }
 
-  /** What the network says about what the agent sees now. */
   #think() {
     if (!this.agent || !this.network) return null;
     const { state } = this.agent;
@@ -1147,23 +794,11 @@ return { Walk, Game };
 })();
 
 bundle.card = (() => {
-/** The card at the end of an episode, and the table of results. */
 
 const { tag } = bundle.dom;
 const { count } = bundle.words;
 
-/**
- * @typedef {object} Row of the card
- * @property {string} name
- * @property {string} colour
- * @property {import("./game.js").Walk} walk
- */
 
-/**
- * @param {HTMLElement} timelines each player's trips along the time of the episode
- * @param {HTMLElement} table the same as numbers
- * @param {Row[]} rows
- */
 function fillCard(timelines, table, rows) {
   timelines.replaceChildren(...rows.map(timeline));
   const numTrips = Math.max(...rows.map(({ walk }) => walk.trips.length));
@@ -1178,10 +813,6 @@ function fillCard(timelines, table, rows) {
   table.replaceChildren(head, tag("tbody", ...lines));
 }
 
-/**
- * @param {HTMLElement} body of the table
- * @param {import("./results.js").Result[]} results
- */
 function fillResults(body, results) {
   const lines = results.map((result) =>
     tableRow([
@@ -1199,7 +830,6 @@ function fillResults(body, results) {
   body.replaceChildren(...lines.reverse());
 }
 
-/** @param {Row} row */
 function timeline({ name, colour, walk }) {
   const bar = tag("div", ...walk.trips.map((steps) => segment(steps, `${steps}`)));
   bar.className = "bar";
@@ -1213,10 +843,6 @@ function timeline({ name, colour, walk }) {
   return line;
 }
 
-/**
- * @param {number} steps
- * @param {string} text
- */
 function segment(steps, text) {
   const element = tag("span", text);
   element.style.flex = `${steps} 0 0`;
@@ -1224,18 +850,10 @@ function segment(steps, text) {
   return element;
 }
 
-/**
- * @param {string[]} cells
- * @param {HTMLElement[]} headings before the cells
- */
 function tableRow(cells, ...headings) {
   return tag("tr", ...headings, ...cells.map((cell) => tag("td", cell)));
 }
 
-/**
- * @param {string} text
- * @param {"col" | "row"} scope
- */
 function heading(text, scope) {
   const element = tag("th", text);
   element.setAttribute("scope", scope);
@@ -1246,37 +864,14 @@ return { fillCard, fillResults };
 })();
 
 bundle.panel = (() => {
-/** One of the three players on the page. */
 
 const { get, tag } = bundle.dom;
 const { drawPiece, Picture, playerColumn } = bundle.draw;
 const { view, viewCells } = bundle.rules;
 const { count, surroundings } = bundle.words;
 
-/**
- * @typedef {object} Player
- * @property {string} key id of its part of the page, and name of its colour
- * @property {string} name
- * @property {string} tab name in short
- * @property {string} about
- * @property {string} view what its view shows
- * @property {string} map what its map shows
- * @property {(game: import("./game.js").Game) => import("./game.js").Walk | null} walkIn
- *
- * @typedef {object} Look
- * @property {boolean} isCovered nothing is shown
- * @property {boolean} hasMap
- * @property {boolean} isRevealed the map shows the whole cave
- * @property {ArrayLike<number> | null} heat
- * @property {Record<string, string>} further numbers
- */
 
 class Panel {
-  /**
-   * @param {Player} player
-   * @param {number} colour
-   * @param {ImageBitmap} sprites
-   */
   constructor(player, colour, sprites) {
     const copy = document.importNode(get("#player", HTMLTemplateElement).content, true);
     this.section = get(".player", HTMLElement, copy);
@@ -1298,16 +893,11 @@ class Panel {
     get("#tabs", HTMLElement).append(this.tab);
   }
 
-  /** @param {boolean} isCurrent whether it is the one that a narrow page shows */
   select(isCurrent) {
     this.section.classList.toggle("current", isCurrent);
     this.tab.setAttribute("aria-pressed", `${isCurrent}`);
   }
 
-  /**
-   * @param {import("./game.js").Walk} walk
-   * @param {Look} look
-   */
   show(walk, { isCovered, hasMap, isRevealed, heat, further }) {
     const { state, trips } = walk;
     this.tab.textContent = isCovered ? this.player.tab : `${this.player.tab} ${trips.length}`;
@@ -1353,7 +943,6 @@ return { Panel };
 })();
 
 bundle.page = (() => {
-/** A cave on the page: keys, taps and buttons, and what is shown. */
 
 const { fillCard, fillResults } = bundle.card;
 const { get } = bundle.dom;
@@ -1361,19 +950,10 @@ const { Panel } = bundle.panel;
 const { Results } = bundle.results;
 const { count, surroundings } = bundle.words;
 
-/**
- * By the place of a key, the same on all layouts.
- * @type {Record<string, number>}
- */
 const ACTION_OF_KEY = {
   ...{ ArrowUp: 0, ArrowRight: 1, ArrowDown: 2, ArrowLeft: 3 },
   ...{ KeyW: 0, KeyD: 1, KeyS: 2, KeyA: 3 },
 };
-/**
- * @typedef {import("./panel.js").Player} Player
- * @typedef {import("./game.js").Walk} Walk
- */
-/** @type {Player} */
 const YOU = {
   key: "you",
   name: "You",
@@ -1383,7 +963,6 @@ const YOU = {
   map: "what you have seen",
   walkIn: (game) => game.you,
 };
-/** @type {Player} */
 const AGENT = {
   key: "agent",
   name: "Trained agent",
@@ -1393,7 +972,6 @@ const AGENT = {
   map: "red: past steps it attends to",
   walkIn: (game) => game.agent,
 };
-/** @type {Player} */
 const ORACLE = {
   key: "oracle",
   name: "Oracle",
@@ -1411,16 +989,9 @@ class Page {
   #results = new Results();
   #shown = YOU;
   #attempt = 0; // counted from the first move on
-  // Whether they were hidden all the time.
   #othersHidden = false;
   #mapHidden = false;
 
-  /**
-   * @param {string} id
-   * @param {number} level
-   * @param {() => import("./game.js").Game} newGame
-   * @param {ImageBitmap} sprites
-   */
   constructor(id, level, newGame, sprites) {
     this.id = id;
     this.level = level;
@@ -1441,7 +1012,6 @@ class Page {
     this.#showResults();
   }
 
-  /** The episode from its start. */
   restart() {
     this.game = this.newGame();
     this.#attempt = 0;
@@ -1449,7 +1019,6 @@ class Page {
     this.#say("");
   }
 
-  /** @param {number} action */
   move(action) {
     const { you } = this.game;
     if (this.game.isOver) return;
@@ -1497,12 +1066,10 @@ class Page {
     };
   }
 
-  /** @param {KeyboardEvent} event */
   #press(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target instanceof HTMLSelectElement) return; // the keys choose an option
     const action = ACTION_OF_KEY[event.code];
-    // The letter that is typed; of other alphabets, that of the key's place.
     const letter = /^[a-z]$/i.test(event.key) ? event.key.toUpperCase() : event.code.slice(-1);
     if (action !== undefined && !this.game.isOver) {
       event.preventDefault(); // of arrows: scrolling
@@ -1511,7 +1078,6 @@ class Page {
     else if (letter === "N") get("#next", HTMLAnchorElement).click();
   }
 
-  /** @param {Player} player whom a narrow page shows */
   #choose(player) {
     this.#shown = player;
     this.#show();
@@ -1539,7 +1105,6 @@ class Page {
     const { game, panels } = this;
     const { time, rules } = game.you.state;
     if (!game.isOver) {
-      // Before the first step there is nothing to learn from the others.
       this.#othersHidden = (time === 0 || this.#othersHidden) && this.#hideOthers.checked;
       this.#mapHidden = (time === 0 || this.#mapHidden) && this.#hideMap.checked;
     }
@@ -1584,7 +1149,6 @@ class Page {
     fillCard(get("#timelines", HTMLElement), get("#trips", HTMLElement), rows);
   }
 
-  /** @param {string} text for all; what is around you is added for screen readers */
   #say(text) {
     const { you, isOver } = this.game;
     const message = isOver ? "The episode is over." : text;
@@ -1597,7 +1161,6 @@ return { Page };
 })();
 
 bundle.main = (() => {
-/** Reads what the address of the page asks for, and begins. */
 
 const { bytesOf } = bundle.base85;
 const { get } = bundle.dom;
@@ -1615,7 +1178,6 @@ const { ranges } = bundle.words;
 const DEFAULT_ID = "GridMem-13x13-v0";
 const HIDEABLE = ["others", "map"];
 
-/** @throws {Problem} */
 async function main() {
   const sprites = await createImageBitmap(new Blob([bytesOf(site.sprites)]));
   drawPiece(get("#goal", HTMLCanvasElement), sprites, GOAL_COLUMN);
@@ -1655,30 +1217,16 @@ async function main() {
   };
   for (const name of HIDEABLE) checkbox(name).addEventListener("change", refresh);
   refresh();
-  // The next frame has the pictures; the one after it begins when they are there to be seen.
   requestAnimationFrame(() => requestAnimationFrame(() => performance.mark("first picture")));
 }
 
-/** @param {string} name of what a checkbox hides */
 const checkbox = (name) => get(`#hide-${name}`, HTMLInputElement);
 
-/**
- * The address of a cave, with what is hidden now.
- * @param {string} id
- * @param {string} [level] by default the first that the page shows of an id
- */
 function address(id, level) {
   const hide = HIDEABLE.filter((name) => checkbox(name).checked).join(" ");
   return `?${new URLSearchParams({ id, ...(level && { level }), ...(hide && { hide }) })}`;
 }
 
-/**
- * Fills a list, from which a choice leads to another address.
- * @param {string} selector
- * @param {string[]} options
- * @param {string} current
- * @param {(chosen: string) => string} addressOf
- */
 function offer(selector, options, current, addressOf) {
   const select = get(selector, HTMLSelectElement);
   select.replaceChildren(...options.map((text) => new Option(text)));
@@ -1686,7 +1234,6 @@ function offer(selector, options, current, addressOf) {
   select.onchange = () => location.assign(addressOf(select.value));
 }
 
-/** @param {unknown} error */
 function explain(error) {
   const known = error instanceof Problem;
   const problem = get("#problem", HTMLElement);
@@ -1697,7 +1244,6 @@ function explain(error) {
 document.fonts.add(new FontFace("GridMem", bytesOf(site.font)));
 main().catch(explain);
 
-// For tests, and for the console of a browser.
 Object.assign(globalThis, {
   gridmem: {
     ...{ start, step, view, distances, oracleAction, argmax, Network, Game },
