@@ -239,8 +239,11 @@ IN_FLOAT32 = {"dtype": "float32"}, "the model has dtype float32, not bfloat16"
 def test_a_kernel_where_it_cannot_be_is_refused(option, kernel, parts, reason):
     model = {**parts.get("model", {}), option: kernel}
     told = f"--{option} is {kernel}, but {reason}; use --{option} auto or xla"
+    config = changed("small", **{**parts, "model": model})
     with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
-        choose_kernels(changed("small", **{**parts, "model": model}), H100)
+        choose_kernels(config, H100)
+    resumed = choose_kernels(config, H100, resumed=True).apply(config).model
+    assert getattr(resumed, option) != kernel
 
 
 @pytest.mark.parametrize(

@@ -144,11 +144,6 @@ def _resumed(command: Command, run: Path) -> Command:
             raise ValueError(
                 f"--extend would change the stages of {config.method.name} that are over"
             )
-    model = config.model
-    # The device that resumes the run may not support these kernels.
-    attention = model.attention if model.attention == "xla" else "auto"
-    decode = "auto" if model.decode == "triton" else model.decode
-    config = replace(config, model=replace(model, attention=attention, decode=decode))
     return replace(command, config=replace(config, run_dir=str(run)), name=run.name)
 
 

@@ -103,7 +103,7 @@ def choose_kernels(
         config: of the run.
         capabilities: of the CUDA devices that it is compiled for; those of this process if not
             given.
-        resumed: whether a run is resumed, which has XLA where `feed_forward` cannot be Triton.
+        resumed: whether a run is resumed, which has XLA for what it had and this device has not.
 
     Raises:
         ValueError: if the config asks for a kernel that cannot be used.
@@ -146,15 +146,15 @@ def try_kernels(config: TrainConfig, choice: KernelChoice, resumed: bool = False
 
 
 def _choice(config: TrainConfig, choice: KernelChoice, resumed: bool) -> KernelChoice:
-    """The choice, unless the config asks for a kernel that is refused."""
-    asked = []
+    """The choice, unless the config of a new run asks for a kernel that is refused."""
+    if resumed:
+        return choice
+    asked = [("feed_forward", "triton", choice.feed_forward_refusal, "xla")]
     if config.model.mixer == "attention":
         for kernel, why in _NOT_FOR_RUN.items():
             asked.append(("attention", kernel, kernel != choice.cuda_kernel and why, "auto or xla"))
         asked.append(("attention", choice.cuda_kernel, choice.refusal, "auto or xla"))
         asked.append(("decode", "triton", choice.decode_refusal, "auto or xla"))
-    if not resumed:
-        asked.append(("feed_forward", "triton", choice.feed_forward_refusal, "xla"))
     for option, kernel, why, others in asked:
         if why and getattr(config.model, option) == kernel:
             flag = f"--{option.replace('_', '-')}"

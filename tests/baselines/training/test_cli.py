@@ -125,18 +125,6 @@ def test_a_run_is_extended_beyond_its_last_update(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kernel", "then"),
-    [("cudnn", "auto"), ("triton", "auto"), ("auto", "auto"), ("xla", "xla")],
-)
-def test_a_resumed_run_has_the_kernels_that_its_device_has(kernel, then, tmp_path):
-    decode = "xla" if kernel == "xla" else "triton"
-    config = tiny.config(model={"attention": kernel, "decode": decode})
-    (tmp_path / "config.json").write_text(json.dumps(to_dict(config)))
-    model = parse(["--resume", str(tmp_path)], "train").config.model
-    assert (model.attention, model.decode) == (then, then)
-
-
-@pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ('{"seed": 1.5}', "seed is 1.5; it must be a whole number"),
