@@ -36,7 +36,8 @@ MORE_LEVELS = {"GridMem-13x13-v0": [345]}  # for links to it
 SMALLEST_MATRIX = 1024  # numbers; smaller tensors stay float16
 SCALE = "/scale"
 NEXT_VIEW = "next_view"
-COMMENT = re.compile(r"^ *(?:/\*\*.*?\*/|//[^\n]*)\n", re.MULTILINE | re.DOTALL)  # lines of its own
+# On lines of its own.
+COMMENT = re.compile(r"^ *(?:/\*\*(?:(?!\*/).)*\*/|//[^\n]*)\n", re.MULTILINE | re.DOTALL)
 IMPORT = re.compile(r'^import (\{\s*\w+(?:,\s*\w+)*,?\s*\}) from "\./(\w+)\.js";$', re.MULTILINE)
 EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
 

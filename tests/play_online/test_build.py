@@ -84,6 +84,12 @@ def test_a_level_has_more_spawns_than_trips_fit_into_an_episode():
         build.enough_spawns(levels, max_steps=128)
 
 
+def test_comments_on_lines_of_their_own_are_left_out():
+    code = "  /** @type {A} */ (a).b();\n  c = 1; // one\n"
+    comments = "  // one\n/**\n * @returns {A}\n */\n  /** one */\n"
+    assert build.COMMENT.sub("", comments + code + comments) == code
+
+
 @pytest.mark.parametrize(
     "line",
     [

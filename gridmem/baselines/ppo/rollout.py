@@ -123,7 +123,7 @@ def collect(
         policy = _streaming(config, env, model, teacher, memory)
         starts = draw_starts(config, env, state)
         result, after, episodes = continue_rollout(
-            config, env, model, state, action_key, teacher, starts
+            config, env, model, state, action_key, starts, teacher
         )
         caches = (memory.student if isinstance(memory, TaughtMemory) else memory).caches
     last_value, lesson = _value_after(policy, result, length), None
@@ -171,12 +171,12 @@ def continue_rollout(
     model: ActorCritic | MixtureActorCritic,
     state: RolloutState,
     key: Key[Array, ""],
+    starts: Any,
     teacher: Teacher | None = None,
-    starts: Any = None,
 ) -> tuple[RolloutResult, RolloutState, dict[str, Float32[Array, ""]]]:
-    """Plays `rollout_steps` more; where an episode ends, a new one begins, one of the `starts`.
+    """Plays `rollout_steps` more; where an episode ends, that of the `starts` begins.
 
-    Without them its level is generated then.
+    These are of `draw_starts`; if it gave none, levels are generated in the steps.
     """
     length, num_steps = context_length(config, env), config.ppo.rollout_steps
     assert num_steps is not None

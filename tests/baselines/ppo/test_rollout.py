@@ -13,7 +13,12 @@ from breadth import breadth
 from flax import nnx
 
 from gridmem.baselines.ppo.learner import build_model
-from gridmem.baselines.ppo.rollout import context_length, continue_rollout, init_rollout
+from gridmem.baselines.ppo.rollout import (
+    context_length,
+    continue_rollout,
+    draw_starts,
+    init_rollout,
+)
 from gridmem.baselines.registration import MIXERS
 from gridmem.envs.analysis.episode_stats import Finds
 from gridmem.envs.analysis.metrics import EpisodeStats, episode_stats, memory_gain
@@ -68,7 +73,9 @@ def played(variant, task="clock"):
         model = nnx.merge(graphdef, params)
 
         def one(state, key):
-            unrolled, following, episodes = continue_rollout(config, env, model, state, key)
+            unrolled, following, episodes = continue_rollout(
+                config, env, model, state, key, draw_starts(config, env, state)
+            )
             caches = state.runner.carry.caches
             return following, Parts(caches, unrolled.rollout, episodes)
 
