@@ -394,7 +394,7 @@ def copied(tmp_path):
 
 DAMAGES = {
     "missing": lambda path: path.unlink(),
-    "cut": lambda path: path.write_text(path.read_text()[:9000]),
+    "cut": lambda path: path.write_text(path.read_text()[:4000]),
     "shortened": lambda path: path.write_text(path.read_text().replace("A", "", 4)),
     "empty": lambda path: path.write_text(""),
 }
