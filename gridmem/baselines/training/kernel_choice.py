@@ -152,7 +152,8 @@ def _choice(config: TrainConfig, choice: KernelChoice, resumed: bool) -> KernelC
     asked = [("feed_forward", "triton", choice.feed_forward_refusal, "xla")]
     if config.model.mixer == "attention":
         for kernel, why in _NOT_FOR_RUN.items():
-            asked.append(("attention", kernel, kernel != choice.cuda_kernel and why, "auto or xla"))
+            refusal = "" if kernel == choice.cuda_kernel else why
+            asked.append(("attention", kernel, refusal, "auto or xla"))
         asked.append(("attention", choice.cuda_kernel, choice.refusal, "auto or xla"))
         asked.append(("decode", "triton", choice.decode_refusal, "auto or xla"))
     for option, kernel, why, others in asked:
