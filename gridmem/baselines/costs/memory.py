@@ -12,8 +12,9 @@ from gridmem.baselines.costs.jaxpr_costs import Costs, estimate_costs, num_bytes
 from gridmem.baselines.model.mixers.attention_caches import DecodeCache
 from gridmem.baselines.model.mixers.quantized import Quantized
 from gridmem.baselines.ppo.curriculum import in_growth
+from gridmem.baselines.ppo.rollout import draw_starts
 from gridmem.baselines.training.seeds import num_concurrent
-from gridmem.envs.batch.mixture import Mixture, MixtureVectorEnv, vector_env
+from gridmem.envs.batch.mixture import Mixture, MixtureVectorEnv
 
 WORKING_COPIES = {"adamw": 2, "muon": 5}
 """Copies of the parameters in a gradient step, without the optimizer's state: gradients, updates,
@@ -117,10 +118,8 @@ def _starts(run: AbstractRun) -> Any:
     """The shapes of the starts of episodes that are drawn before the steps of a rollout, if any."""
     if run.learner.rollout_state is None:
         return None
-    runner = run.learner.rollout_state.runner
-    vector: Any = vector_env(in_growth(run.config, run.env), run.config.ppo.num_envs)
-    draw = partial(vector.next_starts, num_steps=run.num_steps)
-    return jax.eval_shape(draw, runner.state, runner.timestep.time)
+    draw = partial(draw_starts, run.config, in_growth(run.config, run.env))
+    return jax.eval_shape(draw, run.learner.rollout_state)
 
 
 def _reset(run: AbstractRun) -> tuple[Callable[..., Any], Any]:
