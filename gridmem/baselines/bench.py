@@ -76,7 +76,7 @@ def _bench(argv: Sequence[str]) -> int:
     )
     from gridmem.baselines.costs.hardware import this_machine
     from gridmem.baselines.costs.plan import plan, problem
-    from gridmem.baselines.training.kernel_choice import XLA, choose_kernels, try_kernels
+    from gridmem.baselines.training.kernel_choice import choose_kernels, try_kernels
 
     of_agent = [part for part in options.parts if part != ENVIRONMENT]
     config, models = _configs(options)
@@ -90,13 +90,13 @@ def _bench(argv: Sequence[str]) -> int:
         print(table_row(measurement), flush=True)
         if options.out is not None:
             record = {"machine": machine._asdict(), "config": to_dict(config)}
-            record |= {"attention": attention, "results": results}
+            record |= {"kernels": kernels, "results": results}
             _write(options.out, json.dumps(record, indent=2) + "\n")
 
     if options.out is not None:
         _write(options.out, "")
-    attention = sorted({str(choice) for choice in choices if choice != XLA})
-    about = "".join(f"attention by {kernel}\n" for kernel in attention)
+    kernels = sorted({*map(str, choices)})
+    about = "".join(f"kernels: {each}\n" for each in kernels)
     print(f"{machine}\n{_summary(config)}\n{about}\n{TABLE_HEAD}", flush=True)
     with _no_compilation_cache():
         if ENVIRONMENT in options.parts:

@@ -36,7 +36,7 @@ MixerName = Annotated[str, mixer_names]
 DtypeName = Literal["float32", "bfloat16"]
 AttentionName = Literal["auto", "cudnn", "triton", "xla"]
 DecodeName = Literal["auto", "triton", "xla"]
-FeedForwardName = Literal["xla", "triton"]
+FeedForwardName = Literal["auto", "xla", "triton"]
 KvDtypeName = Literal["model", "int8"]
 ValueHeadName = Literal["mse", "hl_gauss"]
 OptimizerName = Literal["adamw", "muon"]
@@ -72,8 +72,8 @@ class ModelConfig:
     be used, otherwise XLA's."""
     decode: DecodeName = "auto"
     """Attention kernel of a rollout's steps in training; auto is Triton wherever it can be used."""
-    feed_forward: FeedForwardName = "xla"
-    """Feed-forward kernel of training and its rollouts; triton has not run on a GPU yet."""
+    feed_forward: FeedForwardName = "auto"
+    """Feed-forward kernel of training and its rollouts; auto is Triton wherever it can be used."""
     kv_dtype: KvDtypeName = "model"
     """Number format of the keys and values that attention remembers; model is that of dtype."""
     qk_norm: bool = False
@@ -240,8 +240,10 @@ class TrainConfig:
             raise ValueError(
                 f"--attention triton is for ppo, and the method is {self.method.name}; use auto"
             )
-        if self.model.feed_forward != "xla" and not isinstance(self.method, PPOConfig):
-            raise ValueError(f"--feed-forward is for ppo, and the method is {self.method.name}")
+        if self.model.feed_forward == "triton" and not isinstance(self.method, PPOConfig):
+            raise ValueError(
+                f"--feed-forward triton is for ppo, and the method is {self.method.name}; use auto"
+            )
         env = self.make_env()
         if env.max_steps >= 2**31:
             raise ValueError(f"max_steps is {env.max_steps}; it must be below 2**31")
@@ -292,7 +294,7 @@ class TrainConfig:
         """The config without the seed and settings that do not change how an agent learns."""
         return replace(
             self,
-            model=replace(self.model, attention="auto", decode="auto", feed_forward="xla"),
+            model=replace(self.model, attention="auto", decode="auto", feed_forward="auto"),
             seed=0,
             num_seeds=1,
             eval_levels=512,

@@ -194,5 +194,6 @@ def test_a_model_that_does_not_fit_is_refused(planned, capsys, preset):
     flags = ["--parts", "whole", "--mixers", "none", "--layers", "3"]
     code, _, problem = run(capsys, "--preset", preset, *flags)
     assert (code, problem) == (2, "error: too large\n")
-    model = {"num_layers": 3, "mixer": "none", "attention": "xla", "decode": "xla"}
+    xla = dict.fromkeys(("attention", "decode", "feed_forward"), "xla")
+    model = {"num_layers": 3, "mixer": "none", **xla}
     assert planned == [tiny.config(model=model)]

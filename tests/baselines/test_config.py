@@ -225,8 +225,8 @@ def test_small_has_every_part_of_the_reference():
         (lambda: ModelConfig(value_bins=0), "value_bins is 0; it must be a whole number above 0"),
         (lambda: ModelConfig(value_bins=1), "value_bins is 1; it must be 2 or more"),
         (
-            lambda: ModelConfig(feed_forward="auto"),
-            "feed_forward is 'auto'; it must be one of xla, triton",
+            lambda: ModelConfig(feed_forward="cudnn"),
+            "feed_forward is 'cudnn'; it must be one of auto, xla, triton",
         ),
         (
             lambda: TrainConfig(
@@ -234,7 +234,7 @@ def test_small_has_every_part_of_the_reference():
                 model=ModelConfig(feed_forward="triton"),
                 method=TD3Config(),
             ),
-            "--feed-forward is for ppo, and the method is td3",
+            "--feed-forward triton is for ppo, and the method is td3; use auto",
         ),
         (
             lambda: ModelConfig(predict_view_coef=-1.0),

@@ -15,14 +15,13 @@ from campaign_stage import MODULE, ROOT, Refused, Stage
 from campaign_training import split
 
 SAVING_SECONDS = 20.0  # for the last update and the files of a run that is stopped
-LEFT_OUT = "checkpoint", "tensorboard"
 
 
 def runs(stage: Stage) -> int:
     """Trains the runs of a file, each in a process; packs those that ended whenever one does.
 
     A line of the file is the name of a run and the flags of `gridmem.baselines.train`. Runs for
-    which there is no time left are stopped, and then have no weights.
+    which there is no time left are stopped; they come with their checkpoint, to be resumed.
     """
     if stage.options.parallel < 1:
         raise Refused(f"--parallel is {stage.options.parallel}; it must be 1 or more")
@@ -46,7 +45,7 @@ def runs(stage: Stage) -> int:
                 print(f"{name}: exit code {code}; {stage.left:.0f} s are left\n{last}", flush=True)
                 failed += [name] if code else []
             if ended:
-                _pack(Path(folder), stage.out, [*going])
+                _pack(Path(folder), stage.out, [*going], failed)
     if failed:
         print(f"not trained to the end: {', '.join(failed)}", flush=True)
     return 1 if failed else 0
@@ -101,13 +100,13 @@ def _last_lines(file: Path) -> str:
     return "\n".join(file.read_text(errors="replace").splitlines()[-3:])
 
 
-def _pack(folder: Path, out: Path, going: list[str]) -> None:
-    """What is in the folder, without the runs that are going on."""
+def _pack(folder: Path, out: Path, going: list[str], failed: list[str]) -> None:
+    """What is in the folder, without the runs that are going on; checkpoints of the failed ones."""
 
     def kept(file: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        parts = Path(file.name).parts
-        is_going = len(parts) > 1 and Path(parts[1]).stem in going
-        return None if is_going or {*parts[2:]} & {*LEFT_OUT} else file
+        run, *parts = [Path(part).stem for part in Path(file.name).parts[1:]] or [""]
+        left_out = {"tensorboard"} if run in failed else {"tensorboard", "checkpoint"}
+        return None if run in going or {*parts} & left_out else file
 
     with TemporaryDirectory() as other:
         whole = Path(other) / "runs.tar"

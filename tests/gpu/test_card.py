@@ -249,7 +249,7 @@ def test_the_kernels_work_at_the_shapes_of_the_presets(kv_dtype):
 def test_a_run_has_a_kernel_whatever_its_shapes(flags, tmp_path, capsys):
     few = ["--total-steps", "32768", "--eval-levels", "8", "--run-dir", str(tmp_path / "run")]
     assert main(["small", *flags, *few]) == 0
-    kernel = "XLA: " if flags else "cuDNN; decoding by Triton\n"
+    kernel = "XLA: " if flags else "cuDNN; decoding by Triton; feed-forward layers by Triton\n"
     assert f"attention    {kernel}" in capsys.readouterr().out
 
 

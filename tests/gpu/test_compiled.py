@@ -27,11 +27,11 @@ bounded = pytest.mark.skipif(jax.__version__ != PINNED, reason=f"bounds are for 
 
 SETTINGS = {
     "default": {},
-    "feed-forward": {"feed_forward": "triton"},
+    "xla layers": {"feed_forward": "xla"},
     "int8": {"kv_dtype": "int8"},
-    "int8, feed-forward": {"kv_dtype": "int8", "feed_forward": "triton"},
+    "int8, xla layers": {"kv_dtype": "int8", "feed_forward": "xla"},
     "parts": {},
-    "parts, feed-forward": {"feed_forward": "triton"},
+    "parts, xla layers": {"feed_forward": "xla"},
 }
 PART = 128  # steps of an update, where it plays parts of episodes
 
@@ -48,7 +48,7 @@ def update(name, setting):
     return compiled
 
 
-@pytest.mark.parametrize("setting", ["default", "feed-forward"])
+@pytest.mark.parametrize("setting", ["xla layers", "default"])
 @pytest.mark.parametrize("name", ["reference", "small"])
 def test_the_tables_are_printed(name, setting):
     assert update(name, setting).agent_steps == preset(name).steps_per_update
@@ -58,12 +58,12 @@ def test_the_tables_are_printed(name, setting):
 @pytest.mark.parametrize(
     ("setting", "num_kernels", "num_bytes"),
     [
-        ("default", 92, 310e3),
-        ("feed-forward", 70, 235e3),
-        ("int8", 155, 225e3),
-        ("int8, feed-forward", 133, 150e3),
-        ("parts", 118, 315e3),
-        ("parts, feed-forward", 96, 240e3),
+        ("xla layers", 92, 310e3),
+        ("default", 70, 235e3),
+        ("int8, xla layers", 155, 225e3),
+        ("int8", 133, 150e3),
+        ("parts, xla layers", 118, 315e3),
+        ("parts", 96, 240e3),
     ],
 )
 def test_the_rollout_has_few_kernels_and_bytes(setting, num_kernels, num_bytes):
@@ -78,10 +78,10 @@ def test_the_rollout_has_few_kernels_and_bytes(setting, num_kernels, num_bytes):
 @pytest.mark.parametrize(
     ("setting", "num_kernels", "num_bytes"),
     [
-        ("default", 645, 290e3),
-        ("feed-forward", 590, 180e3),
-        ("parts", 640, 350e3),
-        ("parts, feed-forward", 605, 226e3),
+        ("xla layers", 645, 290e3),
+        ("default", 590, 180e3),
+        ("parts, xla layers", 640, 350e3),
+        ("parts", 605, 226e3),
     ],
 )
 def test_training_has_few_kernels_and_bytes(setting, num_kernels, num_bytes):
@@ -96,10 +96,10 @@ def test_training_has_few_kernels_and_bytes(setting, num_kernels, num_bytes):
 @pytest.mark.parametrize(
     ("setting", "num_bytes", "num_loops"),
     [
+        ("xla layers", 3e3, 2),
         ("default", 3e3, 2),
-        ("feed-forward", 3e3, 2),
+        ("parts, xla layers", 24e3, 3),
         ("parts", 24e3, 3),
-        ("parts, feed-forward", 24e3, 3),
     ],
 )
 def test_the_rest_is_small(setting, num_bytes, num_loops):
@@ -110,7 +110,7 @@ def test_the_rest_is_small(setting, num_bytes, num_loops):
 
 @bounded
 @pytest.mark.parametrize(
-    ("whole", "parts"), [("default", "parts"), ("feed-forward", "parts, feed-forward")]
+    ("whole", "parts"), [("xla layers", "parts, xla layers"), ("default", "parts")]
 )
 def test_parts_of_episodes_have_at_most_1_3_times_the_bytes(whole, parts):
     assert total_bytes(update("reference", parts)) <= 1.3 * total_bytes(update("reference", whole))
@@ -126,10 +126,10 @@ def total_bytes(compiled):
 @pytest.mark.parametrize(
     ("setting", "mebibytes"),
     [
-        ("default", 6000),
-        ("feed-forward", 2650),
+        ("xla layers", 6000),
+        ("default", 2650),
+        ("parts, xla layers", 3750),
         ("parts", 3750),
-        ("parts, feed-forward", 3750),
     ],
 )
 def test_the_temporary_memory_is_bounded(setting, mebibytes):
@@ -140,12 +140,12 @@ def test_the_temporary_memory_is_bounded(setting, mebibytes):
 @pytest.mark.parametrize(
     ("name", "setting", "error"),
     [
+        ("reference", "xla layers", 0.15),
         ("reference", "default", 0.15),
-        ("reference", "feed-forward", 0.15),
+        ("reference", "parts, xla layers", 0.15),
         ("reference", "parts", 0.15),
-        ("reference", "parts, feed-forward", 0.15),
+        ("small", "xla layers", 0.3),
         ("small", "default", 0.3),
-        ("small", "feed-forward", 0.3),
     ],
 )
 def test_the_plan_is_what_the_program_needs(name, setting, error):

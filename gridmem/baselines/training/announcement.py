@@ -12,7 +12,7 @@ def announcement(
     config: TrainConfig,
     num_parameters: int,
     steps_done: int,
-    attention: str,
+    kernels: str,
     num_devices: int,
     path: str,
 ) -> str:
@@ -23,13 +23,13 @@ def announcement(
         config: of the run.
         num_parameters: of one model.
         steps_done: agent steps before the run was resumed.
-        attention: the kernels; not shown for other mixers and methods.
+        kernels: not shown for other methods than PPO.
         num_devices: that the run uses.
         path: of the run directory.
     """
     model, name_of = config.model, config.method.name
     uses_model = "model" in config.method.sections
-    asks_for_kernel = uses_model and model.feed_forward != "xla"
+    kernels = kernels if name_of == "ppo" else ""
     parameters = f"{num_parameters:,} parameters"
     topics = {
         "preset": f"{name}, {_seeds(config)}",
@@ -40,8 +40,7 @@ def announcement(
         f"{parameters}, {model.dtype}"
         if uses_model
         else parameters,
-        "attention": attention if model.mixer == "attention" and name_of == "ppo" else "",
-        "kernels": attention if model.mixer != "attention" and asks_for_kernel else "",
+        "attention" if model.mixer == "attention" else "kernels": kernels,
         "training": _steps(config, steps_done),
         "episodes": _episodes(config, steps_done),
         "device": _devices(num_devices),

@@ -37,7 +37,6 @@ _NOT_FOR_RUN = {
     "triton": "it is for --rollout-steps",
 }
 TOLERANCE = 0.05  # between the kernels, of numbers of about 1 in bfloat16
-NOT_ASKED = "--feed-forward is xla"
 
 
 class KernelChoice(NamedTuple):
@@ -45,7 +44,9 @@ class KernelChoice(NamedTuple):
 
     refusal: str = ""  # of `cuda_kernel`, for training
     decode_refusal: str = ""  # of Triton's, for the steps of a rollout
-    feed_forward_refusal: str = NOT_ASKED  # of Triton's, for feed-forward layers of both
+    feed_forward_refusal: str = (
+        "set by --feed-forward"  # of Triton's, for feed-forward layers of both
+    )
     # That for training on whole episodes, and on parts of them.
     cuda_kernel: Literal["cudnn", "triton"] = "cudnn"
 
@@ -69,12 +70,12 @@ class KernelChoice(NamedTuple):
             return f"XLA: {refusal}" if refusal else kernel
 
         of_layers = f"feed-forward layers by {named('Triton', self.feed_forward_refusal)}"
-        if self.refusal == NO_ATTENTION and self.feed_forward_refusal != NOT_ASKED:
+        if self.refusal == NO_ATTENTION:
             return of_layers
         parts = [named({"cudnn": "cuDNN", "triton": "Triton"}[self.cuda_kernel], self.refusal)]
         if not self.refusal or self.decode_refusal != self.refusal:
             parts.append(f"decoding by {named('Triton', self.decode_refusal)}")
-        if self.feed_forward_refusal != NOT_ASKED:
+        if not self.refusal or self.feed_forward_refusal != self.refusal:
             parts.append(of_layers)
         return "; ".join(parts)
 
@@ -149,7 +150,7 @@ def _choice(config: TrainConfig, choice: KernelChoice, resumed: bool) -> KernelC
     """The choice, unless the config of a new run asks for a kernel that is refused."""
     if resumed:
         return choice
-    asked = [("feed_forward", "triton", choice.feed_forward_refusal, "xla")]
+    asked = [("feed_forward", "triton", choice.feed_forward_refusal, "auto or xla")]
     if config.model.mixer == "attention":
         for kernel, why in _NOT_FOR_RUN.items():
             refusal = "" if kernel == choice.cuda_kernel else why
@@ -187,7 +188,7 @@ def _decode_refusal(config: TrainConfig, devices: Sequence[Capability]) -> str |
 def _layer_refusal(config: TrainConfig, devices: Sequence[Capability]) -> str | None:
     model = config.model
     if model.feed_forward == "xla":
-        return NOT_ASKED
+        return "set by --feed-forward"
     if refusal := device_refusal(devices) or _divided(config):
         return refusal
     number = config.steps_per_update // config.ppo.num_minibatches

@@ -292,4 +292,4 @@ def test_a_loaded_agent_plays_with_kernels_that_any_device_has(attention, params
     assert agent.config == config
     for method in (agent.method, agent.method.acting):
         model = method.config.model
-        assert (model.feed_forward, model.decode, model.attention) == ("xla", "auto", "auto")
+        assert (model.feed_forward, model.decode, model.attention) == ("auto", "auto", "auto")
