@@ -105,8 +105,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         "--environments", type=int, nargs="*", default=[256, 4096, 16384], help="bench: batches"
     )
     parser.add_argument("--pytest", default="", help="check: more options, such as '-k triton'")
-    parser.add_argument("--jobs", type=Path, help="runs: a line is a name and the flags of train")
+    parser.add_argument(
+        "--jobs", type=Path, help="runs, profile: a line is a name and the flags of train"
+    )
     parser.add_argument("--parallel", type=int, default=4, help="runs: so many at once; 4")
+    parser.add_argument("--gate", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--wheels", type=Path, help="folder of packages to install first")
     return parser.parse_args(argv)
 

@@ -1,19 +1,28 @@
 """Stages that time kernels: a profile of an update, and attention by each kernel."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from campaign_stage import Stage, config_of
+from campaign_stage import Refused, Stage, config_of, last_lines, read_jobs
 
 STEPS = 32  # of attention, timed as one
+UPDATES = 8  # that are timed: of parts of an episode, some whole episodes
 
 
 def profile(stage: Stage) -> int:
-    """An update's steps a second, and where its time goes, kernel by kernel."""
+    """An update's steps a second, and where its time goes, kernel by kernel.
+
+    With `--jobs` those of each line, compiled at once and timed one after another.
+    """
+    if stage.options.jobs is not None:
+        return _profiles(stage)
     from dataclasses import replace
 
     import jax
@@ -28,14 +37,16 @@ def profile(stage: Stage) -> int:
     env = config.make_env()
     graphdef, learner = init(config, env)
     lines, metrics = [str(this_machine()), f"attention: {choice}"], None
-    for number in range(4):
+    for number in range(1 + UPDATES):
         begin = time.perf_counter()
         learner, metrics = update(config, env, graphdef, learner)
         jax.block_until_ready(metrics)
         seconds = time.perf_counter() - begin
         speed = config.steps_per_update / seconds
         compiling = " with compiling" if number == 0 else ""
-        lines.append(f"update {number}{compiling}: {seconds:.3f} s, {speed:,.0f} agent steps/s")
+        lines.append(f"update {number}{compiling}: {seconds:.4f} s, {speed:,.0f} agent steps/s")
+        if number == 0 and stage.options.gate is not None:
+            _wait_for_turn(stage.options.gate)
     lines.append(f"first ratio error {float(metrics.first_ratio_error):.2e}")
     memory = jax.devices()[0].memory_stats() or {}
     lines.append(f"peak bytes in use {memory.get('peak_bytes_in_use')}")
@@ -45,6 +56,60 @@ def profile(stage: Stage) -> int:
         lines += kernels_by_time(Path(folder))
     stage.write("profile.txt", "\n".join(lines) + "\n")
     return 0
+
+
+def _profiles(stage: Stage) -> int:
+    from gridmem.baselines.config import to_dict
+    from gridmem.baselines.training.cli import parse
+
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # they share the memory of the card
+    jobs = dict(read_jobs(stage.options.jobs))
+    try:
+        settings = {name: to_dict(parse(flags, "profile").config) for name, flags in jobs.items()}
+    except ValueError as error:
+        raise Refused(f"a line of {stage.options.jobs} is no run: {error}") from None
+    with TemporaryDirectory() as folder:
+        going = {}
+        for name, config in settings.items():
+            out = Path(folder) / name
+            out.mkdir()
+            preset = out / "settings.json"
+            preset.write_text(json.dumps(config))
+            argv = [sys.argv[0], "profile", "--preset", preset, "--out", out, "--gate", out]
+            with open(out / "log.txt", "wb") as log:
+                process = subprocess.Popen(
+                    [sys.executable, *map(str, argv)], stdout=log, stderr=subprocess.STDOUT
+                )
+            going[out] = process
+        try:
+            for out, process in going.items():
+                while not (out / COMPILED).exists() and process.poll() is None and stage.left:
+                    time.sleep(0.05)
+            for out, process in going.items():
+                (out / GO).touch()
+                process.wait(stage.left)
+        except subprocess.TimeoutExpired:
+            print("no time is left", flush=True)
+        for process in going.values():
+            process.kill()
+        results = (out / "profile.txt" for out in going)
+        texts = (
+            f"{file.parent.name}: {' '.join(jobs[file.parent.name])}\n"
+            + (file.read_text() if file.exists() else last_lines(file.with_name("log.txt")) + "\n")
+            for file in results
+        )
+        stage.write("profile.txt", "\n".join(texts))
+        return 0 if all((out / "profile.txt").exists() for out in going) else 1
+
+
+COMPILED, GO = "compiled", "go"
+
+
+def _wait_for_turn(folder: Path) -> None:
+    """Says that the program is compiled, and waits until all are and others are not timed."""
+    (folder / COMPILED).touch()
+    while not (folder / GO).exists():
+        time.sleep(0.05)
 
 
 def kernels_by_time(folder: Path, most: int = 60) -> list[str]:

@@ -7,11 +7,10 @@ import sys
 import tarfile
 import time
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from campaign_stage import MODULE, ROOT, Refused, Stage
+from campaign_stage import MODULE, ROOT, Refused, Stage, last_lines, read_jobs
 from campaign_training import split
 
 SAVING_SECONDS = 20.0  # for the last update and the files of a run that is stopped
@@ -25,7 +24,7 @@ def runs(stage: Stage) -> int:
     """
     if stage.options.parallel < 1:
         raise Refused(f"--parallel is {stage.options.parallel}; it must be 1 or more")
-    waiting, going = deque(_read(stage.options.jobs)), {}
+    waiting, going = deque(read_jobs(stage.options.jobs)), {}
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # they share the memory of the card
     failed = []
     with TemporaryDirectory() as folder:
@@ -41,7 +40,7 @@ def runs(stage: Stage) -> int:
             ended = {name: process for name, process in going.items() if process.poll() is not None}
             for name, process in ended.items():
                 del going[name]
-                code, last = process.returncode, _last_lines(Path(folder) / f"{name}.txt")
+                code, last = process.returncode, last_lines(Path(folder) / f"{name}.txt")
                 print(f"{name}: exit code {code}; {stage.left:.0f} s are left\n{last}", flush=True)
                 failed += [name] if code else []
             if ended:
@@ -49,32 +48,6 @@ def runs(stage: Stage) -> int:
     if failed:
         print(f"not trained to the end: {', '.join(failed)}", flush=True)
     return 1 if failed else 0
-
-
-def _read(file: Path | None) -> Iterator[tuple[str, list[str]]]:
-    if file is None:
-        raise Refused("runs needs --jobs FILE, in which a line is a name and the flags of train")
-    try:
-        lines = file.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"{file} cannot be read ({error})") from None
-    names = set()
-    for number, line in enumerate(lines, 1):
-        try:
-            words = shlex.split(line, comments=True)
-        except ValueError as error:
-            raise Refused(f"line {number} of {file} cannot be read ({error})") from None
-        if words:
-            name = words[0]
-            if not name.replace("-", "").replace("_", "").isalnum() or name in names:
-                raise Refused(
-                    f"line {number} of {file} begins with {name!r}; it must be the name of a run, "
-                    "of letters, digits, '-' and '_', which no other line has"
-                )
-            names.add(name)
-            yield name, words[1:]
-    if not names:
-        raise Refused(f"{file} names no run; a line is a name and the flags of train")
 
 
 def _start(folder: Path, name: str, flags: list[str]) -> subprocess.Popen[bytes]:
@@ -94,10 +67,6 @@ def _stop(processes: list[subprocess.Popen[bytes]], seconds: float) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _last_lines(file: Path) -> str:
-    return "\n".join(file.read_text(errors="replace").splitlines()[-3:])
 
 
 def _pack(folder: Path, out: Path, going: list[str], failed: list[str]) -> None:

@@ -2,10 +2,12 @@
 
 import argparse
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +81,35 @@ def config_of(stage: Stage) -> Any:
 def run_bench(stage: Stage, out: str, *flags: str) -> int:
     argv = ["-m", f"{MODULE}.bench", "--preset", stage.options.preset, *flags]
     return stage.run("bench.txt", *argv, "--out", str(stage.out / out))
+
+
+def read_jobs(file: Path | None) -> Iterator[tuple[str, list[str]]]:
+    """The names and flags of a file of runs, one in a line."""
+    if file is None:
+        raise Refused("runs needs --jobs FILE, in which a line is a name and the flags of train")
+    try:
+        lines = file.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{file} cannot be read ({error})") from None
+    names = set()
+    for number, line in enumerate(lines, 1):
+        try:
+            words = shlex.split(line, comments=True)
+        except ValueError as error:
+            raise Refused(f"line {number} of {file} cannot be read ({error})") from None
+        if words:
+            name = words[0]
+            if not name.replace("-", "").replace("_", "").isalnum() or name in names:
+                raise Refused(
+                    f"line {number} of {file} begins with {name!r}; it must be the name of a run, "
+                    "of letters, digits, '-' and '_', which no other line has"
+                )
+            names.add(name)
+            yield name, words[1:]
+    if not names:
+        raise Refused(f"{file} names no run; a line is a name and the flags of train")
+
+
+def last_lines(file: Path) -> str:
+    """Three of them."""
+    return "\n".join(file.read_text(errors="replace").splitlines()[-3:])

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import tarfile
 from dataclasses import replace
 
@@ -38,10 +40,32 @@ def run(stage, settings, out, *flags):
 def test_an_update_is_told_kernel_by_kernel(settings, tmp_path, capsys):
     assert run("profile", settings, tmp_path) == 0
     text = (tmp_path / "profile.txt").read_text()
-    assert text.count("agent steps/s") == 4
+    assert text.count("agent steps/s") == 1 + 8
     assert "first ratio error" in text
     assert " events\n" in text
     assert "profile.txt" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_several_settings_are_profiled_in_one_go(settings, tmp_path):
+    jobs, out = tmp_path / "jobs.txt", tmp_path / "out"
+    jobs.write_text(f"a {settings}\nb {settings} --mixer none\nc {settings} --decode triton\n")
+    command = [sys.executable, campaign.__file__, "profile", "--jobs", jobs, "--out", out]
+    code = subprocess.run([*map(str, command), "--minutes", "3"]).returncode
+    text = (out / "profile.txt").read_text()
+    if not cuda_capabilities():
+        assert code == 1
+        assert "--decode is triton, but there is no CUDA device" in text
+    assert text.count(" with compiling: ") == (3 if cuda_capabilities() else 2)
+    assert text.index("a: ") < text.index("b: ") < text.index("c: ")
+
+
+@pytest.mark.parametrize("line", ["a --mixer attenton", "a --num-envs 0"])
+def test_settings_that_are_none_are_refused(line, tmp_path, capsys):
+    jobs = tmp_path / "jobs.txt"
+    jobs.write_text(f"{line}\n")
+    assert campaign.main(["profile", "--out", str(tmp_path), "--jobs", str(jobs)]) == 2
+    assert f"error: a line of {jobs} is no run: " in capsys.readouterr().err
 
 
 def test_kernels_are_timed_and_those_that_fail_are_told(settings, tmp_path):
