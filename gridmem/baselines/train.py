@@ -45,7 +45,7 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
     """
     from gridmem.baselines.config import to_dict
     from gridmem.baselines.costs.plan import plan, problem, table
-    from gridmem.baselines.ppo.settings import PPOConfig
+    from gridmem.baselines.ppo.settings import PPOConfig, check_can_learn
     from gridmem.baselines.ppo.sharding import init_distributed, is_main_process
     from gridmem.baselines.training.kernel_choice import XLA, choose_kernels, try_kernels
     from gridmem.cli_utils import cache_programs
@@ -69,6 +69,7 @@ def _prepare(command: "Command", argv: Sequence[str]) -> Callable[[], int] | Non
     if command.plan and not is_ppo:
         raise ValueError(f"--plan is for ppo, and the method is {config.method.name}")
     if is_ppo:
+        check_can_learn(config)
         resumed = command.resume is not None
         attention = choose_kernels(config, resumed=resumed)
         planned = plan(attention.apply(config))

@@ -120,6 +120,7 @@ def untouched(tmp_path, monkeypatch):
         ("--num-heads 3 --num-kv-heads 2", "error: num_heads is 3 and num_kv_heads 2"),
         ("--env-id GridMem-9x8-v0", "'GridMem-9x8-v0' (did you mean 'GridMem-9x9-v0'?)"),
         ("--seed 99999999999999999999", "error: seed is 99999999999999999999; it must be from 0"),
+        ("--predict-view-coef 1 --rollout-steps 1 --window 8", "it must be 2 or more"),
         ("--run-dir /proc/run", "cannot make the run folder /proc/run"),
         ("--run-dir /dev/null/run", "cannot make the run folder /dev/null/run (Not a directory)"),
     ],

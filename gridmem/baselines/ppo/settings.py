@@ -317,3 +317,12 @@ def _check_member(id: str, env: Any, model: "ModelConfig", steps: int | None) ->
         raise ValueError(
             f"rollout_steps is {steps}; it must be at most the {env.max_steps} of an episode"
         )
+
+
+def check_can_learn(config: "TrainConfig") -> None:
+    """Raises ValueError for what can act but not be trained."""
+    if config.model.predict_view_coef and config.ppo.rollout_steps == 1:
+        raise ValueError(
+            "--predict-view-coef learns from views that follow each other, and --rollout-steps is "
+            "1; it must be 2 or more"
+        )
