@@ -36,7 +36,7 @@ MOST_STEPS = 100_000  # random actions play whole episodes, for the reference re
 TYPICAL = {
     "GridMem-9x9-v0": 2,
     "GridMem-13x13-v0": 13,
-    "GridMem-20x20-v0": 18,
+    "GridMem-20x20-v0": 8,
     "GridMem-v0": 11,
     "GridMem-Dig-v0": 22,
     "GridMem-DigLarge-v0": 66,
