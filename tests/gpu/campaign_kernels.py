@@ -13,6 +13,7 @@ from typing import Any
 from campaign_stage import Refused, Stage, config_of, last_lines, read_jobs
 
 STEPS = 32  # of attention, timed as one
+CAMPAIGN = Path(__file__).with_name("campaign.py")
 UPDATES = 8  # that are timed: of parts of an episode, some whole episodes
 
 
@@ -24,6 +25,7 @@ def profile(stage: Stage) -> int:
     if stage.options.jobs is not None:
         return _profiles(stage)
     from dataclasses import replace
+    from statistics import median
 
     import jax
 
@@ -36,17 +38,20 @@ def profile(stage: Stage) -> int:
     config = choice.apply(replace(config, num_seeds=1))
     env = config.make_env()
     graphdef, learner = init(config, env)
-    lines, metrics = [str(this_machine()), f"attention: {choice}"], None
+    lines, metrics, times = [str(this_machine()), f"kernels: {choice}"], None, []
     for number in range(1 + UPDATES):
         begin = time.perf_counter()
         learner, metrics = update(config, env, graphdef, learner)
         jax.block_until_ready(metrics)
         seconds = time.perf_counter() - begin
+        times.append(seconds)
         speed = config.steps_per_update / seconds
         compiling = " with compiling" if number == 0 else ""
         lines.append(f"update {number}{compiling}: {seconds:.4f} s, {speed:,.0f} agent steps/s")
         if number == 0 and stage.options.gate is not None:
             _wait_for_turn(stage.options.gate)
+    speed = config.steps_per_update / median(times[1:])
+    lines.append(f"median of {UPDATES}: {median(times[1:]):.4f} s, {speed:,.0f} agent steps/s")
     lines.append(f"first ratio error {float(metrics.first_ratio_error):.2e}")
     memory = jax.devices()[0].memory_stats() or {}
     lines.append(f"peak bytes in use {memory.get('peak_bytes_in_use')}")
@@ -64,18 +69,21 @@ def _profiles(stage: Stage) -> int:
 
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # they share the memory of the card
     jobs = dict(read_jobs(stage.options.jobs))
-    try:
-        settings = {name: to_dict(parse(flags, "profile").config) for name, flags in jobs.items()}
-    except ValueError as error:
-        raise Refused(f"a line of {stage.options.jobs} is no run: {error}") from None
+    settings = {}
+    for name, flags in jobs.items():
+        try:
+            settings[name] = to_dict(parse(flags, "profile").config)
+        except ValueError as error:
+            where = f"line {name!r} of {stage.options.jobs}"
+            raise Refused(f"{where} has settings that cannot be used: {error}") from None
+    going: dict[Path, subprocess.Popen[bytes]] = {}
     with TemporaryDirectory() as folder:
-        going = {}
         for name, config in settings.items():
             out = Path(folder) / name
             out.mkdir()
             preset = out / "settings.json"
             preset.write_text(json.dumps(config))
-            argv = [sys.argv[0], "profile", "--preset", preset, "--out", out, "--gate", out]
+            argv = [CAMPAIGN, "profile", "--preset", preset, "--out", out, "--gate", out]
             with open(out / "log.txt", "wb") as log:
                 process = subprocess.Popen(
                     [sys.executable, *map(str, argv)], stdout=log, stderr=subprocess.STDOUT
@@ -90,8 +98,10 @@ def _profiles(stage: Stage) -> int:
                 process.wait(stage.left)
         except subprocess.TimeoutExpired:
             print("no time is left", flush=True)
-        for process in going.values():
-            process.kill()
+        finally:
+            for process in going.values():
+                process.kill()
+                process.wait()
         results = (out / "profile.txt" for out in going)
         texts = (
             f"{file.parent.name}: {' '.join(jobs[file.parent.name])}\n"
@@ -108,7 +118,7 @@ COMPILED, GO = "compiled", "go"
 def _wait_for_turn(folder: Path) -> None:
     """Says that the program is compiled, and waits until all are and others are not timed."""
     (folder / COMPILED).touch()
-    while not (folder / GO).exists():
+    while folder.exists() and not (folder / GO).exists():
         time.sleep(0.05)
 
 

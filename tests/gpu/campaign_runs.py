@@ -73,7 +73,8 @@ def _pack(folder: Path, out: Path, going: list[str], failed: list[str]) -> None:
     """What is in the folder, without the runs that are going on; checkpoints of the failed ones."""
 
     def kept(file: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        run, *parts = [Path(part).stem for part in Path(file.name).parts[1:]] or [""]
+        _, run, *parts = [*Path(file.name).parts, ""]
+        run = Path(run).stem  # of the folder, or of the file of what it printed
         left_out = {"tensorboard"} if run in failed else {"tensorboard", "checkpoint"}
         return None if run in going or {*parts} & left_out else file
 

@@ -40,7 +40,7 @@ def run(stage, settings, out, *flags):
 def test_an_update_is_told_kernel_by_kernel(settings, tmp_path, capsys):
     assert run("profile", settings, tmp_path) == 0
     text = (tmp_path / "profile.txt").read_text()
-    assert text.count("agent steps/s") == 1 + 8
+    assert text.count("agent steps/s") == 1 + 8 + 1
     assert "first ratio error" in text
     assert " events\n" in text
     assert "profile.txt" in capsys.readouterr().out
@@ -61,11 +61,13 @@ def test_several_settings_are_profiled_in_one_go(settings, tmp_path):
 
 
 @pytest.mark.parametrize("line", ["a --mixer attenton", "a --num-envs 0"])
-def test_settings_that_are_none_are_refused(line, tmp_path, capsys):
+def test_invalid_settings_are_refused(line, tmp_path, capsys):
     jobs = tmp_path / "jobs.txt"
     jobs.write_text(f"{line}\n")
     assert campaign.main(["profile", "--out", str(tmp_path), "--jobs", str(jobs)]) == 2
-    assert f"error: a line of {jobs} is no run: " in capsys.readouterr().err
+    assert (
+        f"error: line 'a' of {jobs} has settings that cannot be used: " in capsys.readouterr().err
+    )
 
 
 def test_kernels_are_timed_and_those_that_fail_are_told(settings, tmp_path):

@@ -320,9 +320,11 @@ def _check_member(id: str, env: Any, model: "ModelConfig", steps: int | None) ->
 
 
 def check_can_learn(config: "TrainConfig") -> None:
-    """Raises ValueError for what can act but not be trained."""
-    if config.model.predict_view_coef and config.ppo.rollout_steps == 1:
+    """Raises ValueError for settings with which an agent can act but not learn."""
+    steps = config.ppo.rollout_steps or config.make_env().max_steps
+    if config.model.predict_view_coef and steps == 1:
+        name = "max_steps" if config.ppo.rollout_steps is None else "--rollout-steps"
         raise ValueError(
-            "--predict-view-coef learns from views that follow each other, and --rollout-steps is "
-            "1; it must be 2 or more"
+            f"--predict-view-coef learns from views that follow each other, and {name} is 1; it "
+            "must be 2 or more"
         )

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from safetensors.numpy import load_file
 
 from gridmem.baselines.config import ModelConfig
@@ -48,12 +49,17 @@ class Transfer(NamedTuple):
     def applied(self, params: Any) -> Any:
         """New parameters with the tensors in their places, in each seed if there are several."""
         leaves = [
-            jax.device_put(jnp.broadcast_to(self.tensors[name], leaf.shape), leaf.sharding)
-            if name in self.tensors
-            else leaf
+            _in_place_of(leaf, self.tensors[name]) if name in self.tensors else leaf
             for name, leaf in named(params).items()
         ]
         return jax.tree.unflatten(jax.tree.structure(params), leaves)
+
+
+def _in_place_of(leaf: Array, tensor: np.ndarray) -> Array:
+    # Committed to its devices only if the others are: otherwise the second update, all of whose
+    # arrays are committed by the first one, compiles again.
+    new = jnp.array(jnp.broadcast_to(tensor, leaf.shape))
+    return jax.device_put(new, leaf.sharding) if leaf.committed else new
 
 
 def plan_transfer(

@@ -29,7 +29,8 @@ def announcement(
     """
     model, name_of = config.model, config.method.name
     uses_model = "model" in config.method.sections
-    kernels = kernels if name_of == "ppo" else ""
+    of_attention = model.mixer == "attention"
+    has_kernels = name_of == "ppo" and (of_attention or jax.default_backend() == "gpu")
     parameters = f"{num_parameters:,} parameters"
     topics = {
         "preset": f"{name}, {_seeds(config)}",
@@ -40,7 +41,7 @@ def announcement(
         f"{parameters}, {model.dtype}"
         if uses_model
         else parameters,
-        "attention" if model.mixer == "attention" else "kernels": kernels,
+        "attention" if of_attention else "kernels": kernels if has_kernels else "",
         "training": _steps(config, steps_done),
         "episodes": _episodes(config, steps_done),
         "device": _devices(num_devices),

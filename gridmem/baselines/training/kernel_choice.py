@@ -37,16 +37,15 @@ _NOT_FOR_RUN = {
     "triton": "it is for --rollout-steps",
 }
 TOLERANCE = 0.05  # between the kernels, of numbers of about 1 in bfloat16
+XLA_LAYERS = "set by --feed-forward"
 
 
 class KernelChoice(NamedTuple):
-    """Why a run does not have the kernels for CUDA; it has those of which nothing is said."""
+    """Why a run does not have the kernels for CUDA; it has those whose reason is empty."""
 
     refusal: str = ""  # of `cuda_kernel`, for training
     decode_refusal: str = ""  # of Triton's, for the steps of a rollout
-    feed_forward_refusal: str = (
-        "set by --feed-forward"  # of Triton's, for feed-forward layers of both
-    )
+    feed_forward_refusal: str = XLA_LAYERS  # of Triton's, for feed-forward layers of both
     # That for training on whole episodes, and on parts of them.
     cuda_kernel: Literal["cudnn", "triton"] = "cudnn"
 
@@ -188,7 +187,7 @@ def _decode_refusal(config: TrainConfig, devices: Sequence[Capability]) -> str |
 def _layer_refusal(config: TrainConfig, devices: Sequence[Capability]) -> str | None:
     model = config.model
     if model.feed_forward == "xla":
-        return "set by --feed-forward"
+        return XLA_LAYERS
     if refusal := device_refusal(devices) or _divided(config):
         return refusal
     number = config.steps_per_update // config.ppo.num_minibatches

@@ -143,11 +143,13 @@ def test_the_next_view_is_an_auxiliary_loss(method):
 @pytest.mark.slow
 def test_a_run_with_the_next_view_is_planned_and_begun_from_one_without_and_back(tmp_path, capfd):
     def run_from(name, *words):
-        config = tiny.config(method={"rollout_steps": 8}, total_steps=64, eval_levels=0)
+        config = tiny.config(method={"rollout_steps": 8}, total_steps=192, eval_levels=0)
         (tmp_path / "settings.json").write_text(json.dumps(to_dict(config)))
         argv = str(tmp_path / "settings.json"), "--run-dir", str(tmp_path / name), *words
         assert main([*argv, "--plan"]) == 0
+        programs = update._cache_size()
         assert main([*argv]) == 0
+        assert update._cache_size() == programs + 1
         return capfd.readouterr().out
 
     run_from("without")
