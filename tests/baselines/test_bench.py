@@ -75,7 +75,8 @@ def test_all_parts_are_measured_and_written(monkeypatch, tmp_path, capsys, prese
     flags = ["--mixers", "none", "--layers", "1", "--repeats", "2"]
     code, told, problem = run(capsys, "--preset", preset, *flags, "--out", out)
     assert (code, problem) == (0, "")
-    settings, _, title, *lines = told.splitlines()[1:]
+    settings, kernels, _, title, *lines = told.splitlines()[1:]
+    assert kernels.startswith("kernels: feed-forward layers by ")
     assert settings == "GridMem-9x9-v0, 8 x 1 agents, 16 steps, 2 x 2 minibatches, float32"
     assert title == TABLE_HEAD
     assert [row[19:30].strip() for row in lines] == list(bench.PARTS)
