@@ -111,5 +111,5 @@ def read_jobs(file: Path | None) -> Iterator[tuple[str, list[str]]]:
 
 
 def last_lines(file: Path) -> str:
-    """Three of them."""
+    """The last three lines of a file."""
     return "\n".join(file.read_text(errors="replace").splitlines()[-3:])
